@@ -1,0 +1,237 @@
+"""What the engine concluded and why: for people, metrics and reports. Derived again on replay, never an input."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from arbot.domain.commands import Command
+from arbot.domain.ids import ArbId, ClientOrderId, InstrumentId, VenueId
+from arbot.domain.order import Purpose, Side
+from arbot.domain.units import ZERO
+
+
+class ArbState(StrEnum):
+    """Where an arb is in its life; see ARB_LIFE."""
+
+    PLANNED = "planned"
+    WORKING = "working"
+    ONE_SIDED = "one_sided"
+    HEDGING = "hedging"
+    UNWINDING = "unwinding"
+    UNKNOWN = "unknown"
+    FLAT = "flat"
+    STRANDED = "stranded"
+
+
+ARB_LIFE: dict[ArbState, tuple[ArbState, ...]] = {
+    ArbState.PLANNED: (ArbState.WORKING,),
+    ArbState.WORKING: (ArbState.FLAT, ArbState.ONE_SIDED, ArbState.UNKNOWN),
+    ArbState.ONE_SIDED: (ArbState.HEDGING, ArbState.UNWINDING, ArbState.UNKNOWN, ArbState.FLAT, ArbState.STRANDED),
+    ArbState.HEDGING: (
+        ArbState.FLAT,
+        ArbState.ONE_SIDED,
+        ArbState.UNWINDING,
+        ArbState.UNKNOWN,
+        ArbState.STRANDED,
+    ),
+    ArbState.UNWINDING: (ArbState.FLAT, ArbState.ONE_SIDED, ArbState.UNKNOWN, ArbState.STRANDED),
+    ArbState.UNKNOWN: (ArbState.WORKING, ArbState.ONE_SIDED, ArbState.FLAT, ArbState.STRANDED),
+    ArbState.STRANDED: (ArbState.FLAT, ArbState.ONE_SIDED),
+    ArbState.FLAT: (ArbState.ONE_SIDED,),
+}
+"""Which state may follow which. FLAT is left only by a fill that came after the end (OrphanFillFound)."""
+
+
+class Reason(StrEnum):
+    """Why an opportunity was not taken. Every one is counted."""
+
+    NO_EDGE = "no_edge"  # the screen was generous: exact numbers do not clear the minimum
+    QUOTE_MISMATCH = "quote_mismatch"
+    BOOK_NOT_TRADABLE = "book_not_tradable"
+    BOOK_AGE_RECV = "book_age_recv"
+    BOOK_AGE_VENUE = "book_age_venue"
+    BOOK_SKEW = "book_skew"
+    CLOCK_SKEW = "clock_skew"
+    TOO_GOOD_TO_BE_TRUE = "too_good_to_be_true"
+    FEE_UNKNOWN = "fee_unknown"
+    BALANCE_UNKNOWN = "balance_unknown"
+    BALANCE_SHORT = "balance_short"
+    BELOW_MINIMUM = "below_minimum"
+    NOTIONAL_PER_ARB = "notional_per_arb"
+    ARBS_OPEN = "arbs_open"
+    INVENTORY = "inventory"
+    NET_DELTA = "net_delta"
+    COUNTERPARTY_SHARE = "counterparty_share"
+    ORDER_RATE = "order_rate"
+    LOSS_DAY = "loss_day"
+    DRAWDOWN = "drawdown"
+    INSTRUMENT_CLOSED = "instrument_closed"
+    VENUE_NOT_READY = "venue_not_ready"
+    COOL_DOWN = "cool_down"
+    PAUSED = "paused"
+    KILLED = "killed"
+    DRAINING = "draining"
+    STRANDED = "stranded"
+    NOT_RECONCILED = "not_reconciled"
+    PRICE_UNKNOWN = "price_unknown"
+
+
+class _Decision(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    pass
+
+
+class OpportunitySeen(_Decision, frozen=True, kw_only=True):
+    """A route clears the minimum net edge for at least one step of quantity. Quantities in base, edges in bps."""
+
+    buy: InstrumentId
+    sell: InstrumentId
+    qty: Decimal
+    buy_price: Decimal
+    sell_price: Decimal
+    edge_gross_bps: Decimal
+    edge_net_bps: Decimal
+
+
+class OpportunityDeclined(_Decision, frozen=True, kw_only=True):
+    """A route was not taken. `value` against `limit` in the unit of the reason; zero where it has none."""
+
+    buy: InstrumentId
+    sell: InstrumentId
+    reason: Reason
+    value: Decimal = ZERO
+    limit: Decimal = ZERO
+    edge_net_bps: Decimal = ZERO
+
+
+class OrderRefused(_Decision, frozen=True, kw_only=True):
+    """Our own risk stopped an order that was to reduce exposure."""
+
+    arb_id: ArbId
+    purpose: Purpose
+    reason: Reason
+    value: Decimal = ZERO
+    limit: Decimal = ZERO
+
+
+class ArbOpened(_Decision, frozen=True, kw_only=True):
+    """Both legs were approved; what is expected in quote if both fill at their worst acceptable prices or better."""
+
+    arb_id: ArbId
+    buy: InstrumentId
+    sell: InstrumentId
+    qty: Decimal
+    buy_price: Decimal
+    sell_price: Decimal
+    edge_net_bps: Decimal
+    expected_quote: Decimal
+    book_recv_ts_ns: int
+    decided_ts_ns: int
+
+
+class ArbMoved(_Decision, frozen=True, kw_only=True):
+    """An arb changed state; `residual` is base bought less base sold, by fills."""
+
+    arb_id: ArbId
+    before: ArbState
+    after: ArbState
+    residual: Decimal
+
+
+class ResidualWorked(_Decision, frozen=True, kw_only=True):
+    """An order was placed to bring a residual down."""
+
+    arb_id: ArbId
+    client_order_id: ClientOrderId
+    purpose: Purpose
+    instrument: InstrumentId
+    side: Side
+    qty: Decimal
+    limit_price: Decimal
+
+
+class ArbClosed(_Decision, frozen=True, kw_only=True):
+    """An arb is flat. Money in quote; `residual` in base is within tolerance and carried."""
+
+    arb_id: ArbId
+    pnl_gross: Decimal
+    fees: Decimal
+    pnl_net: Decimal
+    residual: Decimal
+    volume_quote: Decimal
+    unhedged_ns: int
+    missed: bool
+
+
+class ArbStranded(_Decision, frozen=True, kw_only=True):
+    """The limits on hedging are spent: new arbs stop and a person is called."""
+
+    arb_id: ArbId
+    residual: Decimal
+    base: str
+    why: str
+
+
+class OrphanFillFound(_Decision, frozen=True, kw_only=True):
+    """A fill came for an order that had ended, or for an arb that was flat."""
+
+    client_order_id: ClientOrderId
+    arb_id: ArbId | None
+    qty: Decimal
+
+
+class FillClashed(_Decision, frozen=True, kw_only=True):
+    """The same trade id came with another body. Nothing was booked the second time; trading stops."""
+
+    client_order_id: ClientOrderId
+    trade_id: str
+
+
+class LimitLatched(_Decision, frozen=True, kw_only=True):
+    """A limit tripped that only a person resets."""
+
+    limit: str
+    value: Decimal
+    bound: Decimal
+
+
+class TradingStateChanged(_Decision, frozen=True, kw_only=True):
+    """Whether new arbs may be opened, and if not, all the reasons why."""
+
+    may_open: bool
+    reasons: tuple[Reason, ...]
+
+
+class MismatchFound(_Decision, frozen=True, kw_only=True):
+    """Ledger and venue differ and nothing in flight explains it."""
+
+    venue: VenueId
+    asset: str
+    ours: Decimal
+    theirs: Decimal
+
+
+Decision = (
+    OpportunitySeen
+    | OpportunityDeclined
+    | OrderRefused
+    | ArbOpened
+    | ArbMoved
+    | ResidualWorked
+    | ArbClosed
+    | ArbStranded
+    | OrphanFillFound
+    | FillClashed
+    | LimitLatched
+    | TradingStateChanged
+    | MismatchFound
+)
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """All that came of one step."""
+
+    commands: tuple[Command, ...] = ()
+    decisions: tuple[Decision, ...] = ()

@@ -1,0 +1,359 @@
+"""Facts that enter the engine, in the past tense. All but BooksMoved are journaled.
+
+Venue times are kept as the venue gave them (ns since the epoch, 0 = the venue gave none). Our own time is on the
+Envelope and never goes back. Fields may be appended with defaults; nothing may be renamed or removed.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from arbot.domain.ids import ClientOrderId, InstrumentId, RunId, VenueId, VenueOrderId
+from arbot.domain.instrument import Balance, FeeRate, Instrument
+from arbot.domain.order import Fill, OrderIntent, OrderState, Side
+from arbot.domain.units import ZERO
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    pass
+
+
+# --- run -------------------------------------------------------------------------------------------------------------
+
+
+class RunStarted(_Event, frozen=True, kw_only=True):
+    """A process took over: its fencing epoch is part of every client order id it makes."""
+
+    run_id: RunId
+    epoch: int
+    code_version: str
+    config_digest: str
+    mode: str
+
+
+class RunEnded(_Event, frozen=True, kw_only=True):
+    """The process is about to leave, with nothing of its own open unless `open_orders` says so."""
+
+    reason: str
+    open_orders: int
+
+
+class InstrumentsLoaded(_Event, frozen=True, kw_only=True):
+    """A venue's instruments, complete: those missing here can no longer be traded."""
+
+    venue: VenueId
+    instruments: tuple[Instrument, ...]
+
+
+class FeesLoaded(_Event, frozen=True, kw_only=True):
+    """The fees of our account at its present tier."""
+
+    venue: VenueId
+    fees: tuple[FeeRate, ...]
+
+
+# --- market and link -------------------------------------------------------------------------------------------------
+
+
+class BooksMoved(_Event, frozen=True, kw_only=True):
+    """These books changed and the screen says that some route may now clear its costs. Never journaled."""
+
+    instruments: tuple[InstrumentId, ...]
+
+
+class BookFault(StrEnum):
+    """Why a book was dropped."""
+
+    CHECKSUM = "checksum"
+    SEQUENCE_GAP = "sequence_gap"
+    CROSSED = "crossed"
+    MALFORMED = "malformed"
+    DISCONNECTED = "disconnected"
+    REFUSED = "refused"
+
+
+class BookInvalidated(_Event, frozen=True, kw_only=True):
+    """A book is not to be trusted until it has been built anew."""
+
+    instrument: InstrumentId
+    fault: BookFault
+    detail: str = ""
+
+
+class TradePrinted(_Event, frozen=True, kw_only=True):
+    """A public trade. `taker_side` is the aggressor's."""
+
+    instrument: InstrumentId
+    price: Decimal
+    qty: Decimal
+    taker_side: Side
+    trade_id: str
+    venue_ts_ns: int
+
+
+class Stream(StrEnum):
+    """Which of a venue's streams."""
+
+    MARKET = "market"
+    ACCOUNT = "account"
+
+
+class FeedConnected(_Event, frozen=True, kw_only=True):
+    """A stream is up and subscribed. After an account stream came back, REST has been asked for what was missed."""
+
+    venue: VenueId
+    stream: Stream
+
+
+class FeedDisconnected(_Event, frozen=True, kw_only=True):
+    """A stream is down; its books are invalid, its fills will come late."""
+
+    venue: VenueId
+    stream: Stream
+    reason: str
+
+
+class ClockSkewMeasured(_Event, frozen=True, kw_only=True):
+    """Venue clock minus ours, at the middle of a round trip that took `rtt_ms`."""
+
+    venue: VenueId
+    skew_ms: int
+    rtt_ms: int
+
+
+# --- orders ----------------------------------------------------------------------------------------------------------
+
+
+class OrderSent(_Event, frozen=True, kw_only=True):
+    """The request has left; from here the order counts at its worst case."""
+
+    client_order_id: ClientOrderId
+
+
+class OrderAccepted(_Event, frozen=True, kw_only=True):
+    """The venue named the order."""
+
+    client_order_id: ClientOrderId
+    venue_order_id: VenueOrderId
+
+
+class RejectCode(StrEnum):
+    """Why a venue refused an order, as far as we act on it."""
+
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    BELOW_MINIMUM = "below_minimum"
+    INVALID_STEP = "invalid_step"
+    INVALID_PRICE = "invalid_price"
+    POST_ONLY_WOULD_TAKE = "post_only_would_take"
+    RATE_LIMITED = "rate_limited"
+    MARKET_CLOSED = "market_closed"
+    KEY_REFUSED = "key_refused"
+    DEADLINE = "deadline"
+    OTHER = "other"
+
+
+class OrderRejected(_Event, frozen=True, kw_only=True):
+    """A parsed, allow-listed answer of the venue says it never took the order."""
+
+    client_order_id: ClientOrderId
+    code: RejectCode
+    detail: str
+
+
+class RequestOutcomeUnknown(_Event, frozen=True, kw_only=True):
+    """A request about an order left (or may have) and no usable answer came back."""
+
+    client_order_id: ClientOrderId
+    request: str  # "submit" | "cancel"
+    detail: str
+
+
+class OrderFilled(_Event, frozen=True, kw_only=True):
+    """One execution; may come twice, late, or before the acceptance."""
+
+    fill: Fill
+
+
+class OrderCanceled(_Event, frozen=True, kw_only=True):
+    """The venue ended the order after `filled_qty` in all; fills may still be on their way."""
+
+    client_order_id: ClientOrderId
+    filled_qty: Decimal
+    reason: str = ""
+
+
+class OrderExpired(_Event, frozen=True, kw_only=True):
+    """The order ended by its own time in force after `filled_qty` in all."""
+
+    client_order_id: ClientOrderId
+    filled_qty: Decimal
+    reason: str = ""
+
+
+class CancelRejected(_Event, frozen=True, kw_only=True):
+    """The venue would not cancel; usually the order has just ended."""
+
+    client_order_id: ClientOrderId
+    detail: str
+
+
+class OrderStatusReported(_Event, frozen=True, kw_only=True):
+    """What the venue says about an order when asked.
+
+    `state` UNKNOWN means no source knew it; `sources` is how many independent ones were asked (open orders, closed
+    orders, fills). `filled_qty` is cumulative. Absence alone never ends an order: the engine weighs it.
+    """
+
+    client_order_id: ClientOrderId
+    state: OrderState
+    venue_order_id: VenueOrderId | None
+    filled_qty: Decimal = ZERO
+    sources: int = 1
+    asked_ts_ns: int = 0
+
+
+# --- account ---------------------------------------------------------------------------------------------------------
+
+
+class AccountSnapshotReceived(_Event, frozen=True, kw_only=True):
+    """All balances of a venue account at one moment; an asset that is not listed is unknown, not zero."""
+
+    venue: VenueId
+    balances: tuple[Balance, ...]
+
+
+class TransferState(StrEnum):
+    """Where a deposit or withdrawal is."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class TransferReported(_Event, frozen=True, kw_only=True):
+    """A deposit (positive) or withdrawal (negative) seen in the venue's history; `fee` in the same asset."""
+
+    venue: VenueId
+    transfer_id: str
+    asset: str
+    qty: Decimal
+    fee: Decimal
+    state: TransferState
+    venue_ts_ns: int
+
+
+class AdjustmentRecorded(_Event, frozen=True, kw_only=True):
+    """A person explained a difference between ledger and venue; `qty` is what the ledger lacks."""
+
+    venue: VenueId
+    asset: str
+    qty: Decimal
+    reason: str
+    actor: str
+
+
+# --- time, people, restart -------------------------------------------------------------------------------------------
+
+
+class TimerFired(_Event, frozen=True, kw_only=True):
+    """A timer the engine set is due."""
+
+    key: str
+
+
+class Verb(StrEnum):
+    """What an operator can ask for."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    HALT = "halt"
+    FLATTEN = "flatten"
+    KILL = "kill"
+    UNKILL = "unkill"
+    RESET_LIMIT = "reset_limit"
+    DRAIN = "drain"
+
+
+class OperatorRequested(_Event, frozen=True, kw_only=True):
+    """A person (or SIGTERM, as DRAIN) asked for something. `argument` names the limit for RESET_LIMIT."""
+
+    verb: Verb
+    actor: str
+    reason: str = ""
+    argument: str = ""
+
+
+class OrderRestored(_Event, frozen=True, kw_only=True):
+    """An order of an earlier run as the store knew it, put back before anything is decided."""
+
+    intent: OrderIntent
+    state: OrderState
+    venue_order_id: VenueOrderId | None
+    fills: tuple[Fill, ...]
+
+
+class StandingRestored(_Event, frozen=True, kw_only=True):
+    """What outlives a process: latches, pause, and the measures of the day.
+
+    `latched` are limit names that tripped and wait for a human. Money in the reporting currency.
+    """
+
+    killed: bool
+    paused: bool
+    latched: tuple[str, ...]
+    day: str
+    realised_day: Decimal
+    realised_total: Decimal
+    realised_peak: Decimal
+    arbs_flat: int = 0
+    arbs_stranded: int = 0
+
+
+class ReconciliationEnded(_Event, frozen=True, kw_only=True):
+    """Orders, fills and balances were compared with a venue; `differences` is how many remain unexplained."""
+
+    venue: VenueId
+    differences: int
+    detail: tuple[str, ...] = ()
+
+
+Event = (
+    RunStarted
+    | RunEnded
+    | InstrumentsLoaded
+    | FeesLoaded
+    | BooksMoved
+    | BookInvalidated
+    | TradePrinted
+    | FeedConnected
+    | FeedDisconnected
+    | ClockSkewMeasured
+    | OrderSent
+    | OrderAccepted
+    | OrderRejected
+    | RequestOutcomeUnknown
+    | OrderFilled
+    | OrderCanceled
+    | OrderExpired
+    | CancelRejected
+    | OrderStatusReported
+    | AccountSnapshotReceived
+    | TransferReported
+    | AdjustmentRecorded
+    | TimerFired
+    | OperatorRequested
+    | OrderRestored
+    | StandingRestored
+    | ReconciliationEnded
+)
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """An event with its place in the one order of things. `ts_ns` is our wall time and never goes back."""
+
+    seq: int
+    ts_ns: int
+    event: Event
