@@ -21,6 +21,52 @@ from arbot.domain.instrument import Balance, FeeRate, Instrument
 from arbot.domain.order import Approved, Fill, OrderIntent, OrderState
 
 
+class Secret:
+    """A text that never shows itself: repr and str are masked, `reveal` is the one way out."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the secret itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """An API key pair of one venue account."""
+
+    key: Secret
+    secret: Secret
+
+
+class VenueConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One venue as configured. `adapter` is "kraken", "coinbase" or "ccxt:<exchange id>".
+
+    URLs are empty for the venue's own hosts; only demo and tests override them, with loopback addresses.
+    `tier` names the row of the venue's rate-limit table ("starter" | "intermediate" | "pro" at Kraken).
+    """
+
+    venue: VenueId
+    adapter: str
+    symbols: tuple[str, ...]
+    book_depth: int = 100
+    tier: str = "intermediate"
+    rest_url: str = ""
+    ws_public_url: str = ""
+    ws_private_url: str = ""
+    request_timeout_ms: int = 5_000
+    frame_age_ms_max: int = 5_000  # no frame for this long and the socket is dropped
+    poll_interval_ms: int = 15_000  # balances, fees, instruments and missed fills are polled this often
+    allow_withdraw_key: bool = False  # from [transfers] enabled
+
+
 class Clock(Protocol):
     """Wall time that never steps back (wall clock at start plus monotonic time since)."""
 

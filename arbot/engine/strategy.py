@@ -81,8 +81,6 @@ class Strategy(Protocol):
         """The least net edge worth waking for: the compiled screen uses it and errs on the side of waking."""
         ...
 
-    def on_books(
-        self, changed: Sequence[InstrumentId], context: Context
-    ) -> Iterator[Proposal | OpportunityDeclined]:
+    def on_books(self, changed: Sequence[InstrumentId], context: Context) -> Iterator[Proposal | OpportunityDeclined]:
         """Yield what should be done about these book changes, best first."""
         ...
