@@ -1,0 +1,159 @@
+"""The kinds of value a config file may hold, each with its unit, its bounds and the words for getting it wrong.
+
+Money and rates arrive as TOML strings, integers or (exactly parsed) decimals and become Decimal; nothing is rounded.
+Every bound is a table row below, so that a limit cannot be unlimited, negative, or in the wrong unit by accident.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from arbot.domain.units import ZERO, checked, fmt, parse_decimal
+
+
+class Bound(NamedTuple):
+    """From `low` to `high`, both allowed; `unit` says what the number counts."""
+
+    low: Decimal
+    high: Decimal
+    unit: str
+
+
+_CENT = Decimal("0.01")
+
+
+def _money(high: int) -> Bound:
+    return Bound(_CENT, Decimal(high), "an amount of the reporting currency (run.ccy)")
+
+
+def _bps(low: str, high: int) -> Bound:
+    return Bound(Decimal(low), Decimal(high), "basis points (1 percent = 100 bps)")
+
+
+def _ms(low: int, high: int) -> Bound:
+    return Bound(Decimal(low), Decimal(high), "whole milliseconds (1 second = 1000 ms)")
+
+
+def _count(low: int, high: int) -> Bound:
+    return Bound(Decimal(low), Decimal(high), "a whole number")
+
+
+LIMIT_BOUNDS: dict[str, Bound] = {
+    "notional_per_arb_max": _money(1_000_000),
+    "arbs_open_max": _count(1, 100),
+    "inventory_notional_max": _money(100_000_000),
+    "net_delta_notional_max": _money(10_000_000),
+    "counterparty_share_max": Bound(_CENT, Decimal(1), "a fraction of capital (0.75 = 75 percent)"),
+    "orders_per_minute_max": _count(1, 6_000),
+    "book_age_recv_ms_max": _ms(10, 60_000),
+    "book_age_venue_ms_max": _ms(10, 600_000),
+    "book_skew_ms_max": _ms(1, 60_000),
+    "edge_gross_bps_max": _bps("1", 5_000),
+    "clock_skew_ms_max": _ms(1, 60_000),
+    "loss_day_max": _money(10_000_000),
+    "drawdown_max": _money(10_000_000),
+}
+"""Absolute caps of [limits], above which even a config file may not go."""
+
+EXECUTION_BOUNDS: dict[str, Bound] = {
+    "leg_deadline_ms": _ms(50, 60_000),
+    "order_deadline_ms": _ms(50, 60_000),
+    "hedge_slippage_bps": _bps("0.1", 1_000),
+    "hedge_tries_max": _count(1, 99),
+    "hedge_seconds_max": Bound(Decimal(1), Decimal(600), "whole seconds"),
+    "hedge_loss_max": _money(1_000_000),
+    "query_backoff_ms": _ms(10, 60_000),
+    "query_backoff_ms_max": _ms(10, 600_000),
+    "visibility_lag_ms": _ms(100, 600_000),
+    "cool_down_ms": _ms(1, 600_000),
+    "depth_max": _count(1, 1_000),
+}
+"""Absolute caps of [execution]."""
+
+
+def mistake(what: str, remedy: str) -> PydanticCustomError:
+    """Return the error a validator raises: what is wrong and what to do next, free of pydantic's wording."""
+    return PydanticCustomError("arbot", "{what}", {"what": what, "remedy": remedy})
+
+
+def to_decimal(value: object) -> Decimal:
+    """Return the exact number. Raises: PydanticCustomError on a truth value, a text that is no number, NaN, infinity."""
+    remedy = 'write a finite number such as 1000 or "0.25"'
+    if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
+        raise mistake(f"{value!r} is not a number", remedy)
+    try:
+        return parse_decimal(value) if isinstance(value, str) else checked(Decimal(value))
+    except ValueError as error:
+        raise mistake(str(error), remedy) from error
+
+
+def within(bound: Bound) -> Callable[[Any], Any]:
+    """Return a validator that lets only numbers inside `bound` pass."""
+
+    def check(number: Decimal | int) -> Decimal | int:
+        if bound.low <= number <= bound.high:
+            return number
+        told = fmt(Decimal(number))
+        span = f"{fmt(bound.low)} to {fmt(bound.high)}"
+        if number <= 0:
+            raise mistake(f"{told} is not positive", f"no limit may be off: give {bound.unit}, {span}")
+        raise mistake(f"{told} is outside {span}", f"this is {bound.unit}; check the unit")
+
+    return check
+
+
+def not_negative(number: Decimal) -> Decimal:
+    """Return `number` when it is zero or more."""
+    if number < ZERO:
+        raise mistake(f"{fmt(number)} is negative", "give zero or more")
+    return number
+
+
+def matching(pattern: str, what: str, remedy: str) -> Callable[[str], str]:
+    """Return a validator that lets only texts of this shape pass."""
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if compiled.fullmatch(text):
+            return text
+        raise mistake(f"{text[:60]!r} is not {what}", remedy)
+
+    return check
+
+
+def against_file(path: Path, info: ValidationInfo) -> Path:
+    """Return the absolute path: a relative one counts from the folder of the config file."""
+    base = (info.context or {}).get("base", Path.cwd())
+    return Path(base, path.expanduser()).resolve()
+
+
+def _to_path(value: object) -> Path:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value:
+        raise mistake(f"{value!r} is not a path", "write the path as a text in quotes")
+    return Path(value)
+
+
+Number = Annotated[Decimal, BeforeValidator(to_decimal)]
+Holding = Annotated[Decimal, BeforeValidator(to_decimal), AfterValidator(not_negative)]
+FilePath = Annotated[Path, BeforeValidator(_to_path), AfterValidator(against_file)]
+AssetName = Annotated[
+    str, AfterValidator(matching(r"[A-Z0-9]{2,12}", "an asset", 'write it in capitals, such as "USD" or "BTC"'))
+]
+VenueName = Annotated[
+    str, AfterValidator(matching(r"[a-z][a-z0-9_-]{0,31}", "a venue name", 'use small letters, such as "kraken"'))
+]
+Symbol = Annotated[
+    str, AfterValidator(matching(r"[A-Z0-9]{2,12}/[A-Z0-9]{2,12}", "a symbol", 'write BASE/QUOTE, such as "BTC/USD"'))
+]
+RunName = Annotated[
+    str, AfterValidator(matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", "a run name", "use letters, digits, dot and dash"))
+]

@@ -1,0 +1,222 @@
+"""The config file as one frozen value: every table and key there is, with its default.
+
+`load.load` is the way to get one. [limits] and [execution] are made from the engine's own types, so the file's names
+and defaults are the engine's; the bounds come from `fields`. Nothing here holds a secret: keys are named by file.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
+
+from arbot.domain.ids import Asset, VenueId, instrument_id
+from arbot.engine.config import EngineConfig, ExecutionPolicy, RiskLimits
+from arbot.ports import VenueConfig
+from arbot.settings.fields import (
+    EXECUTION_BOUNDS,
+    LIMIT_BOUNDS,
+    AssetName,
+    Bound,
+    FilePath,
+    Holding,
+    Number,
+    RunName,
+    Symbol,
+    VenueName,
+    matching,
+    within,
+)
+
+
+class Mode(StrEnum):
+    """Where orders go."""
+
+    PAPER = "paper"  # the venues' public books, pretend accounts
+    LIVE = "live"
+    DEMO = "demo"  # the real wire protocols, against simulators on loopback
+
+
+class Fault(StrEnum):
+    """What the simulators are told to do wrong."""
+
+    NONE = "none"
+    LEG2_REJECT = "leg2-reject"
+    TIMEOUT_AFTER_ACCEPT = "timeout-after-accept"
+    WS_CUT = "ws-cut"
+    LATENCY = "latency"
+
+
+class Table(BaseModel):
+    """A table of the file: frozen, exact types, and no key that is not listed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+
+
+def _numbers(name: str, source: type[msgspec.Struct], bounds: dict[str, Bound]) -> type[Table]:
+    """Return a table with the fields and defaults of an engine type, each within its bound."""
+    columns: dict[str, Any] = {}
+    for field in msgspec.structs.fields(source):
+        kind = Number if isinstance(field.default, Decimal) else int
+        columns[field.name] = (Annotated[kind, AfterValidator(within(bounds[field.name]))], field.default)
+    return create_model(name, __base__=Table, __doc__=source.__doc__, **columns)
+
+
+_Limits = _numbers("Limits", RiskLimits, LIMIT_BOUNDS)
+_Execution = _numbers("Execution", ExecutionPolicy, EXECUTION_BOUNDS)
+
+_tuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+Symbols = Annotated[tuple[Symbol, ...], _tuple]
+Milliseconds = Annotated[int, Field(ge=1, le=600_000)]
+AdapterName = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            r"kraken|coinbase|ccxt:[a-z0-9]+",
+            "an adapter",
+            'use "kraken", "coinbase", or "ccxt:<exchange id>" for any other',
+        )
+    ),
+]
+
+
+class Run(Table):
+    """[run]: what this process is."""
+
+    name: RunName
+    mode: Annotated[Mode, Field(strict=False)] = Mode.PAPER
+    live: bool = False  # the second of three locks before live trading; the others are --live and the start-up check
+    state_dir: FilePath = Path("state")
+    ccy: AssetName = "USD"  # limits and profit are told in it
+    symbols: Annotated[Symbols, Field(min_length=1)]
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class StoreTable(Table):
+    """[store]: where the journal and its projections live."""
+
+    url: str = ""  # an SQLAlchemy URL; empty is SQLite in run.state_dir
+
+
+class Http(Table):
+    """[http]: the loopback page for health, metrics and the operator."""
+
+    enabled: bool = True
+    bind: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8787  # 0 takes any free port; state_dir/daemon.json says which
+    allow_remote: bool = False  # bind may then be another address; it has no TLS, so put a proxy before it
+
+
+class Venue(Table):
+    """[venues.<name>]: one venue account."""
+
+    adapter: AdapterName
+    symbols: Symbols = ()  # empty: all of run.symbols
+    key_file: FilePath | None = None
+    book_depth: Annotated[int, Field(ge=1, le=5_000)] = 100
+    tier: str = "intermediate"
+    rest_url: str = ""
+    ws_public_url: str = ""
+    ws_private_url: str = ""
+    request_timeout_ms: Milliseconds = 5_000
+    frame_age_ms_max: Milliseconds = 5_000
+    poll_interval_ms: Annotated[int, Field(ge=100, le=3_600_000)] = 15_000
+
+
+class PretendAccount(Table):
+    """[paper.venues.<name>]: what a pretend account starts with and pays."""
+
+    balances: Annotated[dict[AssetName, Holding], Field(min_length=1)]
+    maker_bps: Annotated[Holding, Field(le=1_000)] = Decimal(25)
+    taker_bps: Annotated[Holding, Field(le=1_000)] = Decimal(40)
+
+
+class Paper(Table):
+    """[paper]: pretend accounts, used in the modes paper and demo."""
+
+    latency_ms: Annotated[int, Field(ge=0, le=60_000)] = 120  # from decision to arrival at the pretend venue (paper)
+    venues: dict[VenueName, PretendAccount] = {}
+
+
+class StrategyTable(Table):
+    """[strategy]: which plug-in proposes, and its own parameters."""
+
+    name: str = "strategies.cross_venue"  # a dotted name, or a path to a .py file
+    params: dict[str, Any] = {}
+
+
+class Transfers(Table):
+    """[transfers]: whether money may leave a venue. Only then is a key that can withdraw accepted."""
+
+    enabled: bool = False
+
+
+class Sim(Table):
+    """[sim]: the simulators of the mode demo."""
+
+    seed: Annotated[int, Field(ge=0)] = 7
+    market: FilePath | None = None  # a folder of recorded books; without it the market comes from the seed
+    map: dict[VenueName, str] = {}  # our venue -> the venue in the recording
+    speed: Annotated[Number, Field(gt=0, le=1_000)] = Decimal(1)  # of a recorded market against the clock
+    latency_ms: Annotated[int, Field(ge=0, le=60_000)] = 20
+    fault: Annotated[Fault, Field(strict=False)] = Fault.NONE
+
+
+class Settings(Table):
+    """A whole config file. The methods give what other layers take."""
+
+    run: Run
+    store: StoreTable = StoreTable()
+    http: Http = Http()
+    venues: Annotated[dict[VenueName, Venue], Field(min_length=2)]
+    paper: Paper = Paper()
+    limits: _Limits = _Limits()  # type: ignore[valid-type]
+    execution: _Execution = _Execution()  # type: ignore[valid-type]
+    strategy: StrategyTable = StrategyTable()
+    transfers: Transfers = Transfers()
+    sim: Sim = Sim()
+
+    def engine_config(self) -> EngineConfig:
+        """Return what the engine is told."""
+        return EngineConfig(
+            ccy=Asset(self.run.ccy),
+            venues=tuple(VenueId(name) for name in self.venues),
+            instruments=tuple(
+                instrument_id(symbol, config.venue) for config in self.venue_configs() for symbol in config.symbols
+            ),
+            limits=RiskLimits(**self.limits.model_dump()),  # type: ignore[attr-defined]
+            execution=ExecutionPolicy(**self.execution.model_dump()),  # type: ignore[attr-defined]
+        )
+
+    def venue_configs(self) -> tuple[VenueConfig, ...]:
+        """Return what each venue's adapter is told, in the order of the file."""
+        return tuple(
+            VenueConfig(
+                venue=VenueId(name),
+                adapter=venue.adapter,
+                symbols=venue.symbols or self.run.symbols,
+                book_depth=venue.book_depth,
+                tier=venue.tier,
+                rest_url=venue.rest_url,
+                ws_public_url=venue.ws_public_url,
+                ws_private_url=venue.ws_private_url,
+                request_timeout_ms=venue.request_timeout_ms,
+                frame_age_ms_max=venue.frame_age_ms_max,
+                poll_interval_ms=venue.poll_interval_ms,
+                allow_withdraw_key=self.transfers.enabled,
+            )
+            for name, venue in self.venues.items()
+        )
+
+    def store_url(self) -> str:
+        """Return the SQLAlchemy URL of the store."""
+        return self.store.url or f"sqlite:///{self.run.state_dir / 'arbot.sqlite'}"
+
+    def simulates_venues(self) -> bool:
+        """Return whether this process serves its own simulators: the demo, unless its venues name other URLs."""
+        return self.run.mode is Mode.DEMO and not any(venue.rest_url for venue in self.venues.values())

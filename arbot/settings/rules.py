@@ -1,0 +1,197 @@
+"""Rules between fields: what no single value can show. Each names what it reads, so that one mistake is told once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from arbot.domain.errors import Mistake
+from arbot.domain.units import fmt
+from arbot.settings.model import Mode, Settings, Venue
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+VENUE_HOSTS: dict[str, tuple[str, ...]] = {
+    "kraken": ("api.kraken.com", "ws.kraken.com", "ws-auth.kraken.com"),
+    "coinbase": (
+        "api.coinbase.com",
+        "advanced-trade-ws.coinbase.com",
+        "advanced-trade-ws-user.coinbase.com",
+    ),
+}
+"""The venues' own hosts (Kraken WebSocket v2 and Coinbase Advanced Trade documentation, 2026-05)."""
+
+KRAKEN_DEPTHS = (10, 25, 100, 500, 1000)  # the book channel's choices, Kraken WebSocket v2 documentation
+KRAKEN_TIERS = ("starter", "intermediate", "pro")
+
+_NOT_ABOVE = (
+    ("limits.notional_per_arb_max", "limits.inventory_notional_max", "one arb would never fit the inventory"),
+    ("limits.notional_per_arb_max", "limits.net_delta_notional_max", "one open leg would break the delta limit"),
+    ("execution.hedge_loss_max", "limits.loss_day_max", "one hedge could lose more than the day may"),
+    ("execution.order_deadline_ms", "execution.leg_deadline_ms", "the venue could match after the leg was given up"),
+    ("execution.query_backoff_ms", "execution.query_backoff_ms_max", "the first wait cannot exceed the longest"),
+)
+
+
+class Rule(NamedTuple):
+    """`check` is asked only when none of the fields it `reads` has a mistake of its own."""
+
+    reads: tuple[str, ...]
+    check: Callable[[Settings], Iterator[Mistake]]
+
+
+def value_of(settings: Settings, dotted: str) -> Any:
+    """Return the value of a dotted key: "limits.arbs_open_max"."""
+    value: Any = settings
+    for name in dotted.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def _not_above(small: str, large: str, why: str) -> Rule:
+    def check(settings: Settings) -> Iterator[Mistake]:
+        one, other = value_of(settings, small), value_of(settings, large)
+        if one > other:
+            yield Mistake(small, f"{fmt(one)} is above {large} = {fmt(other)}: {why}", f"lower it, or raise {large}")
+
+    return Rule((small, large), check)
+
+
+def _hedge_time(settings: Settings) -> Iterator[Mistake]:
+    policy = settings.engine_config().execution
+    if policy.leg_deadline_ms >= policy.hedge_seconds_max * 1_000:
+        yield Mistake(
+            "execution.hedge_seconds_max",
+            f"{policy.hedge_seconds_max} s leave no time after the leg deadline of {policy.leg_deadline_ms} ms",
+            "raise it above execution.leg_deadline_ms",
+        )
+
+
+def _locks(settings: Settings) -> Iterator[Mistake]:
+    if settings.run.live and settings.run.mode is not Mode.LIVE:
+        yield Mistake(
+            "run.live",
+            f'it is true while run.mode is "{settings.run.mode}"',
+            'set live = false, or mode = "live" if real money is meant',
+        )
+
+
+def _bind(settings: Settings) -> Iterator[Mistake]:
+    if settings.http.bind not in LOOPBACK and not settings.http.allow_remote:
+        yield Mistake(
+            "http.bind",
+            f"{settings.http.bind!r} can be reached from other machines",
+            'use "127.0.0.1", or say allow_remote = true and put TLS before it',
+        )
+
+
+def _store(settings: Settings) -> Iterator[Mistake]:
+    if settings.store.url and not settings.store.url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        yield Mistake(
+            "store.url",
+            "it names neither SQLite nor PostgreSQL",
+            'write "sqlite:///file" or "postgresql+psycopg://user@host/name", or leave it empty',
+        )
+
+
+def _currency(settings: Settings) -> Iterator[Mistake]:
+    ccy = settings.run.ccy
+    symbols = {symbol for config in settings.venue_configs() for symbol in config.symbols}
+    if not any(symbol.endswith(f"/{ccy}") for symbol in symbols):
+        yield Mistake(
+            "run.ccy",
+            f"no symbol is quoted in {ccy}: limits could not be measured",
+            f"set it to a quote among {', '.join(sorted(symbols))}",
+        )
+
+
+def _venue_rules(settings: Settings) -> Iterator[Mistake]:
+    for name, venue in settings.venues.items():
+        where = f"venues.{name}"
+        yield from _urls(settings.run.mode, where, venue)
+        yield from _keys(settings, where, venue)
+        if venue.adapter == "kraken" and venue.book_depth not in KRAKEN_DEPTHS:
+            choices = ", ".join(map(str, KRAKEN_DEPTHS))
+            yield Mistake(f"{where}.book_depth", f"Kraken has no depth {venue.book_depth}", f"use one of {choices}")
+        if venue.adapter == "kraken" and venue.tier not in KRAKEN_TIERS:
+            choices = ", ".join(KRAKEN_TIERS)
+            yield Mistake(f"{where}.tier", f"Kraken has no tier {venue.tier!r}", f"use one of {choices}")
+        depth = settings.engine_config().execution.depth_max
+        if depth > venue.book_depth:
+            yield Mistake(
+                f"{where}.book_depth",
+                f"{venue.book_depth} levels are fewer than execution.depth_max = {depth}",
+                "raise it, or lower execution.depth_max",
+            )
+
+
+def _urls(mode: Mode, where: str, venue: Venue) -> Iterator[Mistake]:
+    given = {key: getattr(venue, key) for key in ("rest_url", "ws_public_url", "ws_private_url")}
+    given = {key: url for key, url in given.items() if url}
+    if given and mode is Mode.LIVE:
+        yield Mistake(f"{where}.{next(iter(given))}", "live mode talks to the venue's own hosts only", "remove it")
+        return
+    own = VENUE_HOSTS.get(venue.adapter, ())
+    for key, url in given.items():
+        parts = urlsplit(url)
+        schemes = ("http", "https") if key == "rest_url" else ("ws", "wss")
+        if parts.scheme not in schemes or not parts.hostname:
+            yield Mistake(f"{where}.{key}", f"{url!r} is no {schemes[0]} address", f'write "{schemes[1]}://host"')
+        elif parts.hostname not in (*LOOPBACK, *own):
+            yield Mistake(
+                f"{where}.{key}",
+                f"{parts.hostname} is neither loopback nor one of the venue's hosts",
+                f"use {', '.join(own) or 'a loopback address'}, or leave it empty",
+            )
+        elif parts.hostname not in LOOPBACK and parts.scheme != schemes[1]:
+            yield Mistake(f"{where}.{key}", f"{parts.scheme} is not encrypted", f'write "{schemes[1]}://"')
+        elif parts.hostname not in LOOPBACK and mode is Mode.DEMO:
+            yield Mistake(f"{where}.{key}", "the demo never leaves this machine", "use a loopback address or remove it")
+
+
+def _keys(settings: Settings, where: str, venue: Venue) -> Iterator[Mistake]:
+    wanted = settings.run.mode is Mode.LIVE or (settings.run.mode is Mode.DEMO and not settings.simulates_venues())
+    if wanted and venue.key_file is None:
+        yield Mistake(f"{where}.key_file", "no API key is named", "name a file that only you can read (chmod 600)")
+    if not wanted and venue.key_file is not None:
+        yield Mistake(
+            f"{where}.key_file",
+            f'mode "{settings.run.mode}" uses no API key, and a key that is not used should not be near',
+            'remove it, or set run.mode = "live"',
+        )
+
+
+def _pretend_accounts(settings: Settings) -> Iterator[Mistake]:
+    for name in settings.paper.venues:
+        if name not in settings.venues:
+            yield Mistake(f"paper.venues.{name}", "there is no such venue", f"use one of {', '.join(settings.venues)}")
+    pretends = settings.run.mode is Mode.PAPER or settings.simulates_venues()
+    for name in settings.venues:
+        if pretends and name not in settings.paper.venues:
+            yield Mistake(
+                f"paper.venues.{name}",
+                "its pretend account has no balances",
+                f'add a table [paper.venues.{name}] with balances = {{ {settings.run.ccy} = "10000" }}',
+            )
+
+
+def _map(settings: Settings) -> Iterator[Mistake]:
+    for name in settings.sim.map:
+        if name not in settings.venues:
+            yield Mistake(f"sim.map.{name}", "there is no such venue", f"use one of {', '.join(settings.venues)}")
+    if settings.sim.map and settings.sim.market is None:
+        yield Mistake("sim.map", "there is no recorded market to map", "set sim.market, or remove it")
+
+
+RULES: tuple[Rule, ...] = (
+    *(_not_above(*row) for row in _NOT_ABOVE),
+    Rule(("execution.leg_deadline_ms", "execution.hedge_seconds_max"), _hedge_time),
+    Rule(("run.live", "run.mode"), _locks),
+    Rule(("http.bind", "http.allow_remote"), _bind),
+    Rule(("store.url",), _store),
+    Rule(("run.ccy", "run.symbols", "venues"), _currency),
+    Rule(("run.mode", "venues", "execution.depth_max"), _venue_rules),
+    Rule(("run.mode", "venues", "paper.venues"), _pretend_accounts),
+    Rule(("venues", "sim.map", "sim.market"), _map),
+)
