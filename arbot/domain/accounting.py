@@ -9,7 +9,7 @@ import msgspec
 
 from arbot.domain.errors import ensure
 from arbot.domain.ids import Asset
-from arbot.domain.units import ZERO
+from arbot.domain.units import EXACT, ZERO
 
 
 class TransactionKind(StrEnum):
@@ -43,5 +43,5 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
         """Check that every asset sums to zero. Raises: InvariantBroken."""
         sums: dict[Asset, Decimal] = {}
         for posting in self.postings:
-            sums[posting.asset] = sums.get(posting.asset, ZERO) + posting.number
+            sums[posting.asset] = EXACT.add(sums.get(posting.asset, ZERO), posting.number)
         ensure(all(total == 0 for total in sums.values()), "postings do not sum to zero", transaction=self.reference)

@@ -25,6 +25,10 @@ ONE = Decimal(1)
 BPS_PER_ONE = Decimal(10_000)
 DIGITS_MAX = 40  # digits in one number from outside; venues use at most 18 decimals
 WIDE = decimal.Context(prec=60, traps=[decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow])
+EXACT = decimal.Context(
+    prec=400, traps=[decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow, decimal.Inexact]
+)
+"""Sums and products of the ledger: wide enough for DIGITS_MAX times DIGITS_MAX, and a lost digit raises."""
 
 
 class Amount(msgspec.Struct, frozen=True):

@@ -1,0 +1,43 @@
+"""The chart of accounts: every name that may stand in a posting, and where each is used.
+
+Names are lower case, most significant word first, parts joined by ":". The asset is not part of the name: a posting
+carries it. Signs are those of our own purse: positive came in, negative went out. What we hold is under `assets:`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from arbot.domain.ids import VenueId
+
+EQUITY_OPENING: Final = "equity:opening"
+"""Other side of what a venue held when the ledger first saw it."""
+
+EQUITY_EXCHANGE: Final = "equity:exchange"
+"""The trading account: takes the other side of both halves of a fill, so that each asset sums to zero by itself."""
+
+EQUITY_ADJUSTMENTS: Final = "equity:adjustments"
+"""Other side of differences that a person explained."""
+
+TRANSIT_UNMATCHED: Final = "transit:unmatched"
+"""Left one of our venues and not yet seen at another (positive); came from outside arbot's venues (negative)."""
+
+TRADING_FEES: Final = "expenses:fees:"
+"""What every account of trading fees begins with."""
+
+_ASSETS: Final = "assets:"
+
+
+def venue_assets(venue: VenueId) -> str:
+    """Return the account of what a venue holds for us: "assets:kraken"."""
+    return _ASSETS + venue
+
+
+def trading_fees(venue: VenueId) -> str:
+    """Return the account of what a venue charged for trading; rebates make it negative."""
+    return TRADING_FEES + venue
+
+
+def transfer_fees(venue: VenueId) -> str:
+    """Return the account of what a venue charged for deposits and withdrawals."""
+    return f"expenses:transfers:{venue}"

@@ -1,0 +1,278 @@
+"""From journaled events to double entry: one pure function of (ledger, envelope), exact to the last digit.
+
+Rules of this file:
+- Every transaction has a reference that says what in the world it books; the same reference is booked once, for ever.
+  A second fill with the same identity posts nothing, whatever its body (the engine raises the alarm).
+- Sums and products run in the EXACT context, where losing a digit raises decimal.Inexact. Nothing is divided.
+- References of long ago are not kept in memory: what has left the window is asked of `recall`, the durable store.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from arbot.domain.accounting import Posting, Transaction, TransactionKind
+from arbot.domain.events import (
+    AccountSnapshotReceived,
+    AdjustmentRecorded,
+    Envelope,
+    OrderFilled,
+    TransferReported,
+    TransferState,
+)
+from arbot.domain.ids import Asset, VenueId
+from arbot.domain.instrument import Balance
+from arbot.domain.order import Fill
+from arbot.domain.units import EXACT, ZERO
+from arbot.ledger import accounts
+
+WINDOW = 50_000
+"""Transactions remembered in memory before `recall` is asked: days of trading, some 50 MB at the most."""
+
+Recall = Callable[[str], Transaction | None]
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """One asset in which ledger and venue disagree. `is_listed` is False when the venue did not mention the asset at all."""
+
+    venue: VenueId
+    asset: Asset
+    ours: Decimal
+    theirs: Decimal
+    is_listed: bool
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """Totals over some transactions, by asset: fees paid (rebates taken off) and turnover of fills, reversals not netted."""
+
+    fills: int
+    fees: dict[Asset, Decimal]
+    turnover: dict[Asset, Decimal]
+
+
+def _nothing_earlier(_reference: str) -> Transaction | None:
+    return None
+
+
+class Ledger:
+    """Balances of every account, kept by applying journaled events in order.
+
+    `balances` are the sums a store has kept so far; `recall` finds a stored transaction by reference. Both default to
+    an empty past.
+    """
+
+    def __init__(
+        self,
+        balances: Iterable[tuple[str, Asset, Decimal]] = (),
+        recall: Recall = _nothing_earlier,
+        window: int = WINDOW,
+    ) -> None:
+        self._balances: dict[tuple[str, Asset], Decimal] = {
+            (account, asset): number for account, asset, number in balances if number
+        }
+        self._recall = recall
+        self._recent: OrderedDict[str, Transaction] = OrderedDict()
+        self._window = window
+
+    def apply(self, envelope: Envelope) -> tuple[Transaction, ...]:
+        """Book what an event means and return the transactions, none for events that move no money or came before.
+
+        Raises: decimal.Inexact when a number is longer than anything a venue writes; nothing is booked then.
+        """
+        match envelope.event:
+            case OrderFilled(fill=fill):
+                transaction = self._fill(envelope, fill)
+            case AccountSnapshotReceived(venue=venue, balances=balances):
+                transaction = self._opening(envelope, venue, balances)
+            case TransferReported() as report:
+                transaction = self._transfer(envelope, report)
+            case AdjustmentRecorded() as adjustment:
+                transaction = self._adjustment(envelope, adjustment)
+            case _:
+                return ()
+        if transaction is None:
+            return ()
+        self._book(transaction)
+        return (transaction,)
+
+    def balance(self, account: str, asset: Asset) -> Decimal:
+        """Return the sum of an account in one asset; zero when nothing was ever posted."""
+        return self._balances.get((account, asset), ZERO)
+
+    def balances(self, account: str | None = None) -> tuple[tuple[str, Asset, Decimal], ...]:
+        """Return (account, asset, sum) of every nonzero balance, or of one account's, sorted by name."""
+        return tuple(
+            (name, asset, number)
+            for (name, asset), number in sorted(self._balances.items())
+            if account is None or name == account
+        )
+
+    def compare(self, venue: VenueId, balances: Sequence[Balance]) -> tuple[Difference, ...]:
+        """Return every asset in which the venue's totals are not exactly ours, sorted by asset; empty when they tie.
+
+        An asset of ours that the venue does not list is a difference too: missing is not zero.
+        """
+        account = accounts.venue_assets(venue)
+        listed = {balance.asset: balance.total for balance in balances}
+        held = {asset for name, asset in self._balances if name == account}
+        return tuple(
+            Difference(
+                venue=venue,
+                asset=asset,
+                ours=self.balance(account, asset),
+                theirs=listed.get(asset, ZERO),
+                is_listed=asset in listed,
+            )
+            for asset in sorted(held | set(listed))
+            if self.balance(account, asset) != listed.get(asset, ZERO)
+        )
+
+    # --- one event, one transaction -----------------------------------------------------------------------------------
+
+    def _fill(self, envelope: Envelope, fill: Fill) -> Transaction | None:
+        kind = TransactionKind.FILL_REVERSAL if fill.is_reversal else TransactionKind.FILL
+        reference = f"{kind}|{fill.venue}|{fill.venue_order_id}|{fill.trade_id}"
+        if self._find(reference) is not None:
+            return None
+        ours = accounts.venue_assets(fill.venue)
+        sign = -fill.side.sign if fill.is_reversal else fill.side.sign
+        base = EXACT.multiply(fill.qty, Decimal(sign))
+        quote = EXACT.multiply(EXACT.multiply(fill.qty, fill.price), Decimal(-sign))
+        return _transaction(
+            envelope,
+            kind,
+            reference,
+            (
+                *_move(accounts.EQUITY_EXCHANGE, ours, fill.base, base),
+                *_move(accounts.EQUITY_EXCHANGE, ours, fill.quote, quote),
+                *_move(ours, accounts.trading_fees(fill.venue), fill.fee.asset, fill.fee.number),
+            ),
+        )
+
+    def _opening(self, envelope: Envelope, venue: VenueId, balances: Sequence[Balance]) -> Transaction | None:
+        """Open a venue with its first snapshot, less what was booked before: fills seen earlier are in the snapshot too."""
+        reference = _opening_reference(venue)
+        if self._find(reference) is not None:
+            return None
+        ours = accounts.venue_assets(venue)
+        totals = {balance.asset: balance.total for balance in balances}
+        postings = [
+            posting
+            for asset, total in totals.items()
+            for posting in _move(accounts.EQUITY_OPENING, ours, asset, EXACT.subtract(total, self.balance(ours, asset)))
+        ]
+        return _transaction(envelope, TransactionKind.OPENING, reference, postings)
+
+    def _transfer(self, envelope: Envelope, report: TransferReported) -> Transaction | None:
+        """Book the step from what this transfer has posted so far to what its state means now.
+
+        A withdrawal leaves the venue when it is pending, a deposit arrives when it is done, a failed one never was. The
+        fee comes on top of `qty`, as in the venues' own ledgers. What is dated before the opening is in the opening.
+        """
+        references = {
+            state: f"{TransactionKind.TRANSFER}|{report.venue}|{report.transfer_id}|{state}"
+            for state in _TRANSFER_ORDER
+        }
+        rank = _TRANSFER_ORDER.index(report.state)
+        found = {state: self._find(reference) for state, reference in references.items()}
+        if any(found[state] is not None for state in _TRANSFER_ORDER[rank:]):
+            return None  # this state or a later one is booked
+        if not any(found.values()) and self._is_in_opening(report):
+            return None
+        missing: dict[tuple[str, Asset], Decimal] = {}
+        for posting in _transfer_postings(report):
+            _add(missing, posting)
+        for earlier in found.values():
+            for posting in earlier.postings if earlier is not None else ():
+                _add(missing, Posting(posting.account, posting.asset, EXACT.minus(posting.number)))
+        postings = [Posting(account, asset, number) for (account, asset), number in missing.items() if number]
+        return _transaction(envelope, TransactionKind.TRANSFER, references[report.state], postings)
+
+    def _is_in_opening(self, report: TransferReported) -> bool:
+        opening = self._find(_opening_reference(report.venue))
+        is_awaited = report.qty > 0 and report.state is TransferState.PENDING
+        return opening is not None and not is_awaited and 0 < report.venue_ts_ns <= opening.ts_ns
+
+    def _adjustment(self, envelope: Envelope, adjustment: AdjustmentRecorded) -> Transaction | None:
+        # Two people may well record the same number twice: the moment in the journal is what makes it one of a kind.
+        reference = (
+            f"{TransactionKind.ADJUSTMENT}|{adjustment.venue}|{adjustment.asset}|{envelope.ts_ns}|{envelope.seq}"
+        )
+        if self._find(reference) is not None:
+            return None
+        ours = accounts.venue_assets(adjustment.venue)
+        postings = _move(accounts.EQUITY_ADJUSTMENTS, ours, Asset(adjustment.asset), adjustment.qty)
+        return _transaction(envelope, TransactionKind.ADJUSTMENT, reference, tuple(postings))
+
+    # --- memory -------------------------------------------------------------------------------------------------------
+
+    def _find(self, reference: str) -> Transaction | None:
+        return self._recent.get(reference) or self._recall(reference)
+
+    def _book(self, transaction: Transaction) -> None:
+        for posting in transaction.postings:
+            _add(self._balances, posting)
+        self._recent[transaction.reference] = transaction
+        if len(self._recent) > self._window:
+            self._recent.popitem(last=False)
+
+
+_TRANSFER_ORDER = (TransferState.PENDING, TransferState.DONE, TransferState.FAILED)
+"""A later state is never undone by news of an earlier one."""
+
+
+def _opening_reference(venue: VenueId) -> str:
+    return f"{TransactionKind.OPENING}|{venue}"
+
+
+def _transfer_postings(report: TransferReported) -> Iterator[Posting]:
+    has_left = report.qty < 0 and report.state is not TransferState.FAILED
+    has_arrived = report.qty > 0 and report.state is TransferState.DONE
+    if has_left or has_arrived:
+        ours, asset = accounts.venue_assets(report.venue), Asset(report.asset)
+        yield from _move(accounts.TRANSIT_UNMATCHED, ours, asset, report.qty)
+        yield from _move(ours, accounts.transfer_fees(report.venue), asset, report.fee)
+
+
+def _move(source: str, target: str, asset: Asset, number: Decimal) -> Iterator[Posting]:
+    """Yield the two postings that bring `number` from one account to another; nothing for zero."""
+    if number:
+        yield Posting(target, asset, number)
+        yield Posting(source, asset, EXACT.minus(number))
+
+
+def _add(balances: dict[tuple[str, Asset], Decimal], posting: Posting) -> None:
+    key = (posting.account, posting.asset)
+    number = EXACT.add(balances.get(key, ZERO), posting.number)
+    if number:
+        balances[key] = number
+    else:
+        balances.pop(key, None)
+
+
+def _transaction(envelope: Envelope, kind: TransactionKind, reference: str, postings: Sequence[Posting]) -> Transaction:
+    return Transaction(seq=envelope.seq, ts_ns=envelope.ts_ns, kind=kind, reference=reference, postings=tuple(postings))
+
+
+def summary(transactions: Iterable[Transaction]) -> Summary:
+    """Return the totals of some transactions: fills, trading fees by asset, and turnover by asset.
+
+    Turnover of the quote asset is what venues call volume.
+    """
+    fills = 0
+    fees: dict[Asset, Decimal] = {}
+    turnover: dict[Asset, Decimal] = {}
+    for transaction in transactions:
+        if transaction.kind is not TransactionKind.FILL:
+            continue
+        fills += 1
+        for posting in transaction.postings:
+            if posting.account == accounts.EQUITY_EXCHANGE:
+                turnover[posting.asset] = EXACT.add(turnover.get(posting.asset, ZERO), EXACT.abs(posting.number))
+            elif posting.account.startswith(accounts.TRADING_FEES):
+                fees[posting.asset] = EXACT.add(fees.get(posting.asset, ZERO), posting.number)
+    return Summary(fills=fills, fees=fees, turnover=turnover)
