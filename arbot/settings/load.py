@@ -64,9 +64,16 @@ def load(path: Path, overrides: Mapping[str, Mapping[str, object]] | None = None
         document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise UserError(Mistake(str(path), f"not valid TOML: {error}", "mend the line named above")) from error
-    for table, keys in (overrides or {}).items():
-        document[table] = {**document.get(table, {}), **keys}
-    return parse(document, base=path.parent.resolve(), source=str(path), text=text)
+    return parse(merged(document, overrides or {}), base=path.parent.resolve(), source=str(path), text=text)
+
+
+def merged(document: Mapping[str, Any], overrides: Mapping[str, Mapping[str, object]]) -> dict[str, Any]:
+    """Return the document with these keys replaced, table by table."""
+    result = dict(document)
+    for table, keys in overrides.items():
+        present = result.get(table, {})
+        result[table] = {**present, **keys} if isinstance(present, dict) else present
+    return result
 
 
 def parse(document: Mapping[str, Any], *, base: Path, source: str = "settings", text: str = "") -> Settings:

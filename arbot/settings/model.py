@@ -100,7 +100,7 @@ class Run(Table):
 class StoreTable(Table):
     """[store]: where the journal and its projections live."""
 
-    url: str = ""  # an SQLAlchemy URL; empty is SQLite in run.state_dir
+    url: Annotated[str, Field(repr=False)] = ""  # an SQLAlchemy URL; empty is SQLite in run.state_dir
 
 
 class Http(Table):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from arbot.domain.errors import Mistake
 from arbot.domain.units import fmt
@@ -87,7 +90,11 @@ def _bind(settings: Settings) -> Iterator[Mistake]:
 
 
 def _store(settings: Settings) -> Iterator[Mistake]:
-    if settings.store.url and not settings.store.url.startswith(("sqlite:///", "postgresql+psycopg://")):
+    try:
+        driver = make_url(settings.store_url()).drivername
+    except (ArgumentError, ValueError):
+        driver = ""
+    if driver not in ("sqlite", "postgresql+psycopg"):
         yield Mistake(
             "store.url",
             "it names neither SQLite nor PostgreSQL",
@@ -134,9 +141,9 @@ def _urls(mode: Mode, where: str, venue: Venue) -> Iterator[Mistake]:
         return
     own = VENUE_HOSTS.get(venue.adapter, ())
     for key, url in given.items():
-        parts = urlsplit(url)
         schemes = ("http", "https") if key == "rest_url" else ("ws", "wss")
-        if parts.scheme not in schemes or not parts.hostname:
+        parts = _split(url)
+        if parts is None or parts.scheme not in schemes or not parts.hostname:
             yield Mistake(f"{where}.{key}", f"{url!r} is no {schemes[0]} address", f'write "{schemes[1]}://host"')
         elif parts.hostname not in (*LOOPBACK, *own):
             yield Mistake(
@@ -148,6 +155,13 @@ def _urls(mode: Mode, where: str, venue: Venue) -> Iterator[Mistake]:
             yield Mistake(f"{where}.{key}", f"{parts.scheme} is not encrypted", f'write "{schemes[1]}://"')
         elif parts.hostname not in LOOPBACK and mode is Mode.DEMO:
             yield Mistake(f"{where}.{key}", "the demo never leaves this machine", "use a loopback address or remove it")
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None
 
 
 def _keys(settings: Settings, where: str, venue: Venue) -> Iterator[Mistake]:

@@ -16,7 +16,7 @@ from arbot.settings.model import Settings
 
 def as_document(settings: Settings) -> dict[str, Any]:
     """Return plain tables (texts, ints, booleans, lists) with no secret; numbers of money are exact texts."""
-    document = _plain(settings.model_dump())
+    document: dict[str, Any] = _plain(settings.model_dump())
     if document["store"]["url"]:
         document["store"]["url"] = make_url(document["store"]["url"]).render_as_string(hide_password=True)
     return document
@@ -30,8 +30,8 @@ def show(settings: Settings) -> str:
 
 
 def digest(settings: Settings) -> str:
-    """Return the SHA-256 of the configuration's canonical form, in hex. Order, comments and defaults do not matter."""
-    text = json.dumps(_plain(settings.model_dump()), sort_keys=True, separators=(",", ":"))
+    """Return the SHA-256 of the configuration's canonical form, in hex. Order, comments, defaults and passwords do not matter."""
+    text = json.dumps(as_document(settings), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
