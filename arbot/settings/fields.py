@@ -45,37 +45,38 @@ def _count(low: int, high: int) -> Bound:
     return Bound(Decimal(low), Decimal(high), "a whole number")
 
 
-LIMIT_BOUNDS: dict[str, Bound] = {
+_SPECIAL: dict[str, Bound] = {
     "notional_per_arb_max": _money(1_000_000),
-    "arbs_open_max": _count(1, 100),
     "inventory_notional_max": _money(100_000_000),
-    "net_delta_notional_max": _money(10_000_000),
     "counterparty_share_max": Bound(_CENT, Decimal(1), "a fraction of capital (0.75 = 75 percent)"),
-    "orders_per_minute_max": _count(1, 6_000),
+    "arbs_open_max": _count(1, 100),
+    "hedge_tries_max": _count(1, 99),
     "book_age_recv_ms_max": _ms(10, 60_000),
     "book_age_venue_ms_max": _ms(10, 600_000),
-    "book_skew_ms_max": _ms(1, 60_000),
     "edge_gross_bps_max": _bps("1", 5_000),
-    "clock_skew_ms_max": _ms(1, 60_000),
-    "loss_day_max": _money(10_000_000),
-    "drawdown_max": _money(10_000_000),
-}
-"""Absolute caps of [limits], above which even a config file may not go."""
-
-EXECUTION_BOUNDS: dict[str, Bound] = {
     "leg_deadline_ms": _ms(50, 60_000),
     "order_deadline_ms": _ms(50, 60_000),
-    "hedge_slippage_bps": _bps("0.1", 1_000),
-    "hedge_tries_max": _count(1, 99),
-    "hedge_seconds_max": Bound(Decimal(1), Decimal(600), "whole seconds"),
-    "hedge_loss_max": _money(1_000_000),
-    "query_backoff_ms": _ms(10, 60_000),
-    "query_backoff_ms_max": _ms(10, 600_000),
-    "visibility_lag_ms": _ms(100, 600_000),
-    "cool_down_ms": _ms(1, 600_000),
     "depth_max": _count(1, 1_000),
 }
-"""Absolute caps of [execution]."""
+"""Absolute caps of [limits] and [execution] that are tighter than their unit alone would say."""
+
+_BY_UNIT: dict[str, Bound] = {
+    "ms": _ms(1, 600_000),
+    "seconds": Bound(Decimal(1), Decimal(600), "whole seconds"),
+    "bps": _bps("0.1", 1_000),
+    "share": Bound(_CENT, Decimal(1), "a fraction"),
+}
+
+
+def bound_of(name: str, default: Decimal | int) -> Bound:
+    """Return the bound of a number of [limits] or [execution]: its own, else that of the unit its name ends in.
+
+    A name without a unit counts something when it is an int, and is money otherwise. Every bound excludes zero.
+    """
+    if name in _SPECIAL:
+        return _SPECIAL[name]
+    by_unit = next((bound for unit, bound in _BY_UNIT.items() if unit in name.split("_")), None)
+    return by_unit or (_count(1, 6_000) if isinstance(default, int) else _money(10_000_000))
 
 
 def mistake(what: str, remedy: str) -> PydanticCustomError:

@@ -18,16 +18,14 @@ from arbot.domain.ids import Asset, VenueId, instrument_id
 from arbot.engine.config import EngineConfig, ExecutionPolicy, RiskLimits
 from arbot.ports import VenueConfig
 from arbot.settings.fields import (
-    EXECUTION_BOUNDS,
-    LIMIT_BOUNDS,
     AssetName,
-    Bound,
     FilePath,
     Holding,
     Number,
     RunName,
     Symbol,
     VenueName,
+    bound_of,
     matching,
     within,
 )
@@ -57,17 +55,20 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
 
 
-def _numbers(name: str, source: type[msgspec.Struct], bounds: dict[str, Bound]) -> type[Table]:
+def _numbers(name: str, source: type[msgspec.Struct]) -> type[Table]:
     """Return a table with the fields and defaults of an engine type, each within its bound."""
     columns: dict[str, Any] = {}
     for field in msgspec.structs.fields(source):
         kind = Number if isinstance(field.default, Decimal) else int
-        columns[field.name] = (Annotated[kind, AfterValidator(within(bounds[field.name]))], field.default)
+        columns[field.name] = (
+            Annotated[kind, AfterValidator(within(bound_of(field.name, field.default)))],
+            field.default,
+        )
     return create_model(name, __base__=Table, __doc__=source.__doc__, **columns)
 
 
-_Limits = _numbers("Limits", RiskLimits, LIMIT_BOUNDS)
-_Execution = _numbers("Execution", ExecutionPolicy, EXECUTION_BOUNDS)
+_Limits = _numbers("Limits", RiskLimits)
+_Execution = _numbers("Execution", ExecutionPolicy)
 
 _tuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
 Symbols = Annotated[tuple[Symbol, ...], _tuple]
