@@ -1,0 +1,164 @@
+"""Carry out commands: the only caller of gateways about orders.
+
+Rules:
+- By the time a SubmitOrder arrives here its intent is durable (sequencer.py).
+- OrderSent is given to the engine before the request can leave; both legs are on their way before either is answered.
+- A request about an order never ends in silence: cancelled half-way, or broken by an error nobody foresaw, it is
+  RequestOutcomeUnknown before anything else happens. Only the end of the run cancels one, after waiting for it.
+- Once `halt_submits` is called no order leaves, whatever the engine says; cancels and queries go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from arbot.domain.commands import (
+    CancelAllOrders,
+    CancelOrder,
+    CancelTimer,
+    Command,
+    QueryOrder,
+    RaiseAlert,
+    RequestAccountSnapshot,
+    ResyncBook,
+    SetTimer,
+    Severity,
+    StopRun,
+    SubmitOrder,
+)
+from arbot.domain.errors import VenueError
+from arbot.domain.events import (
+    AccountSnapshotReceived,
+    Event,
+    OrderRejected,
+    OrderSent,
+    RejectCode,
+    RequestOutcomeUnknown,
+)
+from arbot.domain.ids import VenueId
+from arbot.domain.order import Approved
+from arbot.ports import EventSink, Feed, Gateway
+from arbot.runtime.clock import Scheduler
+from arbot.runtime.supervisor import Supervisor
+from arbot.runtime.timers import Timers
+
+CANCEL_ALL_TRIES = 5
+_log = structlog.get_logger("arbot.dispatch")
+
+
+class Dispatch:
+    """Takes what the engine wants and makes it happen."""
+
+    def __init__(
+        self,
+        *,
+        clock: Scheduler,
+        gateways: Mapping[VenueId, Gateway],
+        supervisor: Supervisor,
+        alert: Callable[[RaiseAlert], None],
+    ) -> None:
+        self._clock = clock
+        self._gateways = gateways
+        self._supervisor = supervisor
+        self._alert = alert
+        self._are_submits_halted = False
+        self._feeds: Mapping[VenueId, Feed] = {}
+        self._sink: EventSink
+        self.timers = Timers(clock, lambda fired: self._sink.submit((fired,)))
+        self._table: dict[type[Any], Callable[[Any], None]] = {
+            SubmitOrder: self._submit_order,
+            CancelOrder: lambda command: self._ask(command, "cancel", self._gateways[command.venue].cancel),
+            QueryOrder: lambda command: self._ask(command, "query", self._gateways[command.venue].query),
+            CancelAllOrders: lambda command: self._spawn(self.cancel_all(command.venue), f"cancel-all:{command.venue}"),
+            RequestAccountSnapshot: lambda command: self._spawn(
+                self._snapshot(command.venue), f"snapshot:{command.venue}"
+            ),
+            ResyncBook: self._resync,
+            SetTimer: self.timers.set,
+            CancelTimer: self.timers.cancel,
+            RaiseAlert: alert,
+            StopRun: lambda command: supervisor.stop(command.reason),
+        }
+
+    def connect(self, sink: EventSink, feeds: Mapping[VenueId, Feed]) -> None:
+        """Say where answers go and whose books can be resynchronised; once, before the first command."""
+        self._sink = sink
+        self._feeds = feeds
+
+    def __call__(self, commands: Sequence[Command]) -> None:
+        """Start every command; nothing here waits."""
+        for command in commands:
+            self._table[type(command)](command)
+
+    def halt_submits(self) -> None:
+        """Let no order leave from now on."""
+        self._are_submits_halted = True
+
+    async def cancel_all(self, venue: VenueId) -> int:
+        """Cancel all our orders at a venue until none is left; return how many are left after the last try, -1 unknown."""
+        left = -1
+        for attempt in range(CANCEL_ALL_TRIES):
+            try:
+                left = await self._gateways[venue].cancel_all()
+            except VenueError as error:
+                _log.warning("cancel all failed", venue=venue, error=error.detail, attempt=attempt)
+            if left == 0:
+                return 0
+            await self._clock.sleep(0.2 * 2**attempt)
+        text = f"{venue}: {'unknown how many' if left < 0 else left} orders open after cancelling all"
+        self._alert(RaiseAlert(severity=Severity.CRITICAL, code="orders_open", text=text))
+        return left
+
+    def _submit_order(self, command: SubmitOrder) -> None:
+        intent = command.approved.intent
+        if self._are_submits_halted:
+            self._sink.submit(
+                (
+                    OrderRejected(
+                        client_order_id=intent.client_order_id, code=RejectCode.OTHER, detail="halted, never sent"
+                    ),
+                )
+            )
+            return
+        self._sink.submit((OrderSent(client_order_id=intent.client_order_id),))
+        self._spawn(self._submit(command.approved), f"submit:{intent.client_order_id}")
+
+    async def _submit(self, approved: Approved) -> None:
+        client_order_id = approved.intent.client_order_id
+        try:
+            events = await self._gateways[approved.intent.venue].submit(approved)
+        except BaseException as error:  # cancelled, or a bug: in both cases the order may be at the venue
+            self._unknown(client_order_id, "submit", f"{type(error).__name__}: {error}")
+            raise
+        self._sink.submit(events)
+
+    def _unknown(self, client_order_id: Any, request: str, detail: str) -> None:
+        self._sink.submit((RequestOutcomeUnknown(client_order_id=client_order_id, request=request, detail=detail),))
+
+    def _ask(self, command: CancelOrder | QueryOrder, name: str, call: Callable[[Any], Any]) -> None:
+        async def ask() -> None:
+            try:
+                events: tuple[Event, ...] = await call(command)
+            except VenueError as error:
+                _log.warning(f"{name} failed", venue=command.venue, order=command.client_order_id, error=error.detail)
+                return
+            self._sink.submit(events)
+
+        self._spawn(ask(), f"{name}:{command.client_order_id}")
+
+    async def _snapshot(self, venue: VenueId) -> None:
+        try:
+            balances = await self._gateways[venue].fetch_balances()
+        except VenueError as error:
+            _log.warning("snapshot failed", venue=venue, error=error.detail)
+            return
+        self._sink.submit((AccountSnapshotReceived(venue=venue, balances=balances),))
+
+    def _resync(self, command: ResyncBook) -> None:
+        self._feeds[VenueId(command.instrument.rpartition("@")[2])].resync(command.instrument)
+
+    def _spawn(self, work: Any, name: str) -> None:
+        self._supervisor.spawn(work, name)

@@ -1,0 +1,269 @@
+"""Compare what we believe with what one venue says: orders, fills, transfers, balances.
+
+Rules:
+- Only evidence goes to the engine: a fill we missed, a status we asked for, a snapshot taken while nothing was in flight.
+- An open order with our prefix is adopted when its intent is in the store, and cancelled when it is not.
+- Balances are compared exactly, and only while no order of ours may still fill; a snapshot during which anything moved
+  says nothing. Two snapshots in a row must differ before a difference is believed.
+- Everything here can be done again at any time: fills are identified, states are asked for, nothing is counted up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from arbot.domain.commands import CancelOrder, QueryOrder, RaiseAlert, Severity
+from arbot.domain.events import (
+    AccountSnapshotReceived,
+    ClockSkewMeasured,
+    Event,
+    FeesLoaded,
+    InstrumentsLoaded,
+    OrderFilled,
+    OrderRestored,
+    ReconciliationEnded,
+    TransferState,
+)
+from arbot.domain.ids import ClientOrderId, InstrumentId, VenueId, parse_client_order_id
+from arbot.domain.instrument import Balance
+from arbot.domain.order import Fill
+from arbot.domain.units import fmt
+from arbot.ledger.posting import Difference
+from arbot.ports import EventSink, Gateway, OpenOrder, Store, StoredOrder
+from arbot.runtime.clock import NS_PER_MS, NS_PER_S, Scheduler
+
+FILLS_OVERLAP_NS = 60 * NS_PER_S  # a venue may list a fill late, under an earlier time than one we have
+TRANSFERS_LOOKBACK_NS = 14 * 24 * 3600 * NS_PER_S
+QUIET_TRIES = 5
+QUIET_PAUSE_S = 0.3
+
+_log = structlog.get_logger("arbot.reconcile")
+
+
+class Ledger(Protocol):
+    """What reconciling needs of the ledger."""
+
+    def compare(self, venue: VenueId, balances: tuple[Balance, ...]) -> tuple[Difference, ...]:
+        """Return every asset in which ledger and venue disagree."""
+        ...
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a comparison of balances found. `is_known` is False when nothing quiet enough could be had."""
+
+    is_known: bool
+    differences: tuple[Difference, ...] = ()
+
+    def lines(self) -> tuple[str, ...]:
+        """Return each difference and the command that settles it."""
+        return tuple(settle_line(difference) for difference in self.differences)
+
+
+UNKNOWN = Report(is_known=False)
+
+
+def settle_line(difference: Difference) -> str:
+    """Return one difference in words, with the exact command that books it once its cause is understood."""
+    lacking = fmt(difference.theirs - difference.ours)
+    told = fmt(difference.theirs) if difference.is_listed else "nothing (not listed)"
+    return (
+        f"{difference.venue} {difference.asset}: ledger {fmt(difference.ours)}, venue {told}; settle with: "
+        f'arbot ledger adjust {difference.venue} {difference.asset} {lacking} --reason "..."'
+    )
+
+
+class Reconciler:
+    """The comparisons with one venue."""
+
+    def __init__(
+        self,
+        *,
+        gateway: Gateway,
+        sink: EventSink,
+        store: Store,
+        ledger: Ledger,
+        clock: Scheduler,
+        epoch: int,
+        order_steps: Callable[[], int],
+        alert: Callable[[RaiseAlert], None],
+    ) -> None:
+        self.venue = gateway.venue
+        self.gateway = gateway
+        self.clock = clock
+        self._sink = sink
+        self._store = store
+        self._ledger = ledger
+        self._epoch = epoch
+        self._order_steps = order_steps
+        self._alert = alert
+        self._restored: set[ClientOrderId] = set()
+        self._transfers: dict[str, TransferState] = {}
+
+    def submit(self, *events: Event) -> None:
+        """Give events to the engine."""
+        self._sink.submit(events)
+
+    def restored(self, order: StoredOrder) -> None:
+        """Note that the engine has been told of an order of an earlier run."""
+        self._restored.add(order.intent.client_order_id)
+
+    # --- what the venue is ----------------------------------------------------------------------------------------------
+
+    async def learn_instruments(self) -> None:
+        """Load instruments and fees. Raises: VenueError."""
+        instruments = await self.gateway.load_instruments()
+        self.submit(InstrumentsLoaded(venue=self.venue, instruments=instruments))
+        self.submit(FeesLoaded(venue=self.venue, fees=await self.gateway.fetch_fees()))
+
+    async def measure_skew(self) -> None:
+        """Compare the clocks at the middle of a round trip. Raises: VenueError."""
+        before_ns = self.clock.now_ns()
+        venue_ns = await self.gateway.fetch_time_ns()
+        after_ns = self.clock.now_ns()
+        self.submit(
+            ClockSkewMeasured(
+                venue=self.venue,
+                skew_ms=(venue_ns - (before_ns + after_ns) // 2) // NS_PER_MS,
+                rtt_ms=(after_ns - before_ns) // NS_PER_MS,
+            )
+        )
+
+    # --- orders and fills -----------------------------------------------------------------------------------------------
+
+    def unsettled(self) -> tuple[StoredOrder, ...]:
+        """Return our orders here that may still fill, as far as the store knows."""
+        return tuple(
+            order
+            for order in self._store.unsettled_orders()
+            if order.intent.venue == self.venue and not order.state.is_terminal
+        )
+
+    async def query_unsettled(self) -> None:
+        """Ask after every order that may still fill. Raises: VenueError."""
+        for order in self.unsettled():
+            await self._query(order)
+
+    async def catch_up_fills(self) -> None:
+        """Fetch fills since the newest one booked, with overlap, and hand on those that are missing. Raises: VenueError."""
+        since_ns = self._fills_since_ns()
+        if since_ns == 0:
+            return
+        for fill in await self.gateway.fetch_fills(max(0, since_ns - FILLS_OVERLAP_NS)):
+            self._hand_on(fill)
+
+    async def catch_up_transfers(self) -> None:
+        """Hand on deposits and withdrawals whose state is news. Raises: VenueError."""
+        for transfer in await self.gateway.fetch_transfers(self.clock.now_ns() - TRANSFERS_LOOKBACK_NS):
+            if self._transfers.get(transfer.transfer_id) is not transfer.state:
+                self._transfers[transfer.transfer_id] = transfer.state
+                self.submit(transfer)
+
+    async def adopt_or_cancel(self) -> None:
+        """Look at open orders with our prefix: ask after those we know, cancel those we do not. Raises: VenueError."""
+        known = {order.intent.client_order_id for order in self.unsettled()}
+        for order in await self.gateway.fetch_open_orders():
+            name = order.client_order_id
+            if name is None or name in known or parse_client_order_id(name) is None:
+                continue
+            stored = self._store.order(name)
+            if stored is None:
+                await self._cancel_foreign(order, name)
+            elif self._is_gone_from_engine(name):
+                self._restore(stored)
+                await self._query(stored)
+
+    # --- balances -------------------------------------------------------------------------------------------------------
+
+    async def compare(self) -> Report:
+        """Compare balances twice if need be; hand the snapshot on when it was taken in a quiet moment. Raises: VenueError."""
+        report = await self._compare_once()
+        if report.differences:
+            await self.clock.sleep(QUIET_PAUSE_S)
+            await self.catch_up_fills()
+            await self.catch_up_transfers()
+            report = await self._compare_once()
+        return report
+
+    def conclude(self, report: Report) -> None:
+        """Tell the engine, and a person when something differs."""
+        lines = report.lines()
+        self.submit(ReconciliationEnded(venue=self.venue, differences=len(lines), detail=lines))
+        for line in lines:
+            self._alert(RaiseAlert(severity=Severity.CRITICAL, code="ledger_differs", text=line))
+
+    async def _compare_once(self) -> Report:
+        for _ in range(QUIET_TRIES):
+            steps = self._order_steps()
+            if not self.unsettled():
+                balances = await self.gateway.fetch_balances()
+                if steps == self._order_steps():
+                    self.submit(AccountSnapshotReceived(venue=self.venue, balances=balances))
+                    return Report(is_known=True, differences=self._ledger.compare(self.venue, balances))
+            await self.clock.sleep(QUIET_PAUSE_S)
+        return UNKNOWN
+
+    # --- parts ----------------------------------------------------------------------------------------------------------
+
+    def _fills_since_ns(self) -> int:
+        unsettled = [order.intent.decided_ts_ns for order in self.unsettled()]
+        cursor_ns = self._store.fill_cursor_ns(self.venue)
+        return min(filter(None, (cursor_ns, *unsettled)), default=0)
+
+    def _hand_on(self, fill: Fill) -> None:
+        stored = self._store.order(fill.client_order_id)
+        if stored is None:
+            _log.warning("fill of an unknown order", venue=self.venue, order=fill.client_order_id, trade=fill.trade_id)
+            return
+        if any(
+            (fill.venue_order_id, fill.trade_id, fill.is_reversal)
+            == (booked.venue_order_id, booked.trade_id, booked.is_reversal)
+            for booked in stored.fills
+        ):
+            return
+        if self._is_gone_from_engine(fill.client_order_id):
+            self._restore(stored)
+        self.submit(OrderFilled(fill=fill))
+
+    def _is_gone_from_engine(self, name: ClientOrderId) -> bool:
+        parts = parse_client_order_id(name)
+        return name not in self._restored and (parts is None or parts.epoch != self._epoch)
+
+    def _restore(self, stored: StoredOrder) -> None:
+        self.restored(stored)
+        self.submit(restored_event(stored))
+
+    async def _query(self, order: StoredOrder) -> None:
+        intent = order.intent
+        events = await self.gateway.query(
+            QueryOrder(
+                client_order_id=intent.client_order_id,
+                venue=self.venue,
+                instrument=intent.instrument,
+                venue_order_id=order.venue_order_id,
+                since_ns=intent.decided_ts_ns,
+            )
+        )
+        self.submit(*events)
+
+    async def _cancel_foreign(self, order: OpenOrder, name: ClientOrderId) -> None:
+        text = f"{self.venue}: open order {name} has our prefix but no intent in this store; cancelling it"
+        self._alert(RaiseAlert(severity=Severity.WARNING, code="order_unknown", text=text))
+        await self.gateway.cancel(
+            CancelOrder(
+                client_order_id=name,
+                venue=self.venue,
+                instrument=InstrumentId(order.instrument),
+                venue_order_id=order.venue_order_id,
+            )
+        )
+
+
+def restored_event(stored: StoredOrder) -> OrderRestored:
+    """Return the event that puts a stored order back into the engine."""
+    return OrderRestored(
+        intent=stored.intent, state=stored.state, venue_order_id=stored.venue_order_id, fills=stored.fills
+    )

@@ -1,0 +1,99 @@
+"""Come back after any end of the last process: restore, ask, compare, and only then trade.
+
+Every step may be cut off and done again; a crash during recovery is as boring as any other. The order is: what outlived
+the process, then the orders of arbs that were not flat, then per venue its key, its instruments, the fate of those
+orders, the fills since the newest one booked, open orders with our prefix, transfers, and last the balances, exactly.
+A venue that cannot be reached is tried again for ever and nothing is traded there meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import structlog
+
+from arbot.domain.errors import Mistake, UserError, VenueRefused, VenueUnavailable
+from arbot.domain.events import ReconciliationEnded, RunStarted
+from arbot.ports import EventSink, KeyPermissions, Store
+from arbot.runtime.reconcile import Reconciler, Report, restored_event
+
+RETRY_S = (0.5, 1.0, 2.0, 5.0)
+RECHECK_S = 2.0
+
+_log = structlog.get_logger("arbot.recover")
+
+
+def restore(store: Store, sink: EventSink, started: RunStarted, reconcilers: Iterable[Reconciler]) -> None:
+    """Tell the engine of the new run, what outlived the last one, and every order of an arb that is not flat."""
+    sink.submit((started,))
+    standing = store.standing()
+    if standing is not None:
+        sink.submit((standing,))
+    by_venue = {reconciler.venue: reconciler for reconciler in reconcilers}
+    for order in store.unsettled_orders():
+        if order.intent.venue in by_venue:
+            by_venue[order.intent.venue].restored(order)
+        sink.submit((restored_event(order),))
+
+
+async def recover_venue(reconciler: Reconciler, *, allow_withdraw: bool) -> None:
+    """Bring one venue to where it may be traded, however long that takes. Raises: UserError for a key that will not do."""
+    attempt = 0
+    while True:
+        try:
+            report = await _once(reconciler, allow_withdraw=allow_withdraw)
+        except VenueUnavailable as error:
+            _log.warning("venue cannot be reached, trying again", venue=reconciler.venue, error=error.detail)
+            await reconciler.clock.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+        except VenueRefused as error:
+            raise UserError(
+                Mistake(
+                    f"venues.{reconciler.venue}",
+                    f"the venue refused us: {error.detail}",
+                    "check the key file, its permissions at the venue, and the clock of this machine",
+                )
+            ) from error
+        else:
+            if report.is_known and not report.differences:
+                return
+            await reconciler.clock.sleep(RECHECK_S)
+        attempt += 1
+
+
+async def _once(reconciler: Reconciler, *, allow_withdraw: bool) -> Report:
+    check_permissions(reconciler.venue, await reconciler.gateway.fetch_permissions(), allow_withdraw=allow_withdraw)
+    await reconciler.measure_skew()
+    await reconciler.learn_instruments()
+    await reconciler.query_unsettled()
+    await reconciler.catch_up_fills()
+    await reconciler.adopt_or_cancel()
+    await reconciler.catch_up_transfers()
+    report = await reconciler.compare()
+    if report.is_known:
+        reconciler.conclude(report)
+    else:
+        waiting = tuple(order.intent.client_order_id for order in reconciler.unsettled())
+        _log.warning("orders of the last run are still unresolved", venue=reconciler.venue, orders=waiting)
+        reconciler.submit(
+            ReconciliationEnded(venue=reconciler.venue, differences=1, detail=(f"orders unresolved: {waiting}",))
+        )
+    return report
+
+
+def check_permissions(venue: str, permissions: KeyPermissions, *, allow_withdraw: bool) -> None:
+    """Refuse a key that cannot trade, or that could take the money away. Raises: UserError."""
+    mistakes = []
+    if not permissions.can_trade:
+        mistakes.append(Mistake(f"venues.{venue}.key_file", "the key may not trade", "give it the permission to trade"))
+    if permissions.can_withdraw and not allow_withdraw:
+        mistakes.append(
+            Mistake(
+                f"venues.{venue}.key_file",
+                "the key can withdraw money",
+                "make a key that can only query and trade, or set transfers.enabled = true",
+            )
+        )
+    if mistakes:
+        raise UserError(*mistakes)
+    for warning in permissions.warnings:
+        _log.warning("key", venue=venue, warning=warning)

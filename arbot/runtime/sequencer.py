@@ -1,0 +1,255 @@
+"""The one place where events get their order: number, stamp, step, book, make durable, hand out commands.
+
+Rules:
+- `submit` is a plain call. What it causes while it runs is queued behind it, never recursed into.
+- Stamps never go back: the larger of the clock and the last stamp.
+- A record that carries an order, moves money, ends an order, comes from a person or changes what outlives the process
+  is durable before any command of its step is handed out. Everything else follows within `FLUSH_S` or with the
+  next such commit, in order.
+- A step that raises, or a commit that fails, breaks the sequencer for good: the supervisor is told, nothing more is
+  decided, and no command of that step leaves.
+- Books that moved are remembered until the end of the burst and given to the engine as one BooksMoved. Such a step is
+  recorded only when it did something; what it merely declined is for the observers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from arbot.domain.accounting import Transaction
+from arbot.domain.commands import Command, SubmitOrder
+from arbot.domain.decisions import OpportunityDeclined, OpportunitySeen, Outcome
+from arbot.domain.errors import InvariantBroken
+from arbot.domain.events import (
+    AdjustmentRecorded,
+    BooksMoved,
+    Envelope,
+    Event,
+    OperatorRequested,
+    OrderCanceled,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderRestored,
+    OrderSent,
+    OrderStatusReported,
+    ReconciliationEnded,
+    RunEnded,
+    RunStarted,
+    StandingRestored,
+    TradePrinted,
+    TransferReported,
+)
+from arbot.domain.ids import InstrumentId
+from arbot.ports import Record, Store
+from arbot.runtime.clock import Handle, Scheduler
+from arbot.runtime.latency import LatencyHistogram
+
+FLUSH_S = 0.05
+BURST_MAX = 64  # books remembered before the engine is asked without waiting for the end of the burst
+
+_DURABLE_FIRST = (
+    AdjustmentRecorded,
+    OperatorRequested,
+    OrderCanceled,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderRestored,
+    OrderStatusReported,
+    ReconciliationEnded,
+    RunEnded,
+    RunStarted,
+)
+_MOVES_MONEY = (
+    OrderSent,
+    OrderRejected,
+    OrderFilled,
+    OrderCanceled,
+    OrderExpired,
+    TransferReported,
+    AdjustmentRecorded,
+)
+_MARKET = (BooksMoved, TradePrinted)
+_ROUTINE = (OpportunityDeclined, OpportunitySeen)
+
+
+class Engine(Protocol):
+    """What the sequencer needs of the engine."""
+
+    def step(self, envelope: Envelope) -> Outcome:
+        """Decide."""
+        ...
+
+    def standing(self) -> StandingRestored:
+        """Return what has to outlive the process."""
+        ...
+
+
+class Ledger(Protocol):
+    """What the sequencer needs of the ledger."""
+
+    def apply(self, envelope: Envelope) -> tuple[Transaction, ...]:
+        """Return what the event means in double entry."""
+        ...
+
+
+class Screen(Protocol):
+    """What the sequencer needs of the books."""
+
+    def screen(self, index: int) -> bool:
+        """Say whether some route over this book may now clear its costs."""
+        ...
+
+    def instrument(self, index: int) -> InstrumentId:
+        """Return the instrument of a book."""
+        ...
+
+    def recv_ts_ns(self, index: int) -> int:
+        """Return when the book's last frame arrived."""
+        ...
+
+
+class Sequencer:
+    """The EventSink of every feed, poller, timer and request."""
+
+    def __init__(
+        self,
+        *,
+        clock: Scheduler,
+        engine: Engine,
+        ledger: Ledger,
+        store: Store,
+        screen: Screen,
+        dispatch: Callable[[Sequence[Command]], None],
+        observe: Callable[[Envelope, Outcome], None],
+        broken: Callable[[Exception], None],
+    ) -> None:
+        self._clock = clock
+        self._engine = engine
+        self._ledger = ledger
+        self._store = store
+        self._screen = screen
+        self._dispatch = dispatch
+        self._observe = observe
+        self._tell_broken = broken
+        self._queue: deque[Event] = deque()
+        self._waiting: list[Record] = []
+        self._flush: Handle | None = None
+        self._moved: dict[int, None] = {}
+        self._burst: Handle | None = None
+        self._burst_recv_ts_ns = 0
+        self._is_stepping = False
+        self._standing = engine.standing()
+        self._seq = 0
+        self._ts_ns = 0
+        self.order_steps = 0  # steps that sent, filled or ended an order: balances may have moved
+        self.is_broken = False
+        self.latency = LatencyHistogram()
+
+    @property
+    def seq(self) -> int:
+        """The number of the last event."""
+        return self._seq
+
+    def submit(self, events: Sequence[Event]) -> None:
+        """Run events through the engine now, in order. Raises: InvariantBroken once the sequencer is broken."""
+        if self.is_broken:
+            raise InvariantBroken("the sequencer is broken; nothing is decided any more")
+        self._queue.extend(events)
+        if self._is_stepping:
+            return
+        self._is_stepping = True
+        try:
+            while self._queue:
+                self._step(self._queue.popleft())
+        except Exception as error:  # whatever it was, state and journal may disagree: the supervisor is told
+            self._break(error)
+            raise
+        finally:
+            self._is_stepping = False
+
+    def book_moved(self, book: int) -> None:
+        """Remember a book that moved if the screen finds it worth a look; look at the end of the burst."""
+        if self.is_broken or not self._screen.screen(book):
+            return
+        if not self._moved:
+            self._burst_recv_ts_ns = self._screen.recv_ts_ns(book)
+        self._moved[book] = None
+        if len(self._moved) >= BURST_MAX and not self._is_stepping:
+            self.end_burst()
+        elif self._burst is None:
+            self._burst = self._clock.call_later(0.0, self.end_burst)
+
+    def end_burst(self) -> None:
+        """Ask the engine about the books that moved."""
+        if self._burst is not None:
+            self._burst.cancel()
+            self._burst = None
+        if not self._moved or self.is_broken:
+            return
+        moved = tuple(self._screen.instrument(book) for book in self._moved)
+        self._moved.clear()
+        self.submit((BooksMoved(instruments=moved),))
+        self.latency.add(self._clock.now_ns() - self._burst_recv_ts_ns)
+
+    def flush(self) -> None:
+        """Make durable what has been waiting. Raises: whatever the store raises, after breaking the sequencer."""
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
+        if not self._waiting or self.is_broken:
+            return
+        try:
+            self._store.commit(self._waiting)
+        except Exception as error:  # a store that failed once is not written to again: the supervisor is told
+            self._break(error)
+            raise
+        self._waiting = []
+
+    def _break(self, error: Exception) -> None:
+        self._queue.clear()
+        if not self.is_broken:
+            self.is_broken = True
+            self._tell_broken(error)
+
+    def _step(self, event: Event) -> None:
+        self._seq += 1
+        self._ts_ns = max(self._ts_ns, self._clock.now_ns())
+        envelope = Envelope(self._seq, self._ts_ns, event)
+        outcome = self._engine.step(envelope)
+        transactions = self._ledger.apply(envelope)
+        if not isinstance(event, _MARKET) or _did_something(outcome):
+            self._record(envelope, outcome, transactions)
+        self._observe(envelope, outcome)
+        self._dispatch(outcome.commands)
+
+    def _record(self, envelope: Envelope, outcome: Outcome, transactions: tuple[Transaction, ...]) -> None:
+        is_sending = any(isinstance(command, SubmitOrder) for command in outcome.commands)
+        if is_sending or isinstance(envelope.event, _MOVES_MONEY):
+            self.order_steps += 1
+        standing = self._engine.standing()
+        is_changed = standing != self._standing
+        self._standing = standing
+        self._waiting.append(
+            Record(
+                envelope=envelope,
+                outcome=outcome,
+                transactions=transactions,
+                standing=standing if is_changed else None,
+            )
+        )
+        if is_changed or transactions or isinstance(envelope.event, _DURABLE_FIRST) or is_sending:
+            self.flush()
+        elif self._flush is None:
+            self._flush = self._clock.call_later(FLUSH_S, self._flush_later)
+
+    def _flush_later(self) -> None:
+        self._flush = None
+        self.flush()
+
+
+def _did_something(outcome: Outcome) -> bool:
+    return bool(outcome.commands) or any(not isinstance(decision, _ROUTINE) for decision in outcome.decisions)

@@ -1,0 +1,124 @@
+"""Who holds the tasks: every one is referenced, named, watched, and none dies silently.
+
+A task that raises, or one that was to run for ever and returns, stops the run: `failure` is set, `stopping` fires, and
+whoever waits on it (modes.py) halts in good order. Tasks are cancelled only by `close`, never by a sibling's failure,
+because the requests of a halt are tasks too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from arbot.domain.errors import InvariantBroken
+from arbot.runtime.clock import NS_PER_MS, NS_PER_S, Scheduler
+from arbot.runtime.latency import LatencyHistogram
+
+LAG_PERIOD_S = 0.05
+_log = structlog.get_logger("arbot.supervisor")
+
+
+class Supervisor:
+    """The tasks of one run, and the reason why it has to end."""
+
+    def __init__(self, clock: Scheduler) -> None:
+        self._clock = clock
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        self._beats_ns: dict[str, int] = {}
+        self.started = 0
+        self.lag = LatencyHistogram()
+        self.stopping = asyncio.Event()
+        self.reason = ""
+        self.failure: BaseException | None = None
+
+    def spawn(self, work: Coroutine[Any, Any, object], name: str, *, is_endless: bool = False) -> asyncio.Task[None]:
+        """Run `work` as a task that is held until it ends. An endless one that returns is a failure."""
+        task = asyncio.get_running_loop().create_task(self._guarded(work, name, is_endless=is_endless), name=name)
+        self._tasks[task] = name
+        task.add_done_callback(lambda done: self._forget(done, work))
+        self.started += 1
+        return task
+
+    def beat(self, name: str) -> None:
+        """Note that a periodic task is alive."""
+        self._beats_ns[name] = self._clock.now_ns()
+
+    def beat_ages_ms(self) -> dict[str, int]:
+        """Return how long ago each periodic task last showed life."""
+        now_ns = self._clock.now_ns()
+        return {name: (now_ns - beat_ns) // NS_PER_MS for name, beat_ns in self._beats_ns.items()}
+
+    def stop(self, reason: str) -> None:
+        """Ask for the end of the run. The first reason stands."""
+        if not self.stopping.is_set():
+            self.reason = reason
+            self.stopping.set()
+
+    def fail(self, error: BaseException, where: str) -> None:
+        """Record what went wrong and ask for the end of the run. The first failure stands, the others are logged."""
+        _log.critical("failure", where=where, error=f"{type(error).__name__}: {error}", exc_info=error)
+        if self.failure is None:
+            self.failure = error
+        self.stop(f"{where} failed: {type(error).__name__}: {error}")
+
+    def watch_loop(self) -> None:
+        """Take over exceptions that a callback of the loop would otherwise only have logged."""
+
+        def handle(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            error = context.get("exception")
+            if isinstance(error, Exception) and not isinstance(error, (ConnectionError, TimeoutError)):
+                self.fail(error, str(context.get("message", "callback")))
+            else:
+                _log.warning("loop", message=str(context.get("message")), error=str(error))
+
+        asyncio.get_running_loop().set_exception_handler(handle)
+
+    async def measure_lag(self) -> None:
+        """Measure for ever how late the loop wakes a task that slept: what blocks the loop shows here."""
+        while True:
+            before_ns = self._clock.now_ns()
+            await self._clock.sleep(LAG_PERIOD_S)
+            self.lag.add(self._clock.now_ns() - before_ns - round(LAG_PERIOD_S * NS_PER_S))
+            self.beat("lag")
+
+    def tasks(self) -> dict[str, int]:
+        """Return how many tasks run under each name."""
+        counts: dict[str, int] = {}
+        for name in self._tasks.values():
+            counts[name] = counts.get(name, 0) + 1
+        return dict(sorted(counts.items()))
+
+    async def finish(self, prefix: str, seconds: float) -> bool:
+        """Wait until the tasks whose names begin with `prefix` have ended; say whether they did in time."""
+        deadline_ns = self._clock.now_ns() + round(seconds * NS_PER_S)
+        while any(name.startswith(prefix) for name in self._tasks.values()):
+            if self._clock.now_ns() >= deadline_ns:
+                return False
+            await self._clock.sleep(0.01)
+        return True
+
+    async def close(self) -> None:
+        """Cancel every task and wait for all of them."""
+        for task in list(self._tasks):
+            task.cancel()
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _guarded(self, work: Coroutine[Any, Any, object], name: str, *, is_endless: bool) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - every failure of a task stops the run: told to the one who waits
+            self.fail(error, name)
+        else:
+            if is_endless:
+                self.fail(InvariantBroken("a task that runs for ever has ended"), name)
+
+    def _forget(self, task: asyncio.Task[None], work: Coroutine[Any, Any, object]) -> None:
+        self._tasks.pop(task, None)
+        work.close()  # a task cancelled before its first step never awaited it
+
+
+Spawn = Callable[[Coroutine[Any, Any, object], str], "asyncio.Task[None]"]
