@@ -1,0 +1,1 @@
+"""Pretend venues: matching, accounts, fees, faults, markets; `wire` serves them in the real protocols."""
