@@ -27,7 +27,7 @@ class ArbState(StrEnum):
 
 
 ARB_LIFE: dict[ArbState, tuple[ArbState, ...]] = {
-    ArbState.PLANNED: (ArbState.WORKING,),
+    ArbState.PLANNED: (ArbState.WORKING, ArbState.ONE_SIDED),  # a flush has no legs and starts one-sided
     ArbState.WORKING: (ArbState.FLAT, ArbState.ONE_SIDED, ArbState.UNKNOWN),
     ArbState.ONE_SIDED: (ArbState.HEDGING, ArbState.UNWINDING, ArbState.UNKNOWN, ArbState.FLAT, ArbState.STRANDED),
     ArbState.HEDGING: (
@@ -68,6 +68,7 @@ class Reason(StrEnum):
     ORDER_RATE = "order_rate"
     LOSS_DAY = "loss_day"
     DRAWDOWN = "drawdown"
+    HEDGE_LOSS = "hedge_loss"
     INSTRUMENT_CLOSED = "instrument_closed"
     VENUE_NOT_READY = "venue_not_ready"
     COOL_DOWN = "cool_down"
@@ -163,6 +164,7 @@ class ArbClosed(_Decision, frozen=True, kw_only=True):
     volume_quote: Decimal
     unhedged_ns: int
     missed: bool
+    is_flush: bool = False
 
 
 class ArbStranded(_Decision, frozen=True, kw_only=True):

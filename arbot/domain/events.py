@@ -14,7 +14,7 @@ import msgspec
 from arbot.domain.ids import ClientOrderId, InstrumentId, RunId, VenueId, VenueOrderId
 from arbot.domain.instrument import Balance, FeeRate, Instrument
 from arbot.domain.order import Fill, OrderIntent, OrderState, Side
-from arbot.domain.units import ZERO
+from arbot.domain.units import ZERO, Amount
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -298,7 +298,8 @@ class OrderRestored(_Event, frozen=True, kw_only=True):
 class StandingRestored(_Event, frozen=True, kw_only=True):
     """What outlives a process: latches, pause, and the measures of the day.
 
-    `latched` are limit names that tripped and wait for a human. Money in the reporting currency.
+    `latched` are limit names that tripped and wait for a human; `carried` are sub-minimum residuals of closed arbs.
+    Money in the reporting currency.
     """
 
     killed: bool
@@ -310,6 +311,7 @@ class StandingRestored(_Event, frozen=True, kw_only=True):
     realised_peak: Decimal
     arbs_flat: int = 0
     arbs_stranded: int = 0
+    carried: tuple[Amount, ...] = ()
 
 
 class ReconciliationEnded(_Event, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from arbot.domain.ids import Asset, ArbId, ClientOrderId, InstrumentId, TradeId, VenueId, VenueOrderId
+from arbot.domain.ids import ArbId, Asset, ClientOrderId, InstrumentId, TradeId, VenueId, VenueOrderId
 from arbot.domain.units import ZERO, Amount
 
 

@@ -36,10 +36,13 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     leg_deadline_ms: int = 3_000  # for both legs to be terminal
     order_deadline_ms: int = 3_000  # the venue must not match an order after this
-    hedge_slippage_bps: Decimal = Decimal(15)  # price cap of a hedge beyond the touch it was decided on
+    hedge_slippage_bps: Decimal = Decimal(
+        15
+    )  # a hedge: beyond the leg's own price; an unwind or flush: beyond the touch
     hedge_tries_max: int = 4  # orders per arb to work a residual, over all venues
     hedge_seconds_max: int = 20  # from one_sided to stranded
-    hedge_loss_max: Decimal = Decimal(50)  # quote, expected loss on the residual beyond which nothing is sent
+    hedge_loss_max: Decimal = Decimal(50)  # quote, worst loss of one such order beyond which it is not sent
+    hedge_retry_ms: int = 250  # wait before looking again when no venue can take a residual
     query_backoff_ms: int = 250  # first wait before asking after an unknown order; doubles
     query_backoff_ms_max: int = 5_000
     visibility_lag_ms: int = 10_000  # a venue may not list an order for this long

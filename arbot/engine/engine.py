@@ -1,0 +1,440 @@
+"""The engine: one event in, commands and decisions out. One writer; the same inputs give the same outputs and digest.
+
+It sends nothing, waits for nothing and reads no clock: `ts_ns` of the envelope is the only time there is.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import assert_never
+
+from arbot.domain.commands import CancelAllOrders, RequestAccountSnapshot, Severity, StopRun
+from arbot.domain.decisions import OpportunityDeclined, OpportunitySeen, Outcome, Reason, TradingStateChanged
+from arbot.domain.errors import ensure
+from arbot.domain.events import (
+    AccountSnapshotReceived,
+    AdjustmentRecorded,
+    BookInvalidated,
+    BooksMoved,
+    CancelRejected,
+    ClockSkewMeasured,
+    Envelope,
+    Event,
+    FeedConnected,
+    FeedDisconnected,
+    FeesLoaded,
+    InstrumentsLoaded,
+    OperatorRequested,
+    OrderAccepted,
+    OrderCanceled,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderRestored,
+    OrderSent,
+    OrderStatusReported,
+    ReconciliationEnded,
+    RequestOutcomeUnknown,
+    RunEnded,
+    RunStarted,
+    StandingRestored,
+    Stream,
+    TimerFired,
+    TradePrinted,
+    TransferReported,
+    TransferState,
+    Verb,
+)
+from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, VenueId
+from arbot.domain.order import OrderState, Side
+from arbot.domain.units import ZERO, Amount, fmt
+from arbot.engine import arbs, orders
+from arbot.engine.config import EngineConfig
+from arbot.engine.detector import Detector
+from arbot.engine.market_view import MarketView
+from arbot.engine.orders import MS
+from arbot.engine.risk.approve import judge
+from arbot.engine.risk.gates import blocks
+from arbot.engine.risk.plan import Breach, Plan
+from arbot.engine.sizing import limit_price
+from arbot.engine.state import OrderRecord, Standing, State
+from arbot.engine.step import Step
+from arbot.engine.strategy import Proposal, Strategy
+
+BALANCE_SETTLE_MS = 5_000  # a venue's balances may lag its fills by this much
+DAY_NS = 86_400_000_000_000
+
+
+class Engine:
+    """All decisions of one run."""
+
+    def __init__(self, config: EngineConfig, strategy: Strategy, market: MarketView) -> None:
+        self.state = State(config, market)
+        self._strategy = strategy
+        self._detector = Detector(self.state)
+        self._blocked: tuple[Reason, ...] | None = None
+        self._steps = 0
+
+    def step(self, envelope: Envelope) -> Outcome:
+        """Take one event in and return all that follows from it.
+
+        Raises: InvariantBroken when a promise of the engine does not hold; the shell then cancels everything and stops.
+        """
+        ensure(envelope.ts_ns >= self.state.now_ns, "time went back", seq=envelope.seq)
+        self.state.now_ns = envelope.ts_ns
+        self._steps += 1
+        step = Step()
+        if isinstance(envelope.event, BooksMoved):
+            self._look(step, envelope.event)
+            return step.outcome()
+        self._turn_day()
+        self._apply(step, envelope.event)
+        self._announce(step)
+        return step.outcome()
+
+    # --- opportunities ------------------------------------------------------------------------------------------------
+
+    def _look(self, step: Step, event: BooksMoved) -> None:
+        for proposal in self._strategy.on_books(event.instruments, self._detector):
+            if isinstance(proposal, OpportunityDeclined):
+                step.decide(proposal)
+            else:
+                self._consider(step, proposal)
+
+    def _consider(self, step: Step, proposal: Proposal) -> None:
+        state = self.state
+        buy, sell = state.instruments[proposal.buy], state.instruments[proposal.sell]
+        fee_buy, fee_sell = state.fees.get(buy.id), state.fees.get(sell.id)
+        step.decide(
+            OpportunitySeen(
+                buy=buy.id,
+                sell=sell.id,
+                qty=proposal.qty,
+                buy_price=proposal.buy_price,
+                sell_price=proposal.sell_price,
+                edge_gross_bps=proposal.edge_gross_bps,
+                edge_net_bps=proposal.edge_net_bps,
+            )
+        )
+        verdict: Decimal | Breach
+        if buy.base != sell.base or buy.quote != sell.quote:
+            verdict = Breach(Reason.QUOTE_MISMATCH)
+        elif fee_buy is None or fee_sell is None:
+            verdict = Breach(Reason.FEE_UNKNOWN)
+        else:
+            prices = (
+                limit_price(buy, Side.BUY, proposal.buy_price),
+                limit_price(sell, Side.SELL, proposal.sell_price),
+            )
+            plan = Plan(state, proposal, buy, sell, fee_buy, fee_sell, *prices)
+            verdict = judge(plan)
+            if not isinstance(verdict, Breach):
+                arbs.open_arb(state, step, plan, verdict)
+                return
+        step.decide(
+            OpportunityDeclined(
+                buy=buy.id,
+                sell=sell.id,
+                reason=verdict.reason,
+                value=verdict.value,
+                limit=verdict.limit,
+                edge_net_bps=proposal.edge_net_bps,
+            )
+        )
+
+    # --- events -------------------------------------------------------------------------------------------------------
+
+    def _apply(self, step: Step, event: Event) -> None:
+        match event:
+            case (
+                OrderSent()
+                | OrderAccepted()
+                | OrderRejected()
+                | RequestOutcomeUnknown()
+                | OrderCanceled()
+                | OrderExpired()
+                | CancelRejected()
+                | OrderStatusReported()
+            ):
+                self._on_order(step, event)
+            case OrderFilled():
+                self._on_fill(step, event)
+            case TimerFired():
+                self._on_timer(step, event.key)
+            case OperatorRequested():
+                self._on_operator(step, event)
+            case AccountSnapshotReceived():
+                self._on_balances(event)
+            case ReconciliationEnded():
+                known = self.state.venue(event.venue)
+                known.is_reconciled, known.differences = event.differences == 0, event.detail
+            case TransferReported():
+                self._on_transfer(event)
+            case AdjustmentRecorded():
+                step.command(RequestAccountSnapshot(venue=event.venue))
+            case InstrumentsLoaded():
+                self._on_instruments(event)
+            case FeesLoaded():
+                self.state.fees.update({fee.instrument: fee for fee in event.fees})
+            case FeedConnected():
+                self._on_feed(step, event.venue, event.stream, is_up=True)
+            case FeedDisconnected():
+                self._on_feed(step, event.venue, event.stream, is_up=False)
+            case ClockSkewMeasured():
+                self.state.venue(event.venue).skew_ms = event.skew_ms
+            case OrderRestored():
+                arbs.restore(self.state, step, event)
+            case StandingRestored():
+                self._on_standing(event)
+            case RunStarted():
+                self.state.epoch = event.epoch
+            case BooksMoved() | BookInvalidated() | TradePrinted() | RunEnded():
+                pass  # books speak through the MarketView
+            case _:
+                assert_never(event)
+
+    def _on_order(
+        self,
+        step: Step,
+        event: OrderSent
+        | OrderAccepted
+        | OrderRejected
+        | RequestOutcomeUnknown
+        | OrderCanceled
+        | OrderExpired
+        | CancelRejected
+        | OrderStatusReported,
+    ) -> None:
+        state = self.state
+        order = state.orders.get(event.client_order_id)
+        if order is None:
+            return  # long finished and forgotten, or of another run: its fills, if any, are looked at as orphans
+        match event:
+            case OrderSent():
+                orders.sent(state, step, order)
+            case OrderAccepted():
+                orders.accepted(state, step, order, event.venue_order_id)
+            case OrderRejected():
+                orders.rejected(state, step, order)
+            case RequestOutcomeUnknown():
+                orders.unknown(state, step, order)
+            case OrderCanceled():
+                orders.ended(state, step, order, OrderState.CANCELED, event.filled_qty)
+            case OrderExpired():
+                orders.ended(state, step, order, OrderState.EXPIRED, event.filled_qty)
+            case CancelRejected():
+                if order.is_live:
+                    orders.query(state, step, order)
+            case OrderStatusReported():
+                orders.reported(state, step, order, event)
+        self._advance_arb_of(step, order)
+
+    def _on_fill(self, step: Step, event: OrderFilled) -> None:
+        fill = event.fill
+        order = self.state.orders.get(fill.client_order_id)
+        if order is None:
+            orders.orphan(self.state, step, fill)
+            arbs.adopt_orphan(self.state, step, fill)
+            return
+        if orders.filled(self.state, step, order, fill):
+            arb = self.state.arbs[order.intent.arb_id]
+            if arb.is_finished:
+                arbs.reopen(self.state, step, arb)
+            self._advance_arb_of(step, order)
+
+    def _advance_arb_of(self, step: Step, order: OrderRecord) -> None:
+        arb = self.state.unfinished.get(order.intent.arb_id)
+        if arb is not None:
+            arbs.advance(self.state, step, arb)
+        self._finish_drain(step)
+
+    def _on_timer(self, step: Step, key: str) -> None:
+        kind, _, rest = key.partition(":")
+        if kind == "order":
+            order = self.state.live.get(ClientOrderId(rest))
+            if order is not None:
+                orders.query(self.state, step, order)
+            return
+        arb = arbs.find(self.state, rest)
+        if arb is not None:
+            if kind == "deadline":
+                arbs.deadline(self.state, step, arb)
+            else:
+                arbs.advance(self.state, step, arb)
+        self._finish_drain(step)
+
+    def _on_balances(self, event: AccountSnapshotReceived) -> None:
+        """Take a venue's word for its balances, unless our own fills there are too fresh for it to know them."""
+        known = self.state.venue(event.venue)
+        is_quiet = not any(self.state.live_orders(event.venue))
+        is_settled = self.state.now_ns - known.last_fill_ts_ns > BALANCE_SETTLE_MS * MS
+        if known.is_reconciled and not (is_quiet and is_settled):
+            return
+        known.has_balances = True
+        known.totals = {balance.asset: balance.total for balance in event.balances}
+        known.reserved_foreign = {b.asset: b.reserved for b in event.balances if b.reserved} if is_quiet else {}
+
+    def _on_transfer(self, event: TransferReported) -> None:
+        totals = self.state.venue(event.venue).totals
+        if event.state is TransferState.DONE and event.asset in totals:
+            totals[Asset(event.asset)] += event.qty - event.fee
+
+    def _on_instruments(self, event: InstrumentsLoaded) -> None:
+        state = self.state
+        kept = {key: value for key, value in state.instruments.items() if value.venue != event.venue}
+        wanted = state.config.instruments
+        state.instruments = kept | {i.id: i for i in event.instruments if i.id in wanted}
+        self._detector.rebuild()
+
+    def _on_feed(self, step: Step, venue: VenueId, stream: Stream, *, is_up: bool) -> None:
+        known = self.state.venue(venue)
+        if stream is Stream.MARKET:
+            known.is_market_up = is_up
+            return
+        known.is_account_up = is_up
+        if is_up:
+            for order in list(self.state.live_orders(venue)):
+                if order.state is not OrderState.INTENDED:
+                    orders.query(self.state, step, order)
+
+    def _on_standing(self, event: StandingRestored) -> None:
+        self.state.standing = Standing(
+            killed=event.killed,
+            paused=event.paused,
+            latched=dict.fromkeys(event.latched, ZERO),
+            day=event.day,
+            realised_day=event.realised_day,
+            realised_total=event.realised_total,
+            realised_peak=event.realised_peak,
+            arbs_flat=event.arbs_flat,
+            arbs_stranded=event.arbs_stranded,
+        )
+        self.state.carried = {amount.asset: amount.number for amount in event.carried}
+
+    # --- people -------------------------------------------------------------------------------------------------------
+
+    def _on_operator(self, step: Step, event: OperatorRequested) -> None:
+        standing = self.state.standing
+        match event.verb:
+            case Verb.PAUSE:
+                standing.paused = True
+            case Verb.RESUME:
+                standing.paused = standing.halted = False
+            case Verb.HALT:
+                standing.paused = standing.halted = True
+                self._cancel_all(step)
+            case Verb.KILL:
+                standing.killed = True
+                self._cancel_all(step)
+                step.alert(Severity.CRITICAL, "killed", f"killed by {event.actor}: {event.reason}")
+            case Verb.UNKILL:
+                standing.killed = False
+                standing.paused = True  # released, and still a person has to say `resume`
+            case Verb.FLATTEN:
+                standing.paused, standing.halted = True, False
+                arbs.flatten(self.state, step)
+            case Verb.RESET_LIMIT:
+                self._reset_limit(event.argument)
+            case Verb.DRAIN:
+                standing.draining = True
+                self._finish_drain(step)
+            case _:
+                assert_never(event.verb)
+
+    def _cancel_all(self, step: Step) -> None:
+        for venue in self.state.config.venues:
+            step.command(CancelAllOrders(venue=venue))
+
+    def _reset_limit(self, limit: str) -> None:
+        """Unlatch a limit and measure anew from here: the day's loss from zero, the drawdown from the present total."""
+        standing = self.state.standing
+        standing.latched.pop(limit, None)
+        if limit == Reason.LOSS_DAY:
+            standing.realised_day = ZERO
+        elif limit == Reason.DRAWDOWN:
+            standing.realised_peak = standing.realised_total
+
+    def _finish_drain(self, step: Step) -> None:
+        """Once draining and nothing is under way, cancel whatever may be left at the venues and end the run."""
+        if not self.state.standing.draining or self.state.active_arbs() or self.state.live:
+            return
+        stranded = self.state.stranded_arbs()
+        self._cancel_all(step)
+        step.command(StopRun(reason=f"drained, {stranded} arbs stranded" if stranded else "drained"))
+
+    # --- standing -----------------------------------------------------------------------------------------------------
+
+    def _turn_day(self) -> None:
+        day = datetime.datetime.fromtimestamp(self.state.now_ns // 1_000_000_000, datetime.UTC).date().isoformat()
+        standing = self.state.standing
+        if day != standing.day:
+            standing.day, standing.realised_day = day, ZERO
+
+    def _announce(self, step: Step) -> None:
+        blocked = tuple(self._blocked_by())
+        if blocked != self._blocked:
+            self._blocked = blocked
+            step.decide(TradingStateChanged(may_open=not blocked, reasons=blocked))
+
+    def _blocked_by(self) -> Iterator[Reason]:
+        yield from blocks(self.state)
+        venues = [self.state.venue(venue) for venue in self.state.config.venues]
+        if not all(v.is_market_up and v.is_account_up and v.has_balances for v in venues):
+            yield Reason.VENUE_NOT_READY
+        if not all(v.is_reconciled for v in venues):
+            yield Reason.NOT_RECONCILED
+
+    @property
+    def blocked_by(self) -> tuple[Reason, ...]:
+        """Why no arb may be opened now; empty when trading."""
+        return tuple(self._blocked_by())
+
+    def standing(self) -> StandingRestored:
+        """Return what has to outlive the process, for the store."""
+        standing = self.state.standing
+        carried = dict(self.state.carried)
+        for arb in self.state.unfinished.values():
+            if arb.is_flush:
+                carried[arb.base] = carried.get(arb.base, ZERO) + arb.residual_in
+        return StandingRestored(
+            killed=standing.killed,
+            paused=standing.paused,
+            latched=tuple(standing.latched),
+            day=standing.day,
+            realised_day=standing.realised_day,
+            realised_total=standing.realised_total,
+            realised_peak=standing.realised_peak,
+            arbs_flat=standing.arbs_flat,
+            arbs_stranded=standing.arbs_stranded,
+            carried=tuple(Amount(number, asset) for asset, number in carried.items() if number),
+        )
+
+    def digest(self) -> str:
+        """Return the SHA-256 of everything the engine knows, in a canonical writing; equal states give equal digests."""
+        state, standing = self.state, self.state.standing
+        lines = [f"run {self._steps} {state.now_ns} {state.epoch} {state.next_arb} {self.standing()}"]
+        lines += [f"flags {standing.halted} {standing.draining}"]
+        for name, venue in state.venues.items():
+            totals = " ".join(f"{asset}={fmt(total)}" for asset, total in venue.totals.items())
+            flags = (venue.is_reconciled, venue.is_market_up, venue.is_account_up, venue.skew_ms)
+            lines.append(f"venue {name} {flags} {totals}")
+        for order in state.orders.values():
+            facts = (order.state.value, fmt(order.filled_qty), order.venue_order_id, order.queries, order.absences)
+            lines.append(f"order {order.intent.client_order_id} {facts} {sorted(order.fills)}")
+        for arb in state.arbs.values():
+            lines.append(f"arb {arb.id} {arb.state.value} {fmt(state.residual(arb))} {arb.tries} {arb.unhedged_ns}")
+        lines += [f"fee {fee.instrument} {fmt(fee.taker)} {fmt(fee.maker)}" for fee in state.fees.values()]
+        lines += [f"instrument {instrument}" for instrument in state.instruments]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def carried(self) -> dict[Asset, Decimal]:
+        """Return the sub-minimum residuals of closed arbs, by asset."""
+        return dict(self.state.carried)
+
+    def routes(self) -> Iterator[tuple[InstrumentId, InstrumentId]]:
+        """Yield every (buy, sell) route there is."""
+        for buy, sell in self._detector.routes(tuple(self.state.instruments)):
+            yield buy.id, sell.id

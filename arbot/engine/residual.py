@@ -1,0 +1,127 @@
+"""Where a residual goes: the second venue within a price cap, then any third, then back on the first within a loss.
+
+The order of preference bends to experience: an instrument that was tried for this arb goes behind those that were not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Protocol
+
+from arbot.domain.decisions import OrderRefused, ResidualWorked
+from arbot.domain.instrument import Instrument
+from arbot.domain.order import Approved, OrderIntent, Purpose, Side
+from arbot.domain.units import ONE, ZERO, bps_to_rate
+from arbot.engine.detector import reach
+from arbot.engine.risk.approve import Reducing, approve_reducing
+from arbot.engine.risk.plan import Breach
+from arbot.engine.sizing import limit_price, tradable
+from arbot.engine.state import Arb, State
+from arbot.engine.step import Step
+
+
+class MakeIntent(Protocol):
+    """How an intent is named and dated: `arbs.make_intent`."""
+
+    def __call__(
+        self,
+        state: State,
+        arb: Arb,
+        instrument: Instrument,
+        side: Side,
+        qty: Decimal,
+        limit_price: Decimal,
+        fee_rate: Decimal,
+        purpose: Purpose,
+    ) -> OrderIntent:
+        """Return the intent."""
+        ...
+
+
+def work_residual(state: State, step: Step, arb: Arb, residual: Decimal, make_intent: MakeIntent) -> Approved | None:
+    """Return the approved order that brings the residual down best, or None when no venue can take it now."""
+    side = Side.SELL if residual > 0 else Side.BUY
+    for instrument, purpose in _candidates(state, arb, side):
+        order = _propose(state, arb, instrument, side, residual, purpose, make_intent)
+        if order is None:
+            continue
+        verdict = approve_reducing(state, order)
+        if isinstance(verdict, Breach):
+            step.decide(
+                OrderRefused(
+                    arb_id=arb.id, purpose=purpose, reason=verdict.reason, value=verdict.value, limit=verdict.limit
+                )
+            )
+            continue
+        intent = verdict.intent
+        step.decide(
+            ResidualWorked(
+                arb_id=arb.id,
+                client_order_id=intent.client_order_id,
+                purpose=purpose,
+                instrument=intent.instrument,
+                side=side,
+                qty=intent.qty,
+                limit_price=intent.limit_price,
+            )
+        )
+        return verdict
+    return None
+
+
+def _candidates(state: State, arb: Arb, side: Side) -> Iterator[tuple[Instrument, Purpose]]:
+    second, first = (arb.sell, arb.buy) if side is Side.SELL else (arb.buy, arb.sell)
+    same = [i for i in state.instruments.values() if i.base == arb.base and i.quote == arb.quote]
+
+    def preference(instrument: Instrument) -> tuple[int, int]:
+        place = 0 if instrument.id == second else 2 if instrument.id == first else 1
+        return arb.tries_by_instrument.get(instrument.id, 0), place
+
+    for instrument in sorted(same, key=preference):
+        if arb.is_flatten:
+            yield instrument, Purpose.FLATTEN
+        elif arb.is_flush:
+            yield instrument, Purpose.FLUSH
+        else:
+            yield instrument, Purpose.UNWIND if instrument.id == first else Purpose.HEDGE
+
+
+def _propose(  # noqa: PLR0917 - an order's values
+    state: State,
+    arb: Arb,
+    instrument: Instrument,
+    side: Side,
+    residual: Decimal,
+    purpose: Purpose,
+    make_intent: MakeIntent,
+) -> Reducing | None:
+    """Return what an order on this instrument would do, or None when its book, fee, balance or minimums forbid one."""
+    fee = state.fees.get(instrument.id)
+    levels = state.market.levels(instrument.id, side, state.config.execution.depth_max)
+    if fee is None or not levels or not _is_fresh(state, instrument):
+        return None
+    slip = side.sign * bps_to_rate(state.config.execution.hedge_slippage_bps)
+    own_price = arb.sell_price if side is Side.SELL else arb.buy_price
+    reference = own_price if purpose is Purpose.HEDGE else levels[0].price
+    cap = limit_price(instrument, side, reference * (ONE + slip))
+    if cap <= 0:
+        return None
+    got, _, _ = reach(levels, side, abs(residual), cap)
+    asset = instrument.base if side is Side.SELL else instrument.quote
+    available = state.available(instrument.venue, asset)
+    if available is None:
+        return None
+    affordable = available if side is Side.SELL else available / (cap * (ONE + max(fee.taker, ZERO)))
+    qty = tradable(instrument, min(got, affordable), cap)
+    if not qty:
+        return None
+    entry = arb.buy_price if side is Side.SELL else arb.sell_price
+    loss_worst = qty * ((cap - entry) * side.sign + cap * fee.taker)
+    intent = make_intent(state, arb, instrument, side, qty, cap, fee.taker, purpose)
+    return Reducing(intent, instrument, residual, loss_worst)
+
+
+def _is_fresh(state: State, instrument: Instrument) -> bool:
+    age_ms, _ = state.book_age_ms(instrument)
+    return state.market.state(instrument.id).is_valid and 0 <= age_ms <= state.config.limits.book_age_recv_ms_max

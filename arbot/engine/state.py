@@ -1,0 +1,250 @@
+"""What the engine knows. Changed only inside `Engine.step`; every number here came from an event.
+
+Dicts keep insertion order and are the only containers iterated; nothing iterates a set (replay must not depend on hashing).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from arbot.domain.book import BookState
+from arbot.domain.decisions import ArbState
+from arbot.domain.ids import ArbId, Asset, ClientOrderId, InstrumentId, TradeId, VenueId, VenueOrderId
+from arbot.domain.instrument import FeeRate, Instrument
+from arbot.domain.order import Fill, OrderIntent, OrderState, Side
+from arbot.domain.units import ONE, ZERO
+from arbot.engine.config import EngineConfig
+from arbot.engine.market_view import MarketView
+
+FINISHED_ARBS_KEPT = 500  # a later fill than this is treated as an orphan of an unknown arb
+
+
+@dataclass(slots=True)
+class OrderRecord:
+    """One order of ours: its intent, and what evidence there is of its fate."""
+
+    intent: OrderIntent
+    state: OrderState = OrderState.INTENDED
+    venue_order_id: VenueOrderId | None = None
+    fills: dict[tuple[VenueOrderId, TradeId], Fill] = field(default_factory=dict)
+    filled_qty: Decimal = ZERO
+    closing_as: OrderState | None = None  # the venue ended it, but fills up to `closing_qty` are still missing
+    closing_qty: Decimal = ZERO
+    queries: int = 0
+    absences: int = 0  # reports of absence that count as evidence
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it may still fill, as far as we can prove."""
+        return not self.state.is_terminal
+
+    @property
+    def remaining_qty(self) -> Decimal:
+        """What may still fill: all that is unfilled while live, nothing once terminal."""
+        return max(self.intent.qty - self.filled_qty, ZERO) if self.is_live else ZERO
+
+    @property
+    def base_delta(self) -> Decimal:
+        """Change of our base by all fills seen, whatever the order's status says."""
+        return sum((fill.base_delta for fill in self.fills.values()), ZERO)
+
+
+@dataclass(slots=True)
+class Arb:
+    """Two legs meant to net flat; or, with no legs, a residual that is to be brought to zero (`residual_in`)."""
+
+    id: ArbId
+    number: int
+    buy: InstrumentId
+    sell: InstrumentId
+    base: Asset
+    quote: Asset
+    qty: Decimal
+    buy_price: Decimal
+    sell_price: Decimal
+    opened_ts_ns: int
+    state: ArbState = ArbState.PLANNED
+    orders: list[ClientOrderId] = field(default_factory=list)
+    residual_in: Decimal = ZERO
+    tries: int = 0  # orders sent for its residual, ever: part of their names
+    tries_spent: int = 0  # of the budget; a person's `flatten` grants a new one
+    tries_by_instrument: dict[InstrumentId, int] = field(default_factory=dict)
+    one_sided_ts_ns: int = 0
+    unhedged_since_ns: int = 0
+    unhedged_ns: int = 0
+    counted_pnl: Decimal = ZERO  # already in the standing: an arb that a late fill reopens counts only what is new
+    carried_out: Decimal = ZERO  # handed to `State.carried` when it closed: taken back when it reopens
+    is_flush: bool = False  # no legs: it works off a residual it took over
+    is_flatten: bool = False  # a person asked: price and loss are no longer bounded, seconds and tries are
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more is to be done for it."""
+        return self.state is ArbState.FLAT
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it still occupies a place among the open arbs."""
+        return self.state not in (ArbState.FLAT, ArbState.STRANDED)
+
+
+@dataclass(slots=True)
+class VenueState:
+    """What we know of one venue."""
+
+    totals: dict[Asset, Decimal] = field(default_factory=dict)
+    reserved_foreign: dict[Asset, Decimal] = field(default_factory=dict)
+    has_balances: bool = False
+    is_reconciled: bool = False
+    differences: tuple[str, ...] = ()
+    is_market_up: bool = False
+    is_account_up: bool = False
+    skew_ms: int | None = None  # None until measured: nothing is opened before
+    last_fill_ts_ns: int = 0
+    orders_sent_ts_ns: deque[int] = field(default_factory=deque)
+
+
+@dataclass(slots=True)
+class Standing:
+    """What outlives a process. Money in the reporting currency."""
+
+    killed: bool = False
+    paused: bool = False
+    halted: bool = False
+    draining: bool = False
+    latched: dict[str, Decimal] = field(default_factory=dict)
+    day: str = ""
+    realised_day: Decimal = ZERO
+    realised_total: Decimal = ZERO
+    realised_peak: Decimal = ZERO
+    arbs_flat: int = 0
+    arbs_stranded: int = 0
+
+
+@dataclass(slots=True)
+class State:
+    """All of it."""
+
+    config: EngineConfig
+    market: MarketView
+    now_ns: int = 0
+    epoch: int = 0
+    next_arb: int = 1
+    venues: dict[VenueId, VenueState] = field(default_factory=dict)
+    instruments: dict[InstrumentId, Instrument] = field(default_factory=dict)
+    fees: dict[InstrumentId, FeeRate] = field(default_factory=dict)
+    orders: dict[ClientOrderId, OrderRecord] = field(default_factory=dict)
+    live: dict[ClientOrderId, OrderRecord] = field(default_factory=dict)  # the orders that may still fill
+    arbs: dict[ArbId, Arb] = field(default_factory=dict)
+    unfinished: dict[ArbId, Arb] = field(default_factory=dict)  # the arbs that are not flat
+    carried: dict[Asset, Decimal] = field(default_factory=dict)
+    flush_after_ns: dict[Asset, int] = field(default_factory=dict)
+    cool_until_ns: dict[tuple[InstrumentId, InstrumentId], int] = field(default_factory=dict)
+    last_rate: dict[Asset, Decimal] = field(default_factory=dict)
+    standing: Standing = field(default_factory=Standing)
+
+    def venue(self, venue: VenueId) -> VenueState:
+        """Return the state of a venue, made on first mention."""
+        return self.venues.setdefault(venue, VenueState())
+
+    def arb_orders(self, arb: Arb) -> Iterator[OrderRecord]:
+        """Yield the orders of an arb, oldest first."""
+        return (self.orders[order_id] for order_id in arb.orders)
+
+    def residual(self, arb: Arb) -> Decimal:
+        """Return base bought less base sold by all fills ever seen for this arb, plus what it took over."""
+        return arb.residual_in + sum((order.base_delta for order in self.arb_orders(arb)), ZERO)
+
+    def active_arbs(self) -> int:
+        """Return how many arbs are under way."""
+        return sum(1 for arb in self.unfinished.values() if arb.is_active)
+
+    def stranded_arbs(self) -> int:
+        """Return how many arbs wait for a person."""
+        return sum(1 for arb in self.unfinished.values() if arb.state is ArbState.STRANDED)
+
+    def live_orders(self, venue: VenueId | None = None) -> Iterator[OrderRecord]:
+        """Yield orders that may still fill."""
+        return (order for order in self.live.values() if venue is None or order.intent.venue == venue)
+
+    # --- exposure: from fills and worst cases, never from statuses ----------------------------------------------------
+
+    def reserved(self, venue: VenueId, asset: Asset) -> Decimal:
+        """Return what live orders of ours can still take of an asset at a venue, fees included, plus foreign holds."""
+        held = self.venue(venue).reserved_foreign.get(asset, ZERO)
+        for order in self.live_orders(venue):
+            intent = order.intent
+            if intent.side is Side.BUY and intent.quote == asset:
+                held += order.remaining_qty * intent.limit_price * (ONE + intent.fee_rate)
+            elif intent.side is Side.SELL and intent.base == asset:
+                held += order.remaining_qty
+        return held
+
+    def available(self, venue: VenueId, asset: Asset) -> Decimal | None:
+        """Return total less reserved, never below zero; None when the venue has not told its balance of this asset."""
+        total = self.venue(venue).totals.get(asset)
+        return None if total is None else max(total - self.reserved(venue, asset), ZERO)
+
+    def net_delta(self, base: Asset) -> Decimal:
+        """Return base bought less base sold over all venues, by fills: carried residuals and every arb not yet flat."""
+        open_residuals = (self.residual(arb) for arb in self.unfinished.values() if arb.base == base)
+        return self.carried.get(base, ZERO) + sum(open_residuals, ZERO)
+
+    def net_delta_worst(self, base: Asset) -> Decimal:
+        """Return the largest |net delta| if live orders of one side fill and those of the other do not."""
+        delta, up, down = self.net_delta(base), ZERO, ZERO
+        for order in self.live_orders():
+            if order.intent.base == base:
+                if order.intent.side is Side.BUY:
+                    up += order.remaining_qty
+                else:
+                    down += order.remaining_qty
+        return max(abs(delta + up), abs(delta - down))
+
+    def rate(self, asset: Asset) -> Decimal | None:
+        """Return the mid price of an asset in the reporting currency from a valid book, or None. No parity is assumed."""
+        ccy = self.config.ccy
+        if asset == ccy:
+            return ONE
+        for instrument in self.instruments.values():
+            if instrument.base == asset and instrument.quote == ccy and self.market.state(instrument.id).is_valid:
+                ask = self.market.best(instrument.id, Side.BUY)
+                bid = self.market.best(instrument.id, Side.SELL)
+                if ask is not None and bid is not None:
+                    mid = (ask.price + bid.price) / 2
+                    self.last_rate[asset] = mid
+                    return mid
+        return None
+
+    def traded_assets(self) -> tuple[Asset, ...]:
+        """Return the assets of all configured instruments: those that count as capital."""
+        assets = dict.fromkeys(instrument.base for instrument in self.instruments.values())
+        assets |= dict.fromkeys(instrument.quote for instrument in self.instruments.values())
+        return tuple(assets)
+
+    def capital(self) -> dict[VenueId, Decimal] | None:
+        """Return what each venue holds in the reporting currency, or None when an asset held has no price."""
+        capital = {}
+        for venue, known in self.venues.items():
+            value = ZERO
+            for asset in self.traded_assets():
+                total = known.totals.get(asset, ZERO)
+                if total == 0:
+                    continue
+                rate = self.rate(asset)
+                if rate is None:
+                    return None
+                value += total * rate
+            capital[venue] = value
+        return capital
+
+    def book_age_ms(self, instrument: Instrument) -> tuple[int, int]:
+        """Return the age of a book by receive time and by the venue's own time, skew removed; ms, -1 for never told."""
+        book: BookState = self.market.state(instrument.id)
+        skew_ms = self.venue(instrument.venue).skew_ms or 0
+        by_recv = (self.now_ns - book.recv_ts_ns) // 1_000_000 if book.recv_ts_ns else -1
+        by_venue = (self.now_ns - book.venue_ts_ns) // 1_000_000 + skew_ms if book.venue_ts_ns else -1
+        return by_recv, max(by_venue, 0) if book.venue_ts_ns else -1
