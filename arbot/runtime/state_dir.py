@@ -1,0 +1,100 @@
+"""The folder in which one daemon keeps its state, and the lock that keeps a second one out.
+
+<state_dir>/arbot.sqlite     journal and projections (unless store.url names another place)
+<state_dir>/daemon.json      where the running daemon's page is, and its process id; gone when it has ended
+<state_dir>/daemon.lock      held by the running daemon; the lock goes with the process, whatever ends it
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from arbot.domain.errors import Mistake, UserError
+
+_LOCK = "daemon.lock"
+_DAEMON = "daemon.json"
+
+
+class DaemonInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What other commands need to find the running daemon."""
+
+    pid: int
+    mode: str
+    url: str
+    token_file: str
+
+
+class StateDir:
+    """The folder, locked while the context is open."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = -1
+
+    def __enter__(self) -> Self:
+        """Create the folder, private to us, and take the lock. Raises: UserError."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise UserError(
+                Mistake("run.state_dir", f"{self.path}: {error.strerror}", "name a folder you can write to")
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._lock)
+            self._lock = -1
+            raise UserError(
+                Mistake(
+                    "run.state_dir",
+                    f"another daemon uses {self.path}",
+                    "stop it (arbot status shows it), or name another folder",
+                )
+            ) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Forget the daemon and give the lock back."""
+        (self.path / _DAEMON).unlink(missing_ok=True)
+        os.close(self._lock)
+        self._lock = -1
+
+    def announce(self, info: DaemonInfo) -> None:
+        """Say where this daemon can be reached."""
+        write_private(self.path / _DAEMON, msgspec.json.encode(info))
+
+
+def read_daemon(path: Path) -> DaemonInfo | None:
+    """Return who runs in a state folder, or None when nobody does (a file left by a crash does not count)."""
+    try:
+        text = (path / _DAEMON).read_bytes()
+        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return msgspec.json.decode(text, type=DaemonInfo)
+    finally:
+        os.close(lock)
+    return None
+
+
+def write_private(path: Path, data: bytes) -> Path:
+    """Write a file of mode 0600, all of it or nothing, and return its path."""
+    partial = path.with_suffix(path.suffix + ".new")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    partial.replace(path)
+    return path
