@@ -1,0 +1,1 @@
+"""The order books: sorted integer arrays kept by compiled code, one core for live and backtest."""

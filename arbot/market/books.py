@@ -1,0 +1,316 @@
+"""All order books of the process, kept by compiled code in one integer array; Decimals come out where somebody looks.
+
+Rules: a book that was touched is not valid until it was checked (`validate`, or the frame path's own check); a dropped
+book has no levels and takes no updates until the next snapshot; one writer, no lock.
+
+Live, a venue's codec feeds it in two ways. The compiled frame parsers (`venues.*.book_frames`) do everything in one call
+on raw bytes. What they do not recognise goes through the typed decoder and then:
+
+    books.apply_snapshot(i, level_array(bids, instrument), level_array(asks, instrument), venue_ts_ns, recv_ts_ns)
+    books.apply_update(i, bids, asks, venue_ts_ns, recv_ts_ns)     # False: there is no snapshot to update
+    if books.checksum(i) != told: books.invalidate(i)              # Kraken
+    elif not books.validate(i): ...                                # crossed or one-sided; see validate
+    woke = books.screen(i)
+
+Implements engine.market_view.MarketView.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from arbot.domain.book import BookState, Level
+from arbot.domain.errors import ensure
+from arbot.domain.ids import Asset, InstrumentId, VenueId
+from arbot.domain.instrument import Instrument
+from arbot.domain.order import Side
+from arbot.domain.units import ZERO, bps_to_rate
+from arbot.market import crc32, screen, sides
+from arbot.market.compiled import compiled
+from arbot.market.layout import (
+    ASKS,
+    BIDS,
+    CAPACITY,
+    DEPTH,
+    EDGE_MIN_PPT,
+    END,
+    HEAD_WIDTH,
+    HEADS,
+    NEXT,
+    PPT_DECIMALS,
+    PRICE_DECIMALS,
+    PRICE_UNIT,
+    QTY_DECIMALS,
+    RECV_TS,
+    START,
+    SYNCED,
+    TAKER_PPT,
+    VALID,
+    VENUE,
+    VENUE_TS,
+    Words,
+)
+
+Levels = NDArray[np.int64]
+"""Pairs (price, qty) as integers at the instrument's decimals, shape (n, 2), C-contiguous."""
+
+BOOKS_MAX_FIRST = 64  # heads reserved at first; doubled when spent
+WHOLE_BOOK_CAPACITY = (
+    131_072  # words per column of a whole book; Coinbase BTC-USD has 46,000 levels. Pages come when used
+)
+INT_MAX = 10**18  # prices and quantities as integers stay below this
+
+_UNKNOWN = BookState(is_valid=False, recv_ts_ns=0, venue_ts_ns=0)
+_mem = types.int64[::1]
+_i8 = types.int64
+
+
+@compiled(types.boolean(_mem, _i8, _mem, _i8, _i8))
+def _snapshot(mem: Words, head: int, source: Words, venue_ts_ns: int, recv_ts_ns: int) -> bool:
+    count = source.size // 2
+    if mem[head + BIDS + CAPACITY] < count:
+        return False
+    sides.snapshot(mem, head, source, 0, count, venue_ts_ns, recv_ts_ns)
+    return True
+
+
+@compiled(types.boolean(_mem, _i8, _mem, _i8, _i8))
+def _update(mem: Words, head: int, source: Words, venue_ts_ns: int, recv_ts_ns: int) -> bool:
+    count = source.size // 2
+    if not sides.has_room(mem, head, count):
+        return False
+    sides.update(mem, head, source, 0, count, venue_ts_ns, recv_ts_ns)
+    return True
+
+
+def level_array(levels: Iterable[tuple[Decimal, Decimal]], instrument: Instrument) -> Levels:
+    """Return (price, qty) pairs as the integers that books take.
+
+    Raises: ValueError when a number is negative, too large, or finer than the instrument's decimals; a zero price too.
+    """
+    pairs = [(scaled(price, instrument.price_decimals), scaled(qty, instrument.qty_decimals)) for price, qty in levels]
+    if any(price == 0 for price, _ in pairs):
+        raise ValueError("price of zero")
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def scaled(number: Decimal, decimals: int) -> int:
+    """Return `number` * 10**decimals. Raises: ValueError when that is negative, not whole, or not below INT_MAX."""
+    whole = int(number.scaleb(decimals)) if number.is_finite() and abs(number.adjusted()) < 40 else -1
+    if not 0 <= whole < INT_MAX or Decimal(whole).scaleb(-decimals) != number:
+        raise ValueError(f"not a level at {decimals} decimals: {number}")
+    return whole
+
+
+class Books:
+    """Every book by index and by instrument id. `mem` is the array compiled code works on; see layout.py."""
+
+    def __init__(self) -> None:
+        self._instruments: list[Instrument] = []
+        self._indexes: dict[InstrumentId, int] = {}
+        self._venues: dict[VenueId, int] = {}
+        self._bases: dict[Asset, int] = {}  # base asset -> its newest book
+        self._heads_max = BOOKS_MAX_FIRST
+        self.mem: Words = np.zeros(HEADS + BOOKS_MAX_FIRST * HEAD_WIDTH, np.int64)
+
+    def __len__(self) -> int:
+        return len(self._instruments)
+
+    # --- which books there are -----------------------------------------------------------------------------------
+
+    def add(self, instrument: Instrument, depth: int) -> int:
+        """Add an empty book that keeps `depth` levels a side (0 = all) and return its index.
+
+        Raises: InvariantBroken when the instrument is there already or its decimals do not fit an integer.
+        """
+        ensure(instrument.id not in self._indexes, "book added twice", instrument=instrument.id)
+        ensure(
+            0 <= instrument.price_decimals <= 17 and 0 <= instrument.qty_decimals <= 17 and depth >= 0,
+            "a book needs 0 to 17 decimals and a depth of 0 or more",
+            instrument=instrument,
+            depth=depth,
+        )
+        index = len(self._instruments)
+        capacity = 2 * depth + 1024 if depth else WHOLE_BOOK_CAPACITY
+        self._instruments.append(instrument)
+        self._indexes[instrument.id] = index
+        self._lay_out({index: capacity})
+        head = _head(index)
+        ring = self._bases.setdefault(instrument.base, index)
+        self.mem[head + DEPTH] = depth
+        self.mem[head + PRICE_DECIMALS] = instrument.price_decimals
+        self.mem[head + QTY_DECIMALS] = instrument.qty_decimals
+        self.mem[head + PRICE_UNIT] = 10**instrument.price_decimals
+        self.mem[head + VENUE] = self._venues.setdefault(instrument.venue, len(self._venues))
+        self.mem[head + NEXT] = self.mem[_head(ring) + NEXT] if ring != index else index
+        self.mem[_head(ring) + NEXT] = index
+        sides.clear(self.mem, head)
+        return index
+
+    def index(self, instrument: InstrumentId) -> int:
+        """Return the index of a book. Raises: KeyError when there is none."""
+        return self._indexes[instrument]
+
+    def instrument(self, index: int) -> Instrument:
+        """Return whose book that is."""
+        return self._instruments[index]
+
+    # --- what comes from the venue -------------------------------------------------------------------------------
+
+    def apply_snapshot(self, index: int, bids: Levels, asks: Levels, venue_ts_ns: int, recv_ts_ns: int) -> None:
+        """Replace a book. Any order of levels is right; of a double the last counts, quantity 0 means absent.
+
+        Raises: ValueError when a number is out of range (nothing is applied).
+        """
+        levels = _signed(bids, asks)
+        while not _snapshot(self.mem, _head(index), levels, venue_ts_ns, recv_ts_ns):
+            self.grow(index, len(bids) + len(asks))
+
+    def apply_update(self, index: int, bids: Levels, asks: Levels, venue_ts_ns: int, recv_ts_ns: int) -> bool:
+        """Put levels in array order, quantity 0 removes, then truncate. False, and nothing done, without a snapshot.
+
+        Raises: ValueError when a number is out of range (nothing is applied).
+        """
+        levels = _signed(bids, asks)
+        if not self.mem[_head(index) + SYNCED]:
+            return False
+        while not _update(self.mem, _head(index), levels, venue_ts_ns, recv_ts_ns):
+            self.grow(index, len(bids) + len(asks))
+        return True
+
+    def checksum(self, index: int) -> int:
+        """Return Kraken's CRC-32 of the ten best levels of both sides."""
+        return int(crc32.checksum(self.mem, _head(index)))
+
+    def validate(self, index: int) -> bool:
+        """Declare the integrity of a book checked: valid if it is synced, has both sides, and is not crossed.
+
+        A crossed book is dropped, since it needs a snapshot; a one-sided one may become whole by an update.
+        """
+        found = sides.check(self.mem, _head(index))
+        if found == sides.CROSSED:
+            self.invalidate(index)
+        return bool(self.mem[_head(index) + VALID])
+
+    def is_synced(self, index: int) -> bool:
+        """Return whether a book has had a snapshot since it was last dropped."""
+        return bool(self.mem[_head(index) + SYNCED])
+
+    def invalidate(self, index: int) -> None:
+        """Drop a book: no levels, and no updates until the next snapshot."""
+        sides.clear(self.mem, _head(index))
+
+    def mark_alive(self, index: int, recv_ts_ns: int) -> None:
+        """Note a sign of life on the stream of a book, such as a heartbeat; a dropped book is not helped by it."""
+        head = _head(index)
+        if self.mem[head + SYNCED]:
+            self.mem[head + RECV_TS] = recv_ts_ns
+
+    # --- the screen ----------------------------------------------------------------------------------------------
+
+    def set_taker_rate(self, index: int, rate: Decimal) -> None:
+        """Tell the screen our taker rate on a book. Until then it counts as 0, so that the engine wakes and declines."""
+        self.mem[_head(index) + TAKER_PPT] = _ppt_floor(rate)
+
+    def set_edge_min(self, bps: Decimal) -> None:
+        """Tell the screen the least net edge worth waking for, in bps of the buying price."""
+        self.mem[EDGE_MIN_PPT] = _ppt_floor(bps_to_rate(bps))
+
+    def screen(self, index: int) -> bool:
+        """Return whether a route with this book in it may clear both taker fees and the minimum net edge at the touch.
+
+        Never False where the exact numbers say yes; sometimes True where they say no.
+        """
+        return bool(screen.screen(self.mem, index))
+
+    # --- MarketView ----------------------------------------------------------------------------------------------
+
+    def state(self, instrument: InstrumentId) -> BookState:
+        """Return how far the book can be trusted; an unknown instrument is not valid."""
+        index = self._indexes.get(instrument)
+        if index is None:
+            return _UNKNOWN
+        valid, recv_ts_ns, venue_ts_ns = self.mem[_head(index) + VALID : _head(index) + VENUE_TS + 1].tolist()
+        return BookState(valid == 1, recv_ts_ns, venue_ts_ns)
+
+    def best(self, instrument: InstrumentId, side: Side) -> Level | None:
+        """Return the best level one meets when trading on `side` (BUY meets the asks), or None when that side is empty."""
+        levels = self.levels(instrument, side, 1)
+        return levels[0] if levels else None
+
+    def levels(self, instrument: InstrumentId, side: Side, depth: int) -> tuple[Level, ...]:
+        """Return up to `depth` levels met when trading on `side`, best first."""
+        index = self._indexes.get(instrument)
+        if index is None or depth <= 0:
+            return ()
+        at = _head(index) + (ASKS if side is Side.BUY else BIDS)
+        keys, capacity, start, end = self.mem[at : at + END + 1].tolist()
+        first = keys + max(start, end - depth)
+        stop = keys + end
+        known = self._instruments[index]
+        price_exponent, qty_exponent = -known.price_decimals, -known.qty_decimals
+        return tuple(
+            Level(Decimal(abs(key)).scaleb(price_exponent), Decimal(qty).scaleb(qty_exponent))
+            for key, qty in zip(
+                self.mem[first:stop][::-1].tolist(),
+                self.mem[first + capacity : stop + capacity][::-1].tolist(),
+                strict=True,
+            )
+        )
+
+    # --- room ----------------------------------------------------------------------------------------------------
+
+    def grow(self, index: int, count: int) -> None:
+        """Make room for `count` more levels on either side of a book. Replaces `mem`."""
+        head = _head(index)
+        used = max(int(self.mem[head + at + END] - self.mem[head + at + START]) for at in (BIDS, ASKS))
+        self._lay_out({index: 2 * (used + count) + 1024})
+
+    def _lay_out(self, capacities: dict[int, int]) -> None:
+        """Build `mem` anew with these capacities for these books, keeping all that is in it."""
+        old = self.mem
+        old_heads_end, heads_end = _head(self._heads_max), _head(self._heads_max)
+        while len(self._instruments) > self._heads_max:
+            self._heads_max *= 2
+            heads_end = _head(self._heads_max)
+        wanted = [
+            capacities.get(index) or int(old[_head(index) + BIDS + CAPACITY]) for index in range(len(self._instruments))
+        ]
+        mem = np.empty(heads_end + 4 * sum(wanted), np.int64)
+        mem[:old_heads_end] = old[:old_heads_end]
+        mem[old_heads_end:heads_end] = 0
+        keys = heads_end
+        for index, capacity in enumerate(wanted):
+            head = _head(index)
+            for side in (head + BIDS, head + ASKS):
+                before, old_capacity, start, end = mem[side : side + END + 1].tolist()
+                begin = (capacity - (end - start)) // 2
+                for old_column, column in ((before, keys), (before + old_capacity, keys + capacity)):
+                    mem[column + begin : column + begin + end - start] = old[old_column + start : old_column + end]
+                mem[side : side + END + 1] = (keys, capacity, begin, begin + end - start)
+                keys += 2 * capacity
+        self.mem = mem
+
+
+def _head(index: int) -> int:
+    return HEADS + index * HEAD_WIDTH
+
+
+def _signed(bids: Levels, asks: Levels) -> Words:
+    """Return pairs (signed key, qty), bids first. Raises: ValueError when a number is out of range."""
+    levels = np.concatenate((bids.reshape(-1, 2), asks.reshape(-1, 2)))
+    if levels.size and (levels[:, 0].min() <= 0 or levels[:, 1].min() < 0 or levels.max() >= INT_MAX):
+        raise ValueError("price not above zero, negative quantity, or number too large")
+    levels[len(bids) :, 0] *= -1
+    return levels.ravel()
+
+
+def _ppt_floor(rate: Decimal) -> int:
+    whole = rate.scaleb(PPT_DECIMALS)
+    ensure(whole.is_finite() and abs(whole) < INT_MAX, "rate out of range", rate=rate)
+    return int(whole // 1) if whole >= ZERO else -int(-whole // 1) - 1

@@ -1,0 +1,44 @@
+"""Where everything lies in the one int64 array that holds all books. One array, because each costs 0.1 us per call.
+
+    [ globals | one head per book, HEAD_WIDTH words | level storage: per book bid keys, bid qtys, ask keys, ask qtys ]
+
+Prices and quantities are integers at the instrument's price_decimals and qty_decimals. A level's key is the price for
+bids and minus the price for asks, so that on both sides keys ascend and the best level is the last. A side occupies
+[START, END) of its CAPACITY words: dropping the worst levels is START += n, and changes near the best move few words.
+Rates are integers in PPT (10**-12), rounded so that the screen wakes rather too often.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Words = NDArray[np.int64]
+"""The array of all books, a frame parser's workspace, or levels on their way into a book."""
+
+EDGE_MIN_PPT = 0  # global: least net edge worth waking for
+HEADS = 8  # first word of the first head
+HEAD_WIDTH = 24
+
+# words of a head
+DEPTH = 0  # levels kept per side; 0 = all
+SYNCED = 1  # 1 = a snapshot was applied and the book has not been dropped since
+VALID = 2  # 1 = synced, integrity checked, both sides present, bid < ask
+RECV_TS = 3
+VENUE_TS = 4
+PRICE_DECIMALS = 5
+QTY_DECIMALS = 6
+PRICE_UNIT = 7  # 10**price_decimals
+TAKER_PPT = 8  # 0 until the rate is known
+VENUE = 9  # number of the venue: books of one venue make no route
+NEXT = 10  # index of the next book of the same base asset, a ring
+BIDS = 12  # words of the bid side
+ASKS = 16  # words of the ask side
+
+# words of a side
+KEYS = 0  # offset of the keys in the array; the quantities follow after CAPACITY words
+CAPACITY = 1
+START = 2
+END = 3
+
+PPT_DECIMALS = 12
