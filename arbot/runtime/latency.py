@@ -9,11 +9,12 @@ _STEPS = 1 << _STEPS_LOG2
 class LatencyHistogram:
     """Counts of durations in ns."""
 
-    __slots__ = ("_counts", "max_ns", "total")
+    __slots__ = ("_counts", "max_ns", "sum_ns", "total")
 
     def __init__(self) -> None:
         self._counts = [0] * (64 << _STEPS_LOG2)
         self.total = 0
+        self.sum_ns = 0
         self.max_ns = 0
 
     def add(self, duration_ns: int) -> None:
@@ -21,7 +22,12 @@ class LatencyHistogram:
         duration_ns = max(0, duration_ns)
         self._counts[_bucket(duration_ns)] += 1
         self.total += 1
+        self.sum_ns += duration_ns
         self.max_ns = max(self.max_ns, duration_ns)
+
+    def count_up_to(self, duration_ns: int) -> int:
+        """Return how many durations were not longer, to the accuracy of the steps."""
+        return sum(self._counts[: _bucket(duration_ns) + 1])
 
     def quantile_us(self, share: float) -> float:
         """Return the duration in microseconds that `share` of all do not exceed; 0 when nothing was counted."""

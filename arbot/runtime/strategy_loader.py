@@ -20,11 +20,13 @@ _WHERE = "strategy.name"
 def load_strategy(name: str, params: Mapping[str, object], base: Path) -> Strategy:
     """Return a strategy made with its parameters; a relative path counts from `base`. Raises: UserError."""
     module = _load_file(base / name) if name.endswith(".py") else _load_name(name)
-    found = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and value.__module__ == module.__name__ and hasattr(value, "on_books")
-    ]
+    found = list(
+        dict.fromkeys(
+            value
+            for value in vars(module).values()
+            if isinstance(value, type) and value.__module__ == module.__name__ and hasattr(value, "on_books")
+        )
+    )
     if len(found) != 1:
         raise UserError(
             Mistake(_WHERE, f"{name} defines {len(found)} strategy classes", "leave one class with the method on_books")

@@ -1,0 +1,280 @@
+"""One run of the daemon, from the first event to the last commit, whatever the mode wired into it.
+
+Start: what outlived the last process, then every venue by itself (recover.py), each with its feed as soon as its
+instruments are known. End: drain (finish, hedge or unwind what is open, within a limit), then let no order leave, cancel
+all and verify it, catch up with the last fills, and write the end down. A failure skips the draining, not the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+
+import msgspec
+import structlog
+from asyncio_throttle import Throttler
+
+from arbot.domain.commands import RaiseAlert
+from arbot.domain.decisions import Outcome
+from arbot.domain.errors import VenueError
+from arbot.domain.events import (
+    Envelope,
+    FeesLoaded,
+    InstrumentsLoaded,
+    OperatorRequested,
+    RunEnded,
+    RunStarted,
+    Verb,
+)
+from arbot.domain.ids import VenueId
+from arbot.domain.instrument import Instrument
+from arbot.engine.config import EngineConfig
+from arbot.engine.engine import Engine
+from arbot.engine.strategy import Strategy
+from arbot.journal.store import SqlStore
+from arbot.ledger.posting import Ledger
+from arbot.market.books import Books
+from arbot.observe.summary import Summary
+from arbot.ports import Feed, Gateway, VenueConfig
+from arbot.runtime.clock import SystemClock
+from arbot.runtime.dispatch import Dispatch
+from arbot.runtime.gc_policy import GcPolicy
+from arbot.runtime.pollers import CALLS_PER_SECOND_MAX, poll_venue
+from arbot.runtime.reconcile import Reconciler
+from arbot.runtime.recover import recover_venue, restore
+from arbot.runtime.screening import BookScreen
+from arbot.runtime.sequencer import Sequencer
+from arbot.runtime.supervisor import Supervisor
+
+KILL_WATCH_S = 0.5
+ANCHOR_S = 120.0
+LAST_REQUESTS_S = 10.0
+
+_log = structlog.get_logger("arbot.daemon")
+
+MakeFeed = Callable[["Daemon", VenueConfig, tuple[Instrument, ...]], Feed]
+Service = Callable[["Daemon"], AbstractAsyncContextManager[object]]
+Observer = Callable[[Envelope, Outcome], None]
+
+
+class Wiring(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mode decides: everything a daemon is made of."""
+
+    mode: str
+    clock: SystemClock
+    store: SqlStore
+    started: RunStarted
+    config: EngineConfig
+    venues: tuple[VenueConfig, ...]
+    strategy: Strategy
+    books: Books
+    gateways: Mapping[VenueId, Gateway]
+    make_feed: MakeFeed
+    allow_withdraw: bool = False
+    observers: tuple[Observer, ...] = ()
+    alert: Callable[[RaiseAlert], None]
+    services: tuple[Service, ...] = ()
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run ended. `failure` is what stopped it against its will; `open_orders` -1 means that nobody could say."""
+
+    reason: str
+    failure: BaseException | None
+    open_orders: int
+    stranded: int
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the run ended in good order, with nothing left behind."""
+        return self.failure is None and self.open_orders == 0
+
+
+class Daemon:
+    """The parts of one run, connected."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self.wiring = wiring
+        clock, store = wiring.clock, wiring.store
+        self.summary = Summary()
+        self.supervisor = Supervisor(clock)
+        self.gc = GcPolicy(clock.now_ns)
+        self.engine = Engine(wiring.config, wiring.strategy, wiring.books)
+        self.ledger = Ledger(store.all_balances(), store.transaction)
+        self.screen = BookScreen(
+            wiring.books, {venue.venue: venue.book_depth for venue in wiring.venues}, wiring.strategy.edge_net_bps_min
+        )
+        self.dispatch = Dispatch(clock=clock, gateways=wiring.gateways, supervisor=self.supervisor, alert=wiring.alert)
+        self.sequencer = Sequencer(
+            clock=clock,
+            engine=self.engine,
+            ledger=self.ledger,
+            store=store,
+            screen=self.screen,
+            dispatch=self.dispatch,
+            observe=self._observe,
+            broken=lambda error: self.supervisor.fail(error, "sequencer"),
+        )
+        self.feeds: dict[VenueId, Feed] = {}
+        self.dispatch.connect(self.sequencer, self.feeds)
+        self.reconcilers = {
+            venue.venue: Reconciler(
+                gateway=wiring.gateways[venue.venue],
+                sink=self.sequencer,
+                store=store,
+                ledger=self.ledger,
+                clock=clock,
+                epoch=wiring.started.epoch,
+                order_steps=lambda: self.sequencer.order_steps,
+                alert=wiring.alert,
+            )
+            for venue in wiring.venues
+        }
+        self._signals = 0
+
+    # --- what others may ask for ----------------------------------------------------------------------------------------
+
+    def request(self, verb: Verb, actor: str, reason: str = "", argument: str = "") -> None:
+        """Pass on what a person wants; it is durable when this returns."""
+        self.sequencer.submit((OperatorRequested(verb=verb, actor=actor, reason=reason, argument=argument),))
+
+    # --- the run --------------------------------------------------------------------------------------------------------
+
+    async def run(self, duration_s: float | None = None) -> Ending:
+        """Run until asked to stop, until `duration_s` have passed, or until something fails; leave nothing open."""
+        self.supervisor.watch_loop()
+        self._take_signals()
+        restore(self.wiring.store, self.sequencer, self.wiring.started, self.reconcilers.values())
+        self.gc.start()
+        try:
+            await self._serve(list(self.wiring.services), duration_s)
+            return await self._end()
+        finally:
+            self.gc.stop()
+            await self.supervisor.close()
+
+    async def _serve(self, services: list[Service], duration_s: float | None) -> None:
+        if services:
+            async with services[0](self):
+                await self._serve(services[1:], duration_s)
+            return
+        spawn = self.supervisor.spawn
+        spawn(self.supervisor.measure_lag(), "lag", is_endless=True)
+        spawn(self.gc.run(self.wiring.clock, self.supervisor.beat), "gc", is_endless=True)
+        spawn(self._watch_kill_switch(), "kill-switch", is_endless=True)
+        spawn(self._anchor(), "anchor", is_endless=True)
+        for venue in self.wiring.venues:
+            spawn(self._tend_venue(venue), f"venue:{venue.venue}", is_endless=True)
+        if duration_s is not None:
+            spawn(self._stop_after(duration_s), "duration")
+        await self.supervisor.stopping.wait()
+
+    async def _tend_venue(self, venue: VenueConfig) -> None:
+        reconciler = self.reconcilers[venue.venue]
+        await recover_venue(reconciler, allow_withdraw=self.wiring.allow_withdraw)
+        _log.info("venue reconciled", venue=venue.venue)
+        await poll_venue(
+            reconciler,
+            interval_ms=venue.poll_interval_ms,
+            pace=Throttler(rate_limit=CALLS_PER_SECOND_MAX, period=1.0),
+            beat=self.supervisor.beat,
+        )
+
+    async def catch_up(self, venue: VenueId) -> None:
+        """Ask a venue for what its account stream did not tell while it was down. Raises: VenueError."""
+        await self.reconcilers[venue].query_unsettled()
+        await self.reconcilers[venue].catch_up_fills()
+
+    def _observe(self, envelope: Envelope, outcome: Outcome) -> None:
+        event = envelope.event
+        self.summary.observe(envelope, outcome)
+        if isinstance(event, InstrumentsLoaded | FeesLoaded):
+            self.screen.follow(event)
+        if isinstance(event, InstrumentsLoaded) and event.venue not in self.feeds:
+            config = next(venue for venue in self.wiring.venues if venue.venue == event.venue)
+            feed = self.wiring.make_feed(self, config, event.instruments)
+            self.feeds[event.venue] = feed
+            self.supervisor.spawn(feed.run(), f"feed:{event.venue}", is_endless=True)
+        for observer in self.wiring.observers:
+            observer(envelope, outcome)
+
+    # --- its end --------------------------------------------------------------------------------------------------------
+
+    def drain(self, actor: str, reason: str) -> None:
+        """Ask the engine to finish what is open and to stop; the run ends by itself when it takes too long."""
+        execution = self.wiring.config.execution
+        self.request(Verb.DRAIN, actor, reason)
+        limit_s = execution.leg_deadline_ms / 1000 + execution.hedge_seconds_max + 5
+        self.supervisor.spawn(self._stop_later(limit_s), "drain-limit")
+
+    async def _stop_after(self, seconds: float) -> None:
+        await self.wiring.clock.sleep(seconds)
+        self.drain("duration", f"{seconds:g} s are over")
+
+    async def _stop_later(self, seconds: float) -> None:
+        await self.wiring.clock.sleep(seconds)
+        self.supervisor.stop(f"not drained after {seconds:g} s")
+
+    def _take_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, signal.Signals(number).name)
+
+    def _on_signal(self, name: str) -> None:
+        self._signals += 1
+        if self._signals == 1 and not self.sequencer.is_broken:
+            _log.warning("draining", signal=name)
+            self.drain(name, "signal")
+        else:
+            self.supervisor.stop(f"{name} again: cancelling without draining")
+
+    async def _end(self) -> Ending:
+        """Let no order leave, cancel all, learn the last fills, and write the end down."""
+        failure, reason = self.supervisor.failure, self.supervisor.reason
+        _log.info("ending", reason=reason)
+        self.dispatch.halt_submits()
+        if failure is not None and not self.sequencer.is_broken:
+            self.request(Verb.HALT, "supervisor", reason)
+        await self.supervisor.finish("submit:", LAST_REQUESTS_S)
+        left = await asyncio.gather(*(self._leave(venue) for venue in self.wiring.gateways))
+        open_orders = -1 if min(left, default=0) < 0 else sum(left)
+        if not self.sequencer.is_broken:
+            self.sequencer.submit((RunEnded(reason=reason, open_orders=max(open_orders, 0)),))
+            self.sequencer.flush()
+            self.dispatch.timers.clear()
+            self.wiring.store.end_run()
+        return Ending(
+            reason=reason,
+            failure=self.supervisor.failure,
+            open_orders=open_orders,
+            stranded=self.engine.state.stranded_arbs(),
+        )
+
+    async def _leave(self, venue: VenueId) -> int:
+        """Cancel all at a venue, then book what had filled; return how many orders are left, -1 when nobody can say."""
+        if venue not in self.feeds:  # never reached: nothing of this run can be there, only of the one before
+            return -1 if self.reconcilers[venue].unsettled() else 0
+        left = await self.dispatch.cancel_all(venue)
+        if not self.sequencer.is_broken:
+            try:
+                await self.catch_up(venue)
+            except VenueError as error:
+                _log.warning("last fills not asked for", venue=venue, error=error.detail)
+        return left
+
+    # --- watchmen -------------------------------------------------------------------------------------------------------
+
+    async def _watch_kill_switch(self) -> None:
+        """Obey a kill switch that was thrown by another process."""
+        while True:
+            await self.wiring.clock.sleep(KILL_WATCH_S)
+            if self.wiring.store.is_killed() and not self.engine.state.standing.killed:
+                self.request(Verb.KILL, "kill switch", "thrown outside this process")
+            self.supervisor.beat("kill-switch")
+
+    async def _anchor(self) -> None:
+        while True:
+            await self.wiring.clock.sleep(ANCHOR_S)
+            self.wiring.store.write_anchor()
