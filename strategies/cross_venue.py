@@ -26,7 +26,7 @@ class CrossVenue:
         unknown = [name for name in params if name not in DEFAULTS]
         if unknown:
             raise ValueError(f"unknown parameter {unknown[0]!r}; known: {', '.join(DEFAULTS)}")
-        self._edge_net_bps_min = parse_decimal(str((DEFAULTS | dict(params))["edge_net_bps_min"]))
+        self._edge_net_bps_min = parse_decimal(str({**DEFAULTS, **params}["edge_net_bps_min"]))
         if self._edge_net_bps_min <= 0:
             raise ValueError("edge_net_bps_min must be above zero: at zero every arb would only pay the venues")
 

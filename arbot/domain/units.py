@@ -61,7 +61,7 @@ def checked(number: Decimal) -> Decimal:
     """Return `number` unchanged if it is finite and of sane length. Raises: ValueError."""
     _, digits, exponent = number.as_tuple()
     if not isinstance(exponent, int):
-        raise ValueError(f"not finite: {number}")
+        raise ValueError(f"not finite: {number}")  # noqa: TRY004 - the caller's text is at fault, not its type
     if len(digits) + abs(exponent) > DIGITS_MAX:
         raise ValueError(f"too many digits: {len(digits)} digits, exponent {exponent}")
     return number

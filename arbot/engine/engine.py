@@ -5,7 +5,7 @@ It sends nothing, waits for nothing and reads no clock: `ts_ns` of the envelope 
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 from collections.abc import Iterator
 from decimal import Decimal
@@ -359,8 +359,10 @@ class Engine:
 
     def _finish_drain(self, step: Step) -> None:
         """Once draining and nothing is under way, cancel whatever may be left at the venues and end the run."""
-        if not self.state.standing.draining or self.state.active_arbs() or self.state.live:
+        standing = self.state.standing
+        if not standing.draining or standing.drained or self.state.active_arbs() or self.state.live:
             return
+        standing.drained = True
         stranded = self.state.stranded_arbs()
         self._cancel_all(step)
         step.command(StopRun(reason=f"drained, {stranded} arbs stranded" if stranded else "drained"))
@@ -368,7 +370,7 @@ class Engine:
     # --- standing -----------------------------------------------------------------------------------------------------
 
     def _turn_day(self) -> None:
-        day = datetime.datetime.fromtimestamp(self.state.now_ns // 1_000_000_000, datetime.UTC).date().isoformat()
+        day = dt.datetime.fromtimestamp(self.state.now_ns // 1_000_000_000, dt.UTC).date().isoformat()
         standing = self.state.standing
         if day != standing.day:
             standing.day, standing.realised_day = day, ZERO

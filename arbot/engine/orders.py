@@ -1,6 +1,7 @@
-"""The life of one order, by evidence. Nothing here is closed by silence: absence counts only after the venue can no longer
-match the order and its lists have had time to show it, asked twice, from two sources (facts of Kraken and Coinbase,
-read 2026-11; see docs/decisions/0003).
+"""The life of one order, by evidence; nothing here is closed by silence.
+
+Absence counts only after the venue can no longer match the order and its lists have had time to show it, asked twice,
+from two sources (facts of Kraken and Coinbase, read 2026-11; see docs/decisions/0003-orders-end-by-evidence.md).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from arbot.engine.step import Step
 class MakeIntent(Protocol):
     """How an intent is named and dated: `arbs.make_intent`."""
 
-    def __call__(
+    def __call__(  # noqa: PLR0917 - the values of an order, in the order one says them
         self,
         state: State,
         arb: Arb,

@@ -115,6 +115,7 @@ class Standing:
     paused: bool = False
     halted: bool = False
     draining: bool = False
+    drained: bool = False
     latched: dict[str, Decimal] = field(default_factory=dict)
     day: str = ""
     realised_day: Decimal = ZERO
