@@ -1,0 +1,226 @@
+"""Reading the tables: plain functions of a connection, inside whatever transaction the caller has begun."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import msgspec
+from sqlalchemy import Connection, Select, and_, func, or_, select
+
+from arbot.domain.accounting import Posting, Transaction, TransactionKind
+from arbot.domain.decisions import ArbState
+from arbot.domain.events import StandingRestored
+from arbot.domain.ids import ArbId, Asset, ClientOrderId, VenueId, VenueOrderId
+from arbot.domain.order import Fill, OrderIntent, OrderState, Purpose
+from arbot.journal.codec import decode
+from arbot.journal.projection import FillKey, OrderRow, fill_key
+from arbot.journal.schema import (
+    ARBS,
+    BALANCES,
+    FILLS,
+    HEAD,
+    JOURNAL,
+    KILL_SWITCH,
+    ORDERS,
+    POSTINGS,
+    STANDING,
+    TRANSACTIONS,
+)
+from arbot.ports import Record, StoredOrder
+
+PAGE = 1_000
+"""Journal rows read at a time."""
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of the chain: the newest run's epoch, the last journal number, its hash."""
+
+    epoch: int
+    seq: int
+    hash: str
+
+
+class JournalRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the journal as stored, before anything in it is believed."""
+
+    seq: int
+    epoch: int
+    step: int
+    ts_ns: int
+    kind: str
+    body: str
+    prev_hash: str
+    hash: str
+
+    def record(self) -> Record:
+        """Return what the body says. Raises: BodyRefused."""
+        return decode(self.body, Record)
+
+
+class StoredFill(msgspec.Struct, frozen=True, kw_only=True):
+    """A fill with its place in the journal and, unless the order is not ours, what it was for."""
+
+    seq: int
+    ts_ns: int
+    arb_id: ArbId | None
+    purpose: Purpose | None
+    fill: Fill
+
+
+def head(connection: Connection) -> Head:
+    """Return the end of the chain."""
+    row = connection.execute(select(HEAD.c.epoch, HEAD.c.seq, HEAD.c.hash)).one()
+    return Head(epoch=row.epoch, seq=row.seq, hash=row.hash)
+
+
+def journal_rows(connection: Connection, after: int = 0) -> Iterator[JournalRow]:
+    """Yield the journal behind number `after`, a page at a time."""
+    while page := journal_page(connection, after):
+        yield from page
+        after = page[-1].seq
+
+
+def journal_page(connection: Connection, after: int, limit: int = PAGE) -> list[JournalRow]:
+    """Return at most `limit` rows behind number `after`."""
+    query = select(JOURNAL).where(JOURNAL.c.seq > after).order_by(JOURNAL.c.seq).limit(limit)
+    return [JournalRow(**row) for row in connection.execute(query).mappings()]
+
+
+def is_killed(connection: Connection) -> bool:
+    """Return how the kill switch was thrown last."""
+    newest = select(KILL_SWITCH.c.killed).order_by(KILL_SWITCH.c.id.desc()).limit(1)
+    return bool(connection.execute(newest).scalar())
+
+
+def standing(connection: Connection) -> StandingRestored | None:
+    """Return the newest standing with the kill switch as it is now; None for a store where neither was ever written."""
+    body, killed = connection.execute(select(STANDING.c.body)).scalar(), is_killed(connection)
+    if body is not None:
+        return msgspec.structs.replace(decode(body, StandingRestored), killed=killed)
+    return msgspec.structs.replace(_NO_STANDING, killed=True) if killed else None
+
+
+_NO_STANDING = StandingRestored(
+    killed=False,
+    paused=False,
+    latched=(),
+    day="",
+    realised_day=Decimal(0),
+    realised_total=Decimal(0),
+    realised_peak=Decimal(0),
+)
+
+
+def balances(connection: Connection) -> tuple[tuple[str, Asset, Decimal], ...]:
+    """Return (account, asset, sum) of every account, sorted by name, zeros included."""
+    rows = [(row.account, Asset(row.asset), Decimal(row.number)) for row in connection.execute(select(BALANCES))]
+    return tuple(sorted(rows))
+
+
+def transaction(connection: Connection, reference: str) -> Transaction | None:
+    """Return a transaction by what it books, or None."""
+    found = connection.execute(select(TRANSACTIONS).where(TRANSACTIONS.c.reference == reference)).first()
+    if found is None:
+        return None
+    postings = connection.execute(select(POSTINGS).where(POSTINGS.c.reference == reference).order_by(POSTINGS.c.line))
+    return Transaction(
+        seq=found.step,
+        ts_ns=found.ts_ns,
+        kind=TransactionKind(found.kind),
+        reference=reference,
+        postings=tuple(Posting(row.account, Asset(row.asset), Decimal(row.number)) for row in postings),
+    )
+
+
+def order(connection: Connection, client_order_id: ClientOrderId) -> StoredOrder | None:
+    """Return one order with its fills, or None."""
+    found = _orders(connection, select(ORDERS).where(ORDERS.c.client_order_id == client_order_id))
+    return found[0] if found else None
+
+
+def unsettled_orders(connection: Connection) -> tuple[StoredOrder, ...]:
+    """Return all orders of every arb that is not known to be flat, oldest first."""
+    query = (
+        select(ORDERS)
+        .outerjoin(ARBS, ARBS.c.arb_id == ORDERS.c.arb_id)
+        .where(or_(ARBS.c.state.is_(None), ARBS.c.state != ArbState.FLAT.value))
+        .order_by(ORDERS.c.seq, ORDERS.c.line)
+    )
+    return _orders(connection, query)
+
+
+def _orders(connection: Connection, query: Select[tuple[object, ...]]) -> tuple[StoredOrder, ...]:
+    return tuple(
+        StoredOrder(
+            intent=decode(row.intent, OrderIntent),
+            state=OrderState(row.state),
+            venue_order_id=row.venue_order_id,
+            fills=_fills_of(connection, row.client_order_id),
+        )
+        for row in connection.execute(query).all()
+    )
+
+
+def _fills_of(connection: Connection, client_order_id: str) -> tuple[Fill, ...]:
+    query = select(FILLS.c.body).where(FILLS.c.client_order_id == client_order_id).order_by(FILLS.c.seq)
+    return tuple(decode(body, Fill) for body in connection.execute(query).scalars())
+
+
+def fills(connection: Connection, *, venue: VenueId | None, since_ns: int, limit: int) -> tuple[StoredFill, ...]:
+    """Return the newest `limit` fills booked at or after our time `since_ns`, oldest first."""
+    query = (
+        select(FILLS.c.seq, FILLS.c.ts_ns, FILLS.c.body, ORDERS.c.intent)
+        .outerjoin(ORDERS, ORDERS.c.client_order_id == FILLS.c.client_order_id)
+        .where(FILLS.c.ts_ns >= since_ns, *(() if venue is None else (FILLS.c.venue == venue,)))
+        .order_by(FILLS.c.seq.desc())
+        .limit(limit)
+    )
+    found = []
+    for row in connection.execute(query):
+        intent = None if row.intent is None else decode(row.intent, OrderIntent)
+        found.append(
+            StoredFill(
+                seq=row.seq,
+                ts_ns=row.ts_ns,
+                arb_id=None if intent is None else intent.arb_id,
+                purpose=None if intent is None else intent.purpose,
+                fill=decode(row.body, Fill),
+            )
+        )
+    return tuple(reversed(found))
+
+
+def fill_cursor_ns(connection: Connection, venue: VenueId) -> int:
+    """Return the venue time of the newest fill of a venue, or 0."""
+    return connection.execute(select(func.max(FILLS.c.venue_ts_ns)).where(FILLS.c.venue == venue)).scalar() or 0
+
+
+class StoredPast:
+    """The Past of a Projector: what is in the tables that this connection sees."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def order_row(self, client_order_id: ClientOrderId) -> OrderRow | None:
+        """Return a projected order with the identities of its fills, or None."""
+        row = self._connection.execute(select(ORDERS).where(ORDERS.c.client_order_id == client_order_id)).first()
+        if row is None:
+            return None
+        return OrderRow(
+            intent=decode(row.intent, OrderIntent),
+            seq=row.seq,
+            line=row.line,
+            state=OrderState(row.state),
+            venue_order_id=None if row.venue_order_id is None else VenueOrderId(row.venue_order_id),
+            filled_qty=Decimal(row.filled_qty),
+            end_state=None if row.end_state is None else OrderState(row.end_state),
+            end_qty=Decimal(row.end_qty or 0),
+            fills={fill_key(fill) for fill in _fills_of(self._connection, client_order_id)},
+        )
+
+    def has_fill(self, key: FillKey) -> bool:
+        """Return whether a fill of that identity is stored."""
+        columns = (FILLS.c.venue, FILLS.c.venue_order_id, FILLS.c.trade_id, FILLS.c.is_reversal)
+        same = and_(*(column == value for column, value in zip(columns, key, strict=True)))
+        return self._connection.execute(select(FILLS.c.seq).where(same)).first() is not None
