@@ -1,0 +1,104 @@
+"""One place where logging is set up: structlog for ours, the same look for everybody else's, secrets blotted out.
+
+Rules: stdout belongs to the commands, so logs go to stderr; times are UTC from the clock that is passed in; ccxt,
+aiohttp and SQLAlchemy speak from WARNING on (at DEBUG ccxt prints signed requests); every text that leaves goes
+through the redactor, tracebacks included; control characters of others are escaped.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+Redact = Callable[[str], str]
+
+_QUIET = ("ccxt", "aiohttp", "asyncio", "sqlalchemy", "urllib3", "numba")
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), 127)}  # tab and newline stay
+NS_PER_S = 1_000_000_000
+
+
+class RedactingFormatter(structlog.stdlib.ProcessorFormatter):
+    """Renders, then blots out secrets and control characters in the finished line: nothing can slip past a processor."""
+
+    def __init__(self, redact: Redact, **options: Any) -> None:
+        super().__init__(**options)
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line as it leaves."""
+        return self._redact(super().format(record))
+
+
+def set_up(
+    *, now_ns: Callable[[], int], redact: Redact, as_json: bool, level: str, stream: TextIO | None = None
+) -> None:
+    """Send all logging of the process to `stream` (stderr unless given). Call it again when more secrets are known."""
+    target = stream or sys.stderr
+    stamp = _stamper(now_ns)
+    shared: tuple[Any, ...] = (
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        stamp,
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        _escape,
+    )
+    renderer: Any = (
+        structlog.processors.JSONRenderer(sort_keys=False, default=str)
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    )
+    formatter = RedactingFormatter(
+        redact,
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    )
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+def _stamper(now_ns: Callable[[], int]) -> Callable[[WrappedLogger, str, EventDict], EventDict]:
+    def stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        seconds, rest = divmod(now_ns(), NS_PER_S)
+        moment = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        event["ts"] = f"{moment}.{rest // 1_000:06d}Z"
+        return event
+
+    return stamp
+
+
+def _escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Escape control characters: a venue's text must not move the cursor or forge a line."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            text = value.translate(_CONTROL)
+            event[key] = text if key in ("exception", "stack") else text.replace("\n", "\\n")
+    return event
+
+
+def no_secrets(_secrets: Iterable[str] = ()) -> Redact:
+    """Return the redactor for a process that holds no key."""
+    return lambda text: text

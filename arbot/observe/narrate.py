@@ -1,0 +1,71 @@
+"""Says in the log what the engine concluded, each kind at its level. Declines are counted, not told: there are thousands."""
+
+from __future__ import annotations
+
+import msgspec
+import structlog
+
+from arbot.domain.commands import Command, RaiseAlert, Severity, StopRun
+from arbot.domain.decisions import (
+    ArbClosed,
+    ArbMoved,
+    ArbOpened,
+    ArbStranded,
+    Decision,
+    FillClashed,
+    LimitLatched,
+    MismatchFound,
+    OrderRefused,
+    OrphanFillFound,
+    Outcome,
+    ResidualWorked,
+    TradingStateChanged,
+)
+from arbot.domain.events import Envelope, FeedConnected, FeedDisconnected, OperatorRequested, OrderRejected
+
+_LEVELS: dict[type, str] = {
+    # decisions
+    ArbOpened: "info",
+    ArbMoved: "debug",
+    ResidualWorked: "warning",
+    ArbClosed: "info",
+    ArbStranded: "critical",
+    OrderRefused: "warning",
+    OrphanFillFound: "warning",
+    FillClashed: "critical",
+    LimitLatched: "error",
+    TradingStateChanged: "info",
+    MismatchFound: "error",
+    # events
+    FeedConnected: "info",
+    FeedDisconnected: "warning",
+    OperatorRequested: "warning",
+    OrderRejected: "warning",
+}
+_ALERTS = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.CRITICAL: "critical"}
+
+_log = structlog.get_logger("arbot")
+
+
+def narrate(envelope: Envelope, outcome: Outcome) -> None:
+    """Log one step."""
+    _tell(envelope.event)
+    for decision in outcome.decisions:
+        _tell(decision)
+    for command in outcome.commands:
+        _tell_command(command)
+
+
+def _tell(said: msgspec.Struct | Decision) -> None:
+    level = _LEVELS.get(type(said))
+    if level is not None:
+        told = msgspec.to_builtins(said, builtin_types=(), enc_hook=str)
+        told.pop("type", None)
+        getattr(_log, level)(type(said).__name__, **told)
+
+
+def _tell_command(command: Command) -> None:
+    if isinstance(command, RaiseAlert):
+        getattr(_log, _ALERTS[command.severity])("Alert", code=command.code, text=command.text)
+    elif isinstance(command, StopRun):
+        _log.info("StopRun", reason=command.reason)

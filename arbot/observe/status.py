@@ -1,0 +1,287 @@
+"""What the run looks like at one moment: the value behind /status, the live table and the gauges of a scrape.
+
+It reads the engine's state and changes nothing in it, not even a cache, so that looking never alters a replay.
+Prices in quote, edges in bps, ages in ms (-1 = never told), money in quote or, where it says so, in the reporting
+currency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import msgspec
+
+from arbot.domain.decisions import ArbState
+from arbot.domain.ids import Asset
+from arbot.domain.instrument import Instrument
+from arbot.domain.order import OrderState, Side
+from arbot.domain.units import ONE, ZERO, div, share_bps
+from arbot.engine.state import State
+from arbot.observe.recent import ArbLine, Recent
+from arbot.observe.summary import Summary, Totals
+
+_MINUTE_NS = 60_000_000_000
+
+
+class BookLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One book at the touch; the prices are zero while a side is empty."""
+
+    venue: str
+    symbol: str
+    bid: Decimal
+    bid_qty: Decimal
+    ask: Decimal
+    ask_qty: Decimal
+    age_ms: int
+    is_valid: bool
+
+
+class EdgeLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One route at the touch, and why it was last declined ("" = not looked at or taken)."""
+
+    symbol: str
+    buy: str
+    sell: str
+    edge_gross_bps: Decimal
+    edge_net_bps: Decimal
+    fees_bps: Decimal
+    qty: Decimal
+    reason: str
+
+
+class LimitLine(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a limit is in use. `share` is 1 at the limit."""
+
+    limit: str
+    used: Decimal
+    bound: Decimal
+    is_latched: bool
+
+    @property
+    def share(self) -> Decimal:
+        """Return used over bound."""
+        return div(self.used, self.bound)
+
+
+class BalanceLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue holds of an asset, as the engine counts it."""
+
+    asset: str
+    total: Decimal
+    reserved: Decimal
+
+
+class VenueLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One venue account. `skew_ms` is None until it was measured."""
+
+    venue: str
+    market_up: bool
+    account_up: bool
+    reconciled: bool
+    differences: tuple[str, ...]
+    skew_ms: int | None
+    balances: tuple[BalanceLine, ...]
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a person asks first."""
+
+    version: str
+    mode: str
+    run_name: str
+    pid: int
+    ts_ns: int
+    started_ts_ns: int
+    ccy: str
+    may_open: bool
+    reasons: tuple[str, ...]
+    killed: bool
+    paused: bool
+    draining: bool
+    latched: tuple[str, ...]
+    venues: tuple[VenueLine, ...]
+    books: tuple[BookLine, ...]
+    edges: tuple[EdgeLine, ...]
+    arbs_open: tuple[ArbLine, ...]
+    arbs_recent: tuple[ArbLine, ...]
+    orders_live: dict[str, dict[str, int]]  # by venue and state
+    net_delta: dict[str, Decimal]
+    unhedged_since_ns: int  # 0 when nothing is
+    limits: tuple[LimitLine, ...]
+    totals: Totals
+    realised_total: Decimal
+    realised_day: Decimal
+    drawdown: Decimal
+    decision_latency_us: dict[str, float]
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What does not change during a run."""
+
+    version: str
+    mode: str
+    run_name: str
+    pid: int
+    started_ts_ns: int
+
+
+def snapshot(
+    *, about: About, now_ns: int, state: State, summary: Summary, recent: Recent, latency_us: dict[str, float]
+) -> Status:
+    """Return the status at `now_ns`. A plain read on the loop, about a millisecond."""
+    standing = state.standing
+    return Status(
+        version=about.version,
+        mode=about.mode,
+        run_name=about.run_name,
+        pid=about.pid,
+        ts_ns=now_ns,
+        started_ts_ns=about.started_ts_ns,
+        ccy=state.config.ccy,
+        may_open=recent.may_open,
+        reasons=recent.reasons,
+        killed=standing.killed,
+        paused=standing.paused or standing.halted,
+        draining=standing.draining,
+        latched=tuple(standing.latched),
+        venues=tuple(_venues(state)),
+        books=tuple(_book(state, instrument, now_ns) for instrument in state.instruments.values()),
+        edges=tuple(_edges(state, recent)),
+        arbs_open=recent.open_arbs(now_ns),
+        arbs_recent=recent.last_arbs(now_ns),
+        orders_live=_orders(state),
+        net_delta={
+            asset: state.net_delta(asset) for asset in dict.fromkeys(one.base for one in state.instruments.values())
+        },
+        unhedged_since_ns=min(
+            (arb.unhedged_since_ns for arb in state.unfinished.values() if arb.unhedged_since_ns), default=0
+        ),
+        limits=tuple(limits_in_use(state, now_ns)),
+        totals=summary.totals(now_ns),
+        realised_total=standing.realised_total,
+        realised_day=standing.realised_day,
+        drawdown=standing.realised_peak - standing.realised_total,
+        decision_latency_us=latency_us,
+    )
+
+
+def mid_price(state: State, asset: Asset) -> Decimal | None:
+    """Return the mid of an asset in the reporting currency from a valid book, or None. No parity is assumed."""
+    if asset == state.config.ccy:
+        return ONE
+    for instrument in state.instruments.values():
+        if (instrument.base, instrument.quote) == (asset, state.config.ccy):
+            ask, bid = state.market.best(instrument.id, Side.BUY), state.market.best(instrument.id, Side.SELL)
+            if state.market.state(instrument.id).is_valid and ask is not None and bid is not None:
+                return (ask.price + bid.price) / 2
+    return None
+
+
+def limits_in_use(state: State, now_ns: int) -> Iterator[LimitLine]:
+    """Yield the limits that fill up over time, with their use; what has no price now is left out of the sums."""
+    limits, standing = state.config.limits, state.standing
+    held: list[Decimal] = []
+    capital: dict[str, Decimal] = {}
+    deltas = [ZERO]
+    for asset in state.traded_assets():
+        price = mid_price(state, asset)
+        if price is None:
+            continue
+        for name, venue in state.venues.items():
+            value = venue.totals.get(asset, ZERO) * price
+            capital[name] = capital.get(name, ZERO) + value
+            if asset != state.config.ccy:
+                held.append(value)
+        if asset != state.config.ccy:
+            deltas.append(state.net_delta_worst(asset) * price)
+    whole = sum(capital.values(), ZERO)
+    rates = [
+        sum(1 for sent in venue.orders_sent_ts_ns if sent > now_ns - _MINUTE_NS) for venue in state.venues.values()
+    ]
+    used: dict[str, tuple[Decimal, Decimal]] = {
+        "arbs_open": (Decimal(state.active_arbs()), Decimal(limits.arbs_open_max)),
+        "inventory": (max(held, default=ZERO), limits.inventory_notional_max),
+        "net_delta": (max(deltas), limits.net_delta_notional_max),
+        "counterparty_share": (
+            div(max(capital.values()), whole) if whole > 0 else ZERO,
+            limits.counterparty_share_max,
+        ),
+        "order_rate": (Decimal(max(rates, default=0)), Decimal(limits.orders_per_minute_max)),
+        "loss_day": (max(-standing.realised_day, ZERO), limits.loss_day_max),
+        "drawdown": (max(standing.realised_peak - standing.realised_total, ZERO), limits.drawdown_max),
+    }
+    for limit, (value, bound) in used.items():
+        yield LimitLine(limit=limit, used=value, bound=bound, is_latched=limit in standing.latched)
+
+
+def _venues(state: State) -> Iterator[VenueLine]:
+    for name, venue in state.venues.items():
+        yield VenueLine(
+            venue=name,
+            market_up=venue.is_market_up,
+            account_up=venue.is_account_up,
+            reconciled=venue.is_reconciled,
+            differences=venue.differences,
+            skew_ms=venue.skew_ms,
+            balances=tuple(
+                BalanceLine(asset=asset, total=total, reserved=state.reserved(name, asset))
+                for asset, total in venue.totals.items()
+            ),
+        )
+
+
+def _book(state: State, instrument: Instrument, now_ns: int) -> BookLine:
+    known = state.market.state(instrument.id)
+    bid = state.market.best(instrument.id, Side.SELL)
+    ask = state.market.best(instrument.id, Side.BUY)
+    return BookLine(
+        venue=instrument.venue,
+        symbol=instrument.symbol,
+        bid=bid.price if bid else ZERO,
+        bid_qty=bid.qty if bid else ZERO,
+        ask=ask.price if ask else ZERO,
+        ask_qty=ask.qty if ask else ZERO,
+        age_ms=max(0, now_ns - known.recv_ts_ns) // 1_000_000 if known.recv_ts_ns else -1,
+        is_valid=known.is_valid,
+    )
+
+
+def _edges(state: State, recent: Recent) -> Iterator[EdgeLine]:
+    """Yield every route whose two books have both sides, with its edge at the touch. Fees not told count as zero, and say so."""
+    instruments = tuple(state.instruments.values())
+    for buy in instruments:
+        for sell in instruments:
+            if buy.base != sell.base or buy.venue == sell.venue:
+                continue
+            ask, bid = state.market.best(buy.id, Side.BUY), state.market.best(sell.id, Side.SELL)
+            if ask is None or bid is None:
+                continue
+            fee_buy, fee_sell = state.fees.get(buy.id), state.fees.get(sell.id)
+            rate_buy, rate_sell = fee_buy.taker if fee_buy else ZERO, fee_sell.taker if fee_sell else ZERO
+            reason = recent.reason(buy.id, sell.id)
+            if buy.quote != sell.quote:
+                reason = "quote_mismatch"
+            elif fee_buy is None or fee_sell is None:
+                reason = "fee_unknown"
+            yield EdgeLine(
+                symbol=buy.symbol,
+                buy=buy.venue,
+                sell=sell.venue,
+                edge_gross_bps=share_bps(bid.price - ask.price, ask.price),
+                edge_net_bps=share_bps(bid.price * (ONE - rate_sell) - ask.price * (ONE + rate_buy), ask.price),
+                fees_bps=(rate_buy + rate_sell).scaleb(4),
+                qty=min(ask.qty, bid.qty),
+                reason=reason,
+            )
+
+
+def _orders(state: State) -> dict[str, dict[str, int]]:
+    live = [order_state.value for order_state in OrderState if not order_state.is_terminal]
+    counts: dict[str, dict[str, int]] = {venue: dict.fromkeys(live, 0) for venue in state.config.venues}
+    for order in state.live_orders():
+        counts.setdefault(order.intent.venue, dict.fromkeys(live, 0))[order.state.value] += 1
+    return counts
+
+
+OPEN_STATES = tuple(state for state in ArbState if state is not ArbState.FLAT)

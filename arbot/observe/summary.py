@@ -1,0 +1,149 @@
+"""Running totals of one run, counted from what the engine was told and concluded, for the last word of demo and daemon.
+
+An arb that was reopened by a late fill closes again with its whole result: the newer replaces the older. A flush (a
+carried residual that is sold on its own) earns and pays like an arb but is not counted as one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+
+import msgspec
+
+from arbot.domain.decisions import (
+    ArbClosed,
+    ArbMoved,
+    ArbOpened,
+    ArbState,
+    ArbStranded,
+    Decision,
+    OpportunityDeclined,
+    Outcome,
+)
+from arbot.domain.events import (
+    Envelope,
+    Event,
+    OrderAccepted,
+    OrderCanceled,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderStatusReported,
+    RequestOutcomeUnknown,
+)
+from arbot.domain.ids import ArbId, ClientOrderId, arb_id, parse_client_order_id
+from arbot.domain.order import OrderState
+from arbot.domain.units import ZERO
+
+NS_PER_S = Decimal(1_000_000_000)
+_NAMED = (OrderAccepted, OrderRejected, OrderCanceled, OrderExpired)
+_UNHEDGED = frozenset({ArbState.ONE_SIDED, ArbState.HEDGING, ArbState.UNWINDING, ArbState.STRANDED})
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run came to. Money in the quote of the arbs; `orders_unknown` are those whose fate is not known yet."""
+
+    arbs_opened: int
+    arbs_flat: int
+    arbs_missed: int
+    arbs_stranded: int
+    fills: int
+    volume_quote: Decimal
+    pnl_gross: Decimal
+    fees: Decimal
+    pnl_net: Decimal
+    unhedged_seconds_max: Decimal
+    orders_unknown: int
+    orders_unknown_settled: int
+    opportunities_declined: dict[str, int]
+
+
+class Summary:
+    """Keeps the totals; `observe` takes every step."""
+
+    def __init__(self) -> None:
+        self._opened: set[ArbId] = set()
+        self._closed: dict[ArbId, ArbClosed] = {}
+        self._stranded: set[ArbId] = set()
+        self._unhedged_since: dict[ArbId, int] = {}
+        self._unhedged_max_ns = 0
+        self._fills: set[tuple[str, str, str]] = set()
+        self._unknown: set[ClientOrderId] = set()
+        self._unknown_settled = 0
+        self._declined: Counter[str] = Counter()
+
+    def observe(self, envelope: Envelope, outcome: Outcome) -> None:
+        """Count one step."""
+        self._count_event(envelope.event)
+        for decision in outcome.decisions:
+            self._count_decision(decision, envelope.ts_ns)
+
+    def totals(self, now_ns: int) -> Totals:
+        """Return the totals; arbs that are unhedged now count up to `now_ns`."""
+        closed = self._closed.values()
+        own = [arb for arb in closed if arb.arb_id in self._opened and arb.arb_id not in self._stranded]
+        longest_ns = max((now_ns - since for since in self._unhedged_since.values()), default=0)
+        return Totals(
+            arbs_opened=len(self._opened),
+            arbs_flat=len(own),
+            arbs_missed=sum(1 for arb in own if arb.missed),
+            arbs_stranded=len(self._stranded),
+            fills=len(self._fills),
+            volume_quote=sum((arb.volume_quote for arb in closed), ZERO),
+            pnl_gross=sum((arb.pnl_gross for arb in closed), ZERO),
+            fees=sum((arb.fees for arb in closed), ZERO),
+            pnl_net=sum((arb.pnl_net for arb in closed), ZERO),
+            unhedged_seconds_max=(max(self._unhedged_max_ns, longest_ns) / NS_PER_S).quantize(Decimal("0.001")),
+            orders_unknown=len(self._unknown),
+            orders_unknown_settled=self._unknown_settled,
+            opportunities_declined=dict(sorted(self._declined.items())),
+        )
+
+    def _count_event(self, event: Event) -> None:
+        if isinstance(event, OrderFilled):
+            fill = event.fill
+            if not fill.is_reversal:
+                self._fills.add((fill.venue, fill.venue_order_id, fill.trade_id))
+            self._settle(fill.client_order_id)
+        elif isinstance(event, RequestOutcomeUnknown):
+            if event.request == "submit":
+                self._unknown.add(event.client_order_id)
+        elif isinstance(event, _NAMED) or (
+            isinstance(event, OrderStatusReported) and event.state is not OrderState.UNKNOWN
+        ):
+            self._settle(event.client_order_id)
+
+    def _count_decision(self, decision: Decision, ts_ns: int) -> None:
+        if isinstance(decision, OpportunityDeclined):
+            self._declined[decision.reason.value] += 1
+        elif isinstance(decision, ArbOpened):
+            self._opened.add(decision.arb_id)
+        elif isinstance(decision, ArbMoved):
+            self._move(decision, ts_ns)
+        elif isinstance(decision, ArbStranded):
+            self._stranded.add(decision.arb_id)
+        elif isinstance(decision, ArbClosed):
+            self._closed[decision.arb_id] = decision
+            self._unhedged_max_ns = max(self._unhedged_max_ns, decision.unhedged_ns)
+            # An order that was proven never to have arrived ends with its arb; no event of the venue names it.
+            for order in [order for order in self._unknown if _arb_of(order) == decision.arb_id]:
+                self._settle(order)
+
+    def _move(self, moved: ArbMoved, ts_ns: int) -> None:
+        if moved.after is not ArbState.STRANDED:
+            self._stranded.discard(moved.arb_id)
+        if moved.after in _UNHEDGED:
+            self._unhedged_since.setdefault(moved.arb_id, ts_ns)
+        else:
+            self._unhedged_since.pop(moved.arb_id, None)
+
+    def _settle(self, order: ClientOrderId) -> None:
+        if order in self._unknown:
+            self._unknown.discard(order)
+            self._unknown_settled += 1
+
+
+def _arb_of(order: ClientOrderId) -> ArbId | None:
+    name = parse_client_order_id(order)
+    return arb_id(name.epoch, name.arb) if name else None
