@@ -24,11 +24,14 @@ _log = structlog.get_logger("arbot.recover")
 
 
 def restore(store: Store, sink: EventSink, started: RunStarted, reconcilers: Iterable[Reconciler]) -> None:
-    """Tell the engine of the new run, what outlived the last one, and every order of an arb that is not flat."""
-    sink.submit((started,))
+    """Tell the engine what outlived the last run, of the new one, and of every order of an arb that is not flat.
+
+    The standing goes first: any step before it would write a standing that has forgotten the old one.
+    """
     standing = store.standing()
     if standing is not None:
         sink.submit((standing,))
+    sink.submit((started,))
     by_venue = {reconciler.venue: reconciler for reconciler in reconcilers}
     for order in store.unsettled_orders():
         if order.intent.venue in by_venue:

@@ -195,13 +195,13 @@ async def test_a_new_store_opens_with_what_the_venue_holds():
 
 
 def test_what_outlived_the_process_comes_first():
-    """The run, then the standing, then the orders: before anything is asked of a venue."""
+    """The standing, then the run, then the orders: before anything is asked of a venue."""
     world = World()
     world.kept_standing = STANDING
     world.orders[OLD] = order(OLD, OrderState.SENT)
     started = RunStarted(run_id=RunId("r"), epoch=2, code_version="1", config_digest="d", mode="demo")
     restore(world, world, started, [world.reconciler])
-    assert [type(event) for event in world.events] == [RunStarted, StandingRestored, OrderRestored]
+    assert [type(event) for event in world.events] == [StandingRestored, RunStarted, OrderRestored]
 
 
 async def test_an_order_found_filled_is_booked_once_and_then_balances_are_equal():

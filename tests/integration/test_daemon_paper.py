@@ -1,0 +1,193 @@
+"""The whole daemon on pretend venues: it opens its ledger, arbitrages, drains on request, and comes back to the same books."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+
+from arbot.domain.commands import RaiseAlert
+from arbot.domain.events import FeedConnected, RunStarted, Stream, Verb
+from arbot.domain.ids import Asset, InstrumentId, RunId, VenueId, instrument_id
+from arbot.domain.instrument import Balance, FeeRate, Instrument
+from arbot.engine.config import EngineConfig
+from arbot.journal.store import SqlStore
+from arbot.market.books import Books
+from arbot.ports import VenueConfig
+from arbot.runtime.clock import SystemClock
+from arbot.runtime.daemon import Daemon, Ending, Wiring
+from arbot.sim.paper import PaperGateway
+from strategies.cross_venue import CrossVenue
+
+VENUES = (VenueId("one"), VenueId("two"))
+CENT = Decimal("0.01")
+
+
+def instrument(venue: VenueId) -> Instrument:
+    return Instrument(
+        id=instrument_id("BTC/USD", venue),
+        venue=venue,
+        symbol="BTC/USD",
+        venue_symbol="BTC/USD",
+        base=Asset("BTC"),
+        quote=Asset("USD"),
+        tick_size=CENT,
+        qty_step=Decimal("0.0001"),
+        price_decimals=2,
+        qty_decimals=8,
+        qty_min=Decimal("0.0001"),
+    )
+
+
+class WobblingFeed:
+    """Moves one venue's book every few milliseconds so that an edge opens and closes."""
+
+    def __init__(self, daemon: Daemon, venue: VenueId) -> None:
+        self.venue = venue
+        self._daemon = daemon
+        self._book = daemon.wiring.books.index(InstrumentId(f"BTC/USD@{venue}"))
+        self._phase = VENUES.index(venue)
+
+    async def run(self) -> None:
+        for stream in Stream:
+            self._daemon.sequencer.submit((FeedConnected(venue=self.venue, stream=stream),))
+        books, clock = self._daemon.wiring.books, self._daemon.wiring.clock
+        for turn in range(10_000_000):
+            middle = 100_000_00 + (2_000_00 if (turn + self._phase * 5) % 10 < 3 else 0)
+            bids = np.array([[middle - 50, 50_000_000], [middle - 150, 50_000_000]], np.int64)
+            asks = np.array([[middle + 50, 50_000_000], [middle + 150, 50_000_000]], np.int64)
+            now_ns = clock.now_ns()
+            books.apply_snapshot(self._book, bids, asks, now_ns, now_ns)
+            if books.validate(self._book):
+                self._daemon.sequencer.book_moved(self._book)
+            await clock.sleep(0.02)
+
+    def resync(self, instrument: str) -> None:
+        raise AssertionError(instrument)
+
+
+def wire(path: Path, alerts: list[RaiseAlert]) -> Daemon:
+    clock = SystemClock()
+    store = SqlStore.open(f"sqlite:///{path / 'arbot.sqlite'}", now_ns=clock.now_ns)
+    epoch = store.begin_run(run_id="run", mode="paper", code_version="test", config_digest="test")
+    books = Books()
+    gateways = {}
+    for venue in VENUES:
+        held = store.balances(f"assets:{venue}") or ((Asset("BTC"), Decimal("0.2")), (Asset("USD"), Decimal(20_000)))
+        gateways[venue] = PaperGateway(
+            venue=venue,
+            market=books,
+            clock=clock,
+            instruments=(instrument(venue),),
+            fees=(FeeRate(instrument=instrument(venue).id, maker=Decimal(0), taker=Decimal("0.001")),),
+            balances=tuple(Balance(asset=asset, total=total) for asset, total in held),
+            latency_ms=5,
+        )
+    started = RunStarted(run_id=RunId("run"), epoch=epoch, code_version="test", config_digest="test", mode="paper")
+    return Daemon(
+        Wiring(
+            mode="paper",
+            clock=clock,
+            store=store,
+            started=started,
+            config=EngineConfig(
+                ccy=Asset("USD"), venues=VENUES, instruments=tuple(instrument(venue).id for venue in VENUES)
+            ),
+            venues=tuple(
+                VenueConfig(venue=venue, adapter="kraken", symbols=("BTC/USD",), poll_interval_ms=500)
+                for venue in VENUES
+            ),
+            strategy=CrossVenue({}),
+            books=books,
+            gateways=gateways,
+            make_feed=lambda daemon, config, _: WobblingFeed(daemon, config.venue),
+            alert=alerts.append,
+        )
+    )
+
+
+async def run(daemon: Daemon, seconds: float, then: Callable[[], None] = lambda: None) -> Ending:
+    asyncio.get_running_loop().call_later(seconds / 2, then)
+    try:
+        return await asyncio.wait_for(daemon.run(seconds), 30)
+    finally:
+        daemon.wiring.store.close()
+
+
+async def test_it_trades_drains_and_comes_back(tmp_path: Path):
+    """Arbs end flat, ledger and venues agree to the last unit, and a second run starts from the first one's books."""
+    alerts: list[RaiseAlert] = []
+    daemon = wire(tmp_path, alerts)
+    ending = await run(daemon, 2.0)
+    totals = daemon.summary.totals(daemon.wiring.clock.now_ns())
+    assert (ending.is_clean, ending.open_orders, alerts) == (True, 0, [])
+    assert totals.arbs_opened >= 1
+    assert totals.arbs_flat == totals.arbs_opened
+    assert totals.fills >= 2
+    for venue, gateway in daemon.wiring.gateways.items():
+        assert daemon.ledger.compare(venue, await gateway.fetch_balances()) == ()
+
+    again = wire(tmp_path, alerts)
+    before = again.ledger.balances()
+    assert before == daemon.ledger.balances()
+    ending = await run(again, 1.0)
+    assert (ending.is_clean, alerts) == (True, [])
+    assert again.wiring.started.epoch == daemon.wiring.started.epoch + 1
+    assert again.summary.totals(again.wiring.clock.now_ns()).arbs_opened >= 1
+    verified = SqlStore.open(f"sqlite:///{tmp_path / 'arbot.sqlite'}", now_ns=SystemClock().now_ns)
+    try:
+        assert verified.verify() == ()
+    finally:
+        verified.close()
+
+
+async def test_sigterm_drains_and_leaves_nothing_open(tmp_path: Path):
+    """SIGTERM opens nothing more, finishes what is open and ends cleanly."""
+    daemon = wire(tmp_path, [])
+    ending = await run(daemon, 60.0 / 30, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert (ending.is_clean, ending.reason) == (True, "drained")
+    assert list(daemon.engine.state.live) == []
+
+
+async def test_a_pause_opens_nothing_and_survives_the_process(tmp_path: Path):
+    """After `pause` no arb is opened, in this run and in the next."""
+    daemon = wire(tmp_path, [])
+    asyncio.get_running_loop().call_later(0.01, daemon.request, Verb.PAUSE, "test")
+    ending = await run(daemon, 1.0)
+    assert ending.is_clean
+    opened = daemon.summary.totals(0).arbs_opened
+    again = wire(tmp_path, [])
+    await run(again, 1.0)
+    totals = again.summary.totals(0)
+    assert (opened, totals.arbs_opened) == (0, 0)
+    assert totals.opportunities_declined["paused"] >= 1
+
+
+async def test_a_kill_from_outside_is_obeyed_and_survives(tmp_path: Path):
+    """The kill switch thrown in the store by another process stops trading and is still on at the next start."""
+    daemon = wire(tmp_path, [])
+    daemon.wiring.store.set_killed(killed=True, actor="test", reason="test")
+    ending = await run(daemon, 1.5)
+    assert ending.is_clean
+    assert daemon.summary.totals(0).arbs_opened == 0
+    again = wire(tmp_path, [])
+    await run(again, 0.5)
+    assert again.engine.state.standing.killed
+
+
+async def test_a_failing_task_stops_the_run_with_its_cause(tmp_path: Path):
+    """A bug in a feed halts: no order stays open and the ending carries the failure."""
+    daemon = wire(tmp_path, [])
+    asyncio.get_running_loop().call_later(0.5, daemon.feeds.clear)
+
+    def plant() -> None:
+        raise RuntimeError("planted")
+
+    ending = await run(daemon, 4.0, plant)
+    assert isinstance(ending.failure, RuntimeError)
+    assert not ending.is_clean
