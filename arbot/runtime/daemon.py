@@ -14,7 +14,6 @@ from contextlib import AbstractAsyncContextManager
 
 import msgspec
 import structlog
-from asyncio_throttle import Throttler
 
 from arbot.domain.commands import RaiseAlert
 from arbot.domain.decisions import Outcome
@@ -41,7 +40,7 @@ from arbot.ports import Feed, Gateway, VenueConfig
 from arbot.runtime.clock import SystemClock
 from arbot.runtime.dispatch import Dispatch
 from arbot.runtime.gc_policy import GcPolicy
-from arbot.runtime.pollers import CALLS_PER_SECOND_MAX, poll_venue
+from arbot.runtime.pollers import poll_venue
 from arbot.runtime.reconcile import Reconciler
 from arbot.runtime.recover import recover_venue, restore
 from arbot.runtime.screening import BookScreen
@@ -178,7 +177,6 @@ class Daemon:
         await poll_venue(
             reconciler,
             interval_ms=venue.poll_interval_ms,
-            pace=Throttler(rate_limit=CALLS_PER_SECOND_MAX, period=1.0),
             beat=self.supervisor.beat,
         )
 

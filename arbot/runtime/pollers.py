@@ -1,13 +1,12 @@
 """Ask each venue periodically for what its streams may have lost: time, fills, open orders, transfers, balances, fees.
 
-Polling is paced (asyncio-throttle) below the venue's own limiter, so that it can never crowd out a hedge. What polling
-finds enters as the same events the streams give; finding the same fill twice is normal and books nothing.
+The gateways pace these calls (asyncio-throttle) below the venue's own limit, so that they never crowd out a hedge. What
+polling finds enters as the same events the streams give; finding the same fill twice is normal and books nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 
 import structlog
 
@@ -15,7 +14,6 @@ from arbot.domain.errors import VenueRefused, VenueUnavailable
 from arbot.domain.events import ReconciliationEnded
 from arbot.runtime.reconcile import Reconciler
 
-CALLS_PER_SECOND_MAX = 2
 SLOW_EVERY = 20  # rounds between two readings of instruments and fees
 
 _log = structlog.get_logger("arbot.pollers")
@@ -25,7 +23,6 @@ async def poll_venue(
     reconciler: Reconciler,
     *,
     interval_ms: int,
-    pace: AbstractAsyncContextManager[object],
     beat: Callable[[str], None],
 ) -> None:
     """Poll one venue for ever. A venue that says no stops trading there until it says yes again."""
@@ -35,7 +32,7 @@ async def poll_venue(
         await reconciler.clock.sleep(interval_ms / 1000)
         number += 1
         try:
-            was_equal = await _round(reconciler, pace, was_equal=was_equal, is_slow=number % SLOW_EVERY == 0)
+            was_equal = await _round(reconciler, was_equal=was_equal, is_slow=number % SLOW_EVERY == 0)
         except VenueUnavailable as error:
             _log.warning("polling failed", venue=reconciler.venue, error=error.detail)
         except VenueRefused as error:
@@ -46,9 +43,7 @@ async def poll_venue(
         beat(f"poll:{reconciler.venue}")
 
 
-async def _round(
-    reconciler: Reconciler, pace: AbstractAsyncContextManager[object], *, was_equal: bool, is_slow: bool
-) -> bool:
+async def _round(reconciler: Reconciler, *, was_equal: bool, is_slow: bool) -> bool:
     calls: list[Callable[[], Awaitable[None]]] = [
         reconciler.measure_skew,
         reconciler.catch_up_fills,
@@ -57,10 +52,8 @@ async def _round(
         *((reconciler.learn_instruments,) if is_slow else ()),
     ]
     for call in calls:
-        async with pace:
-            await call()
-    async with pace:
-        report = await reconciler.compare()
+        await call()
+    report = await reconciler.compare()
     if report.is_known and (report.differences or not was_equal):
         reconciler.conclude(report)
     return not report.differences if report.is_known else was_equal

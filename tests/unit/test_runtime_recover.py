@@ -327,9 +327,7 @@ async def test_polling_finds_a_difference_and_its_end():
     await world.recover()
     world.events.clear()
     beats: list[str] = []
-    task = asyncio.get_running_loop().create_task(
-        poll_venue(world.reconciler, interval_ms=1000, pace=contextlib.nullcontext(), beat=beats.append)
-    )
+    task = asyncio.get_running_loop().create_task(poll_venue(world.reconciler, interval_ms=1000, beat=beats.append))
     world.truth["USD"] += 1
     await world.clock.run_for(2, 0.1)
     assert [event.differences for event in world.of(ReconciliationEnded)] == [1]
