@@ -19,9 +19,7 @@ _SHAPES = (
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:.|\n)*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?",
 )
-_HEADERS = "|".join(
-    ("api-key", "api-sign", "authorization", "cb-access-key", "cb-access-sign", "x-auth", "x-auth-signature")
-)
+_HEADERS = "api-key|api-sign|authorization|cb-access-key|cb-access-sign|x-auth|x-auth-signature"
 _HEADER = re.compile(rf"(?i)(?P<name>\b(?:{_HEADERS})\b[\"']?\s*[:=]\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^,;\r\n}}]+)")
 
 

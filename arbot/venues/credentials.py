@@ -1,0 +1,109 @@
+"""Where API keys come from: a file of mode 0600, or the environment as a last resort. Never a command line.
+
+Two file formats: {"key": ..., "secret": ...} for every venue, and the file Coinbase lets one download,
+{"name": "organizations/...", "privateKey": "-----BEGIN EC PRIVATE KEY-----..."}.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from arbot.domain.errors import Mistake, UserError
+from arbot.ports import Credentials, Secret, VenueConfig
+
+BYTES_MAX = 16_384
+_FORMATS = (("key", "secret"), ("name", "privateKey"))
+
+
+def load_credentials(
+    config: VenueConfig, path: Path | None, environ: Mapping[str, str], owner: int | None = None
+) -> Credentials:
+    """Return the key pair of a venue from `path`, or else from ARBOT_<VENUE>_KEY and ARBOT_<VENUE>_SECRET.
+
+    `owner` is the user id the file must belong to (ours unless given). Raises: UserError naming what to mend.
+    """
+    key, secret = (
+        _from_file(path, os.getuid() if owner is None else owner)
+        if path is not None
+        else _from_environment(config, environ)
+    )
+    where = str(path) if path is not None else f"environment of {config.venue}"
+    mistakes = _format_mistakes(config, where, key, secret)
+    if mistakes:
+        raise UserError(*mistakes)
+    return Credentials(key=Secret(key), secret=Secret(secret))
+
+
+def _from_file(path: Path, owner: int) -> tuple[str, str]:
+    where = str(path)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except OSError as error:
+        raise UserError(
+            Mistake(where, f"key file cannot be read: {error.strerror}", "create it, or correct credentials_file")
+        ) from error
+    with os.fdopen(descriptor, "rb") as file:
+        facts = os.fstat(file.fileno())  # of the file that is open, so it cannot be swapped between check and read
+        if not stat.S_ISREG(facts.st_mode):
+            raise UserError(Mistake(where, "is not a regular file", "point credentials_file at a JSON file"))
+        if facts.st_uid != owner:
+            raise UserError(Mistake(where, f"belongs to user {facts.st_uid}, we are {owner}", f"chown {owner} {where}"))
+        if facts.st_mode & 0o177:
+            raise UserError(
+                Mistake(where, f"mode {stat.S_IMODE(facts.st_mode):04o} lets others in", f"chmod 600 {where}")
+            )
+        text = file.read(BYTES_MAX)
+    try:
+        found = msgspec.json.decode(text, type=dict[str, object])
+    except msgspec.DecodeError as error:
+        raise UserError(Mistake(where, "is not a JSON object", 'write {"key": "...", "secret": "..."}')) from error
+    for key_field, secret_field in _FORMATS:
+        key, secret = found.get(key_field), found.get(secret_field)
+        if isinstance(key, str) and isinstance(secret, str):
+            return key.strip(), secret.strip()
+    raise UserError(
+        Mistake(where, "holds neither key and secret nor name and privateKey", 'write {"key": "...", "secret": "..."}')
+    )
+
+
+def _from_environment(config: VenueConfig, environ: Mapping[str, str]) -> tuple[str, str]:
+    prefix = "ARBOT_" + "".join(letter if letter.isalnum() else "_" for letter in config.venue.upper())
+    names = (f"{prefix}_KEY", f"{prefix}_SECRET")
+    missing = [name for name in names if not environ.get(name, "").strip()]
+    if missing:
+        raise UserError(
+            *(
+                Mistake(name, f"no API key for {config.venue}", "set credentials_file to a file of mode 0600, or this")
+                for name in missing
+            )
+        )
+    key, secret = (environ[name].strip() for name in names)
+    return key, secret.replace("\\n", "\n")  # a PEM squeezed into one line
+
+
+def _format_mistakes(config: VenueConfig, where: str, key: str, secret: str) -> list[Mistake]:
+    """Return what is wrong with the shape of a key pair; the values themselves are never shown."""
+    mistakes = []
+    if not key or not secret:
+        mistakes.append(Mistake(where, "key or secret is empty", "paste both values of the API key"))
+    elif config.adapter == "kraken":
+        try:
+            base64.b64decode(secret, validate=True)
+        except binascii.Error:
+            mistakes.append(Mistake(where, "Kraken's secret is not base64", "paste the private key whole"))
+    elif config.adapter == "coinbase" and not secret.startswith("-----BEGIN"):
+        mistakes.append(
+            Mistake(
+                where,
+                "Coinbase's private key is not PEM",
+                "create an ECDSA (ES256) key; Ed25519 keys do not work on every Coinbase stream",
+            )
+        )
+    return mistakes

@@ -1,0 +1,88 @@
+"""One HTTP transmission, and every way it can end, as values.
+
+Rules: a request is sent once (aiohttp may repeat a GET on a connection it finds closed, never a POST); redirects are not followed; proxies of the environment are ignored; the body is read to
+its end or the answer is lost; nothing larger than `body_bytes_max` is kept. An error of the network never raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import aiohttp
+import msgspec
+import yarl
+
+BODY_BYTES_MAX = 32 * 1024 * 1024  # Kraken's list of all pairs is about 2 MB
+ORDER_BODY_BYTES_MAX = 256 * 1024
+KEEPALIVE_S = 15  # shorter than what venues keep idle connections for, so that fewer requests meet a closed one
+AGENT = "arbot"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A complete answer: status and the whole body, decompressed."""
+
+    status: int
+    body: bytes
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """No complete answer; whether the request arrived is not known."""
+
+    detail: str
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What leaves: the signed bytes are sent exactly as they are here."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+
+class RestClient:
+    """One connection pool to one venue."""
+
+    def __init__(self, timeout_ms: int) -> None:
+        self._timeout = aiohttp.ClientTimeout(total=timeout_ms / 1000, sock_connect=timeout_ms / 1000)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, request: Request, body_bytes_max: int = BODY_BYTES_MAX) -> Answer | Lost:
+        """Transmit once and return the answer, or Lost with what went wrong. Cancelling leaves the outcome unknown."""
+        try:
+            async with self._open().request(
+                request.method,
+                yarl.URL(request.url, encoded=True),
+                data=request.body,
+                headers=dict(request.headers),
+                allow_redirects=False,
+            ) as response:
+                body = bytearray()
+                async for chunk in response.content.iter_chunked(65_536):
+                    body += chunk
+                    if len(body) > body_bytes_max:
+                        response.close()
+                        return Lost(f"HTTP {response.status}: body larger than {body_bytes_max} bytes")
+                return Answer(response.status, bytes(body))
+        except TimeoutError:
+            return Lost(f"no answer within {self._timeout.total} s")
+        except (aiohttp.ClientError, OSError, ValueError, asyncio.IncompleteReadError) as error:
+            return Lost(f"{type(error).__name__}: {error}")
+
+    async def close(self) -> None:
+        """Close the pool."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=self._timeout,
+                connector=aiohttp.TCPConnector(keepalive_timeout=KEEPALIVE_S, limit=16),
+                trust_env=False,
+                headers={"User-Agent": AGENT},
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
