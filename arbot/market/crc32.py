@@ -2,7 +2,8 @@
 
 Rule: docs.kraken.com/exchange/guides/websockets/book-checksum-v2, read 2026-11-20. A level hashes as the digits of its
 price followed by the digits of its quantity, without point and leading zeros, which is the decimal text of the integers
-kept here. Digits are made eight at a time inside one 64-bit word, and the CRC takes eight bytes at a time.
+kept here. Digits are made eight at a time inside one 64-bit word, written to the scratch text at the head of `mem`, and
+the CRC takes eight bytes at a time.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import numpy as np
 from numba import types
 
 from arbot.market.compiled import compiled
-from arbot.market.layout import ASKS, BIDS, CAPACITY, END, KEYS, START, Words
+from arbot.market.layout import ASKS, BIDS, CAPACITY, END, KEYS, START, TEXT, Words
+from arbot.market.raw import put_word, trailing_zeros, word_at_byte
 
 _LEVELS = 10
 _POLYNOMIAL = 0xEDB88320
-_EIGHT_DIGITS = 100_000_000
+_EIGHT_DIGITS = 10**8
+_SIXTEEN_DIGITS = 10**16
+_ASCII_ZEROS = 0x3030303030303030
 
 
 def _tables() -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
@@ -56,92 +60,58 @@ def crc_word(crc: np.uint64, word: np.uint64) -> np.uint64:
     word ^= crc
     byte = np.uint64(0xFF)
     return np.uint64(
-        _TABLES[1792 + np.intp(word & byte)]
-        ^ _TABLES[1536 + np.intp(word >> np.uint64(8) & byte)]
-        ^ _TABLES[1280 + np.intp(word >> np.uint64(16) & byte)]
-        ^ _TABLES[1024 + np.intp(word >> np.uint64(24) & byte)]
-        ^ _TABLES[768 + np.intp(word >> np.uint64(32) & byte)]
-        ^ _TABLES[512 + np.intp(word >> np.uint64(40) & byte)]
-        ^ _TABLES[256 + np.intp(word >> np.uint64(48) & byte)]
-        ^ _TABLES[np.intp(word >> np.uint64(56))]
+        _TABLES[np.uint64(1792) + (word & byte)]
+        ^ _TABLES[np.uint64(1536) + (word >> np.uint64(8) & byte)]
+        ^ _TABLES[np.uint64(1280) + (word >> np.uint64(16) & byte)]
+        ^ _TABLES[np.uint64(1024) + (word >> np.uint64(24) & byte)]
+        ^ _TABLES[np.uint64(768) + (word >> np.uint64(32) & byte)]
+        ^ _TABLES[np.uint64(512) + (word >> np.uint64(40) & byte)]
+        ^ _TABLES[np.uint64(256) + (word >> np.uint64(48) & byte)]
+        ^ _TABLES[word >> np.uint64(56)]
     )
 
 
-_State = tuple[np.uint64, np.uint64, np.uint64]
-_state = types.UniTuple(_u8, 3)
-
-
-@compiled(_state(_u8, _u8, _u8, _u8, _u8))
-def append(crc: np.uint64, pending: np.uint64, held: np.uint64, word: np.uint64, count: np.uint64) -> _State:
-    """Append `count` (1 to 8) low bytes of `word` to a text of which `held` bytes wait in `pending`."""
-    eight = np.uint64(8)
-    pending |= word << (held * eight)
-    if held + count >= eight:
-        crc = crc_word(crc, pending)
-        taken = eight - held
-        pending = np.uint64(0) if taken == eight else word >> (taken * eight)
-        held = held + count - eight
-        return crc, pending, held
-    return crc, pending, held + count
-
-
-@compiled(_u8(_u8))
-def count_digits(number: np.uint64) -> np.uint64:
-    """Return how many decimal digits a number < 10**8 has; 1 for zero."""
-    return np.uint64(
-        1
-        + (number >= np.uint64(10))
-        + (number >= np.uint64(100))
-        + (number >= np.uint64(1_000))
-        + (number >= np.uint64(10_000))
-        + (number >= np.uint64(100_000))
-        + (number >= np.uint64(1_000_000))
-        + (number >= np.uint64(10_000_000))
-    )
-
-
-@compiled(_state(_u8, _u8, _u8, _u8))
-def append_number(crc: np.uint64, pending: np.uint64, held: np.uint64, number: np.uint64) -> _State:
-    """Append the decimal text of a number below 2**63."""
-    ascii_zeros = np.uint64(0x3030303030303030)
-    eight = np.uint64(8)
-    base = np.uint64(_EIGHT_DIGITS)
-    whole = number // base
-    low = number - whole * base
-    if whole == np.uint64(0):
-        count = count_digits(low)
-        word = (digits_word(low) | ascii_zeros) >> ((eight - count) * eight)
-        return append(crc, pending, held, word, count)
-    if whole >= base:
-        top = whole // base
-        whole -= top * base
-        count = count_digits(top)
-        word = (digits_word(top) | ascii_zeros) >> ((eight - count) * eight)
-        crc, pending, held = append(crc, pending, held, word, count)
-        crc, pending, held = append(crc, pending, held, digits_word(whole) | ascii_zeros, eight)
-    else:
-        count = count_digits(whole)
-        word = (digits_word(whole) | ascii_zeros) >> ((eight - count) * eight)
-        crc, pending, held = append(crc, pending, held, word, count)
-    return append(crc, pending, held, digits_word(low) | ascii_zeros, eight)
+@compiled(_i8(types.int64[::1], _i8, _i8))
+def write_number(mem: Words, at: int, number: int) -> int:
+    """Write the decimal text of 0 < number < 10**16 at byte `at` of `mem` and return the byte after it. No branches."""
+    zeros = np.uint64(_ASCII_ZEROS)
+    seven = np.uint64(7)
+    whole = np.uint64(number) // np.uint64(_EIGHT_DIGITS)
+    rest = np.uint64(number) - whole * np.uint64(_EIGHT_DIGITS)
+    high = digits_word(whole)
+    low = digits_word(rest)
+    # the leading zeros of a word of digits are its lowest bytes; a word of zeros has 64 of them
+    skipped = trailing_zeros(high) >> np.uint64(3)
+    put_word(mem, at, (high | zeros) >> ((skipped & seven) * np.uint64(8)))
+    at += np.int64(np.uint64(8) - skipped)
+    skipped = trailing_zeros(low) >> np.uint64(3) if whole == np.uint64(0) else np.uint64(0)
+    put_word(mem, at, (low | zeros) >> ((skipped & seven) * np.uint64(8)))
+    return at + np.int64(np.uint64(8) - skipped)
 
 
 @compiled(_i8(types.int64[::1], _i8))
 def checksum(mem: Words, head: int) -> int:
     """Return Kraken's checksum of the book as it stands; a side with fewer than ten levels contributes what it has."""
-    crc = np.uint64(0xFFFFFFFF)
-    pending = np.uint64(0)
-    held = np.uint64(0)
+    first = at = 8 * TEXT
     for side in (head + ASKS, head + BIDS):
-        keys = mem[side + KEYS]
         capacity = mem[side + CAPACITY]
-        end = mem[side + END]
-        for rank in range(min(_LEVELS, end - mem[side + START])):
-            at = keys + end - 1 - rank
-            crc, pending, held = append_number(crc, pending, held, np.uint64(abs(mem[at])))
-            crc, pending, held = append_number(crc, pending, held, np.uint64(mem[at + capacity]))
-    for _ in range(np.intp(held)):
-        low = np.intp((crc ^ pending) & np.uint64(0xFF))
-        crc = np.uint64(_TABLES[low]) ^ crc >> np.uint64(8)
+        best = mem[side + KEYS] + mem[side + END] - 1
+        for level in range(best, best - min(_LEVELS, mem[side + END] - mem[side + START]), -1):
+            for number in (abs(mem[level]), mem[level + capacity]):
+                if number >= _SIXTEEN_DIGITS:
+                    at = write_number(mem, at, number // _SIXTEEN_DIGITS)
+                    rest = number % _SIXTEEN_DIGITS
+                    put_word(mem, at, digits_word(np.uint64(rest // _EIGHT_DIGITS)) | np.uint64(_ASCII_ZEROS))
+                    put_word(mem, at + 8, digits_word(np.uint64(rest % _EIGHT_DIGITS)) | np.uint64(_ASCII_ZEROS))
+                    at += 16
+                else:
+                    at = write_number(mem, at, number)
+    crc = np.uint64(0xFFFFFFFF)
+    while first + 8 <= at:
+        crc = crc_word(crc, word_at_byte(mem, first))
+        first += 8
+    pending = word_at_byte(mem, first)
+    for _ in range(at - first):
+        crc = np.uint64(_TABLES[(crc ^ pending) & np.uint64(0xFF)]) ^ crc >> np.uint64(8)
         pending >>= np.uint64(8)
     return np.int64(crc ^ np.uint64(0xFFFFFFFF))

@@ -1,6 +1,6 @@
 """Where everything lies in the one int64 array that holds all books. One array, because each costs 0.1 us per call.
 
-    [ globals | one head per book, HEAD_WIDTH words | level storage: per book bid keys, bid qtys, ask keys, ask qtys ]
+    [ globals and scratch | one head per book, HEAD_WIDTH words | level storage: per book bid keys, bid qtys, ask keys, ask qtys ]
 
 Prices and quantities are integers at the instrument's price_decimals and qty_decimals. A level's key is the price for
 bids and minus the price for asks, so that on both sides keys ascend and the best level is the last. A side occupies
@@ -17,7 +17,8 @@ Words = NDArray[np.int64]
 """The array of all books, a frame parser's workspace, or levels on their way into a book."""
 
 EDGE_MIN_PPT = 0  # global: least net edge worth waking for
-HEADS = 8  # first word of the first head
+TEXT = 8  # global: scratch for the text a checksum is made of, at most 20 levels of 36 digits and 16 bytes
+HEADS = 104  # first word of the first head
 HEAD_WIDTH = 24
 
 # words of a head

@@ -10,6 +10,7 @@ from numba import types
 
 from arbot.market.compiled import compiled
 from arbot.market.layout import ASKS, BIDS, CAPACITY, DEPTH, END, KEYS, RECV_TS, START, SYNCED, VALID, VENUE_TS, Words
+from arbot.market.raw import move_words
 
 _BLOCK = 16
 _BLOCKS_NEAR = 4  # most changes are this near to the best level; beyond, halve
@@ -26,14 +27,14 @@ def find(mem: Words, low: int, high: int, key: int) -> int:
         above = 0
         first = high - _BLOCK
         for offset in range(_BLOCK):
-            above += mem[first + offset] >= key
+            above += mem[np.uint64(first + offset)] >= key
         high -= above
         if above < _BLOCK:
             return high
         near += 1
     while low < high:
         middle = (low + high) >> 1
-        if mem[middle] < key:
+        if mem[np.uint64(middle)] < key:
             low = middle + 1
         else:
             high = middle
@@ -47,14 +48,8 @@ def recentre(mem: Words, side: int, start: int) -> None:
     qtys = keys + mem[side + CAPACITY]
     before, end = mem[side + START], mem[side + END]
     count = end - before
-    if start < before:
-        for offset in range(count):
-            mem[keys + start + offset] = mem[keys + before + offset]
-            mem[qtys + start + offset] = mem[qtys + before + offset]
-    else:
-        for offset in range(count - 1, -1, -1):
-            mem[keys + start + offset] = mem[keys + before + offset]
-            mem[qtys + start + offset] = mem[qtys + before + offset]
+    move_words(mem, keys + start, keys + before, count)
+    move_words(mem, qtys + start, qtys + before, count)
     mem[side + START] = start
     mem[side + END] = start + count
 
@@ -71,16 +66,12 @@ def put(mem: Words, side: int, key: int, qty: int) -> None:
         if qty != 0:
             mem[at + capacity] = qty
         elif high - at <= at - low:
-            for word in range(at, high - 1):
-                mem[word] = mem[word + 1]
-            for word in range(at + capacity, high + capacity - 1):
-                mem[word] = mem[word + 1]
+            move_words(mem, at, at + 1, high - at - 1)
+            move_words(mem, at + capacity, at + capacity + 1, high - at - 1)
             mem[side + END] -= 1
         else:
-            for word in range(at, low, -1):
-                mem[word] = mem[word - 1]
-            for word in range(at + capacity, low + capacity, -1):
-                mem[word] = mem[word - 1]
+            move_words(mem, low + 1, low, at - low)
+            move_words(mem, low + capacity + 1, low + capacity, at - low)
             mem[side + START] += 1
         return
     if qty == 0:
@@ -90,17 +81,13 @@ def put(mem: Words, side: int, key: int, qty: int) -> None:
         moved = keys + mem[side + START] - low
         low, high, at = low + moved, high + moved, at + moved
     if high - at <= at - low or mem[side + START] == 0:
-        for word in range(high, at, -1):
-            mem[word] = mem[word - 1]
-        for word in range(high + capacity, at + capacity, -1):
-            mem[word] = mem[word - 1]
+        move_words(mem, at + 1, at, high - at)
+        move_words(mem, at + capacity + 1, at + capacity, high - at)
         mem[side + END] += 1
     else:
+        move_words(mem, low - 1, low, at - low)
+        move_words(mem, low + capacity - 1, low + capacity, at - low)
         at -= 1
-        for word in range(low - 1, at):
-            mem[word] = mem[word + 1]
-        for word in range(low - 1 + capacity, at + capacity):
-            mem[word] = mem[word + 1]
         mem[side + START] -= 1
     mem[at] = key
     mem[at + capacity] = qty

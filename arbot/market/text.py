@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from arbot.market.compiled import compiled
 from arbot.market.layout import Words
+from arbot.market.raw import byte_at, word_at
 
 NO = -1
 TOO_FINE = -2  # digits beyond the instrument's decimals that are not zero
@@ -44,10 +45,29 @@ def expect(data: bytes, at: int, wanted: NDArray[np.uint8]) -> int:
     """Read exactly `wanted`."""
     if at + wanted.size > len(data):
         return NO
-    wrong = 0
-    for offset in range(wanted.size):
-        wrong |= data[at + offset] ^ wanted[offset]
-    return at + wanted.size if wrong == 0 else NO
+    size = wanted.size
+    wrong = np.uint64(0)
+    if size >= 8:
+        offset = 0
+        while offset + 8 <= size:
+            wrong |= word_at(data, at + offset) ^ word_at(wanted, offset)
+            offset += 8
+        wrong |= word_at(data, at + size - 8) ^ word_at(wanted, size - 8)
+    else:
+        for offset in range(size):
+            wrong |= np.uint64(byte_at(data, at + offset) ^ byte_at(wanted, offset))
+    return at + size if wrong == np.uint64(0) else NO
+
+
+@compiled(types.boolean(Frame, _i8, _i8, _i8))
+def repeats(data: bytes, at: int, before: int, size: int) -> bool:
+    """Return whether the `size` >= 8 bytes at `at` are those at `before`, which were read already."""
+    if at + size > len(data):
+        return False
+    wrong = word_at(data, at + size - 8) ^ word_at(data, before + size - 8)
+    for offset in range(0, size - 8, 8):
+        wrong |= word_at(data, at + offset) ^ word_at(data, before + offset)
+    return wrong == np.uint64(0)
 
 
 @compiled(_pair(Frame, _i8, _i8))
@@ -57,21 +77,21 @@ def number(data: bytes, at: int, decimals: int) -> tuple[int, int]:
     first = at
     value = 0
     while at < size:
-        digit = np.int64(data[at]) - 48
+        digit = byte_at(data, at) - 48
         if digit < 0 or digit > 9:
             break
         value = value * 10 + digit
         at += 1
     whole = at - first
-    if whole == 0 or whole + decimals > DIGITS_MAX or (whole > 1 and data[first] == 48):
+    if whole == 0 or whole + decimals > DIGITS_MAX or (whole > 1 and byte_at(data, first) == 48):
         return NO, at
     places = 0
     too_fine = False
-    if at < size and data[at] == 46:
+    if at < size and byte_at(data, at) == 46:
         at += 1
         first = at
         while at < size:
-            digit = np.int64(data[at]) - 48
+            digit = byte_at(data, at) - 48
             if digit < 0 or digit > 9:
                 break
             if at - first < decimals:
@@ -96,13 +116,13 @@ def integer(data: bytes, at: int) -> tuple[int, int]:
     first = at
     value = 0
     while at < size:
-        digit = np.int64(data[at]) - 48
+        digit = byte_at(data, at) - 48
         if digit < 0 or digit > 9:
             break
         value = value * 10 + digit
         at += 1
     count = at - first
-    if count == 0 or count > DIGITS_MAX or (count > 1 and data[first] == 48):
+    if count == 0 or count > DIGITS_MAX or (count > 1 and byte_at(data, first) == 48):
         return NO, at
     return value, at
 
@@ -113,7 +133,7 @@ def digits(data: bytes, at: int, count: int) -> int:
     value = 0
     bad = 0
     for offset in range(count):
-        digit = np.int64(data[at + offset]) - 48
+        digit = byte_at(data, at + offset) - 48
         bad |= digit | (9 - digit)
         value = value * 10 + digit
     return value if bad >= 0 else NO
@@ -125,7 +145,13 @@ def timestamp(data: bytes, at: int) -> tuple[int, int]:
     size = len(data)
     if at + 20 > size:
         return NO, at
-    if data[at + 4] != 45 or data[at + 7] != 45 or data[at + 10] != 84 or data[at + 13] != 58 or data[at + 16] != 58:
+    if (
+        byte_at(data, at + 4) != 45
+        or byte_at(data, at + 7) != 45
+        or byte_at(data, at + 10) != 84
+        or byte_at(data, at + 13) != 58
+        or byte_at(data, at + 16) != 58
+    ):
         return NO, at
     year = digits(data, at, 4)
     month = digits(data, at + 5, 2)
@@ -146,12 +172,12 @@ def timestamp(data: bytes, at: int) -> tuple[int, int]:
     days += _DAYS_BEFORE[month - 1] + (leap and month > 2) + day - 1
     ns = (((days * 24 + hour) * 60 + minute) * 60 + second) * _NS
     at += 19
-    if data[at] == 46:
+    if byte_at(data, at) == 46:
         at += 1
         first = at
         fraction = 0
         while at < size and at - first < 10:
-            digit = np.int64(data[at]) - 48
+            digit = byte_at(data, at) - 48
             if digit < 0 or digit > 9:
                 break
             fraction = fraction * 10 + digit
@@ -160,7 +186,7 @@ def timestamp(data: bytes, at: int) -> tuple[int, int]:
         if places == 0 or places > 9:
             return NO, at
         ns += fraction * _POWERS[9 - places]
-    if at >= size or data[at] != 90:
+    if at >= size or byte_at(data, at) != 90:
         return NO, at
     return ns, at + 1
 
@@ -206,10 +232,10 @@ def symbol(data: bytes, at: int, work: Words) -> tuple[int, int]:
     size = len(data)
     one = two = three = 0
     count = 0
-    while at < size and data[at] != 34:
+    while at < size and byte_at(data, at) != 34:
         if count >= _SYMBOL_BYTES:
             return NO, at
-        byte = np.int64(data[at]) << (8 * (count & 7))
+        byte = byte_at(data, at) << (8 * (count & 7))
         if count < 8:
             one |= byte
         elif count < 16:

@@ -18,6 +18,7 @@ from arbot.market.books import Books
 from arbot.market.compiled import compiled
 from arbot.market.frames import NEED_ROOM, NEED_WORKSPACE, FrameResult, FrameStatus, frame_levels_max
 from arbot.market.layout import ASKS, BIDS, CAPACITY, HEAD_WIDTH, HEADS, PRICE_DECIMALS, QTY_DECIMALS, SYNCED, Words
+from arbot.market.raw import byte_at
 
 _APPLIED = int(FrameStatus.APPLIED)
 _NOT_RECOGNISED = int(FrameStatus.NOT_RECOGNISED)
@@ -89,6 +90,7 @@ def _apply(mem: Words, work: Words, data: bytes, recv_ts_ns: int, sequence_expec
     first = text.TABLE + work[0]
     free = first
     venue_ts_ns = 0
+    stamp = stamp_size = 0
     bad_number = False
     while True:
         sign = 1
@@ -99,10 +101,15 @@ def _apply(mem: Words, work: Words, data: bytes, recv_ts_ns: int, sequence_expec
             at = text.expect(data, start, _OFFER)
             if at < 0:
                 return _NOT_RECOGNISED, index, 0
-        event_ts_ns, at = text.timestamp(data, at)
-        if event_ts_ns < 0:
-            return _NOT_RECOGNISED, index, 0
-        venue_ts_ns = max(venue_ts_ns, event_ts_ns)
+        if stamp_size > 0 and text.repeats(data, at, stamp, stamp_size):
+            at += stamp_size  # nearly all levels of a frame bear the same time
+        else:
+            stamp = at
+            event_ts_ns, at = text.timestamp(data, at)
+            if event_ts_ns < 0:
+                return _NOT_RECOGNISED, index, 0
+            stamp_size = at - stamp
+            venue_ts_ns = max(venue_ts_ns, event_ts_ns)
         at = text.expect(data, at, _PRICE)
         if at < 0:
             return _NOT_RECOGNISED, index, 0
@@ -124,7 +131,7 @@ def _apply(mem: Words, work: Words, data: bytes, recv_ts_ns: int, sequence_expec
         work[free] = price * sign
         work[free + 1] = qty
         free += 2
-        if data[at] != 44:
+        if byte_at(data, at) != 44:
             break
         at += 1
     if text.expect(data, at, _CLOSE) != len(data):

@@ -17,6 +17,7 @@ from arbot.market.books import Books
 from arbot.market.compiled import compiled
 from arbot.market.frames import NEED_ROOM, NEED_WORKSPACE, FrameResult, FrameStatus, frame_levels_max
 from arbot.market.layout import ASKS, BIDS, CAPACITY, HEAD_WIDTH, HEADS, PRICE_DECIMALS, QTY_DECIMALS, SYNCED, Words
+from arbot.market.raw import byte_at
 
 _APPLIED = int(FrameStatus.APPLIED)
 _NOT_RECOGNISED = int(FrameStatus.NOT_RECOGNISED)
@@ -51,7 +52,7 @@ def _levels(  # noqa: PLR0917
 
     A number that fits no level is kept as key 0, so that the caller tells of it once the whole layout was recognised.
     """
-    if at < len(data) and data[at] == 93:
+    if at < len(data) and byte_at(data, at) == 93:
         return 0, at, free
     while True:
         at = text.expect(data, at, _PRICE)
@@ -64,7 +65,7 @@ def _levels(  # noqa: PLR0917
         if at < 0:
             return _NOT_RECOGNISED, at, free
         qty, at = text.number(data, at, qty_decimals)
-        if qty == text.NO or at + 2 > len(data) or data[at] != 125:
+        if qty == text.NO or at + 2 > len(data) or byte_at(data, at) != 125:
             return _NOT_RECOGNISED, at, free
         if free + 2 > work.size:
             return NEED_WORKSPACE, at, free
@@ -72,9 +73,9 @@ def _levels(  # noqa: PLR0917
         work[free + 1] = qty
         free += 2
         at += 1
-        if data[at] == 93:
+        if byte_at(data, at) == 93:
             return 0, at, free
-        if data[at] != 44:
+        if byte_at(data, at) != 44:
             return _NOT_RECOGNISED, at, free
         at += 1
 
@@ -119,7 +120,7 @@ def _apply(mem: Words, work: Words, data: bytes, recv_ts_ns: int) -> FrameResult
     stamped = text.expect(data, at, _TIMESTAMP)
     if stamped >= 0:
         venue_ts_ns, at = text.timestamp(data, stamped)
-        if venue_ts_ns < 0 or at >= len(data) or data[at] != 34:
+        if venue_ts_ns < 0 or at >= len(data) or byte_at(data, at) != 34:
             return _NOT_RECOGNISED, index, 0
         at += 1
     at = text.expect(data, at, _CLOSE)
