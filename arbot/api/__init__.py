@@ -1,0 +1,1 @@
+"""The loopback page: health, metrics and status to read, and one door for the operator."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -97,8 +97,3 @@ def _escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
             text = value.translate(_CONTROL)
             event[key] = text if key in ("exception", "stack") else text.replace("\n", "\\n")
     return event
-
-
-def no_secrets(_secrets: Iterable[str] = ()) -> Redact:
-    """Return the redactor for a process that holds no key."""
-    return lambda text: text

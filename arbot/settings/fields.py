@@ -135,6 +135,11 @@ def against_file(path: Path, info: ValidationInfo) -> Path:
     return Path(base, path.expanduser()).resolve()
 
 
+def strategy_name(text: str, info: ValidationInfo) -> str:
+    """Return a dotted name as it is, and the path of a .py file as an absolute one."""
+    return str(against_file(Path(text), info)) if text.endswith(".py") else text
+
+
 def _to_path(value: object) -> Path:
     if isinstance(value, Path):
         return value

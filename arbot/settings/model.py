@@ -27,6 +27,7 @@ from arbot.settings.fields import (
     VenueName,
     bound_of,
     matching,
+    strategy_name,
     within,
 )
 
@@ -147,7 +148,9 @@ class Paper(Table):
 class StrategyTable(Table):
     """[strategy]: which plug-in proposes, and its own parameters."""
 
-    name: str = "strategies.cross_venue"  # a dotted name, or a path to a .py file
+    name: Annotated[str, AfterValidator(strategy_name)] = (
+        "strategies.cross_venue"  # a dotted name, or a path to a .py file
+    )
     params: dict[str, Any] = {}
 
 

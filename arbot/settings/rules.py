@@ -166,8 +166,6 @@ def _split(url: str) -> SplitResult | None:
 
 def _keys(settings: Settings, where: str, venue: Venue) -> Iterator[Mistake]:
     wanted = settings.run.mode is Mode.LIVE or (settings.run.mode is Mode.DEMO and not settings.simulates_venues())
-    if wanted and venue.key_file is None:
-        yield Mistake(f"{where}.key_file", "no API key is named", "name a file that only you can read (chmod 600)")
     if not wanted and venue.key_file is not None:
         yield Mistake(
             f"{where}.key_file",

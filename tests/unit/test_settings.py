@@ -145,7 +145,6 @@ def test_each_mistake_is_told_with_place_and_remedy(
 REPLACED = [
     ('mode = "paper"', 'mode = "papr"', "run.mode", "not one of the choices", "paper"),
     ('mode = "paper"', "live = true", "run.live", "run.mode", "live = false"),
-    ('mode = "paper"', 'mode = "live"', "venues.kraken.key_file", "no API key", "chmod 600"),
     ('mode = "paper"', 'ccy = "EUR"', "run.ccy", "EUR", "BTC/USD"),
     ('mode = "paper"', 'log_format = "xml"', "run.log_format", "not one of the choices", "json"),
     ('["BTC/USD"]', '"BTC/USD"', "run.symbols", "not a list", "["),

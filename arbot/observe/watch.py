@@ -1,0 +1,54 @@
+"""All observers of one run in one: counts, recent events and the log; and the two questions asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from arbot.domain.decisions import Outcome
+from arbot.domain.events import Envelope
+from arbot.engine.state import State
+from arbot.observe.collect import Collector, Readings
+from arbot.observe.metrics import Metrics
+from arbot.observe.narrate import narrate
+from arbot.observe.recent import Recent
+from arbot.observe.status import About, Status, snapshot
+from arbot.observe.summary import Summary
+from arbot.ports import VenueConfig
+
+
+class Watch:
+    """Observes every step of a run."""
+
+    def __init__(self, about: About, venues: tuple[VenueConfig, ...]) -> None:
+        self._about = about
+        self._recent = Recent()
+        self._metrics = Metrics()
+        self._collector = Collector(
+            self._metrics,
+            version=about.version,
+            mode=about.mode,
+            venues=[config.venue for config in venues],
+            symbols={config.venue: config.symbols for config in venues},
+        )
+
+    def observe(self, envelope: Envelope, outcome: Outcome) -> None:
+        """Take over one step."""
+        self._recent.observe(envelope, outcome)
+        self._collector.observe(envelope, outcome)
+        narrate(envelope, outcome)
+
+    def status(self, *, now_ns: int, state: State, summary: Summary, latency_us: dict[str, float]) -> Status:
+        """Return how the run stands."""
+        return snapshot(
+            about=self._about,
+            now_ns=now_ns,
+            state=state,
+            summary=summary,
+            recent=self._recent,
+            latency_us=latency_us,
+        )
+
+    async def exposition(self, readings: Callable[[], Readings]) -> bytes:
+        """Return the text for /metrics, with what others keep read just now."""
+        self._collector.read(readings())
+        return await self._metrics.render()
