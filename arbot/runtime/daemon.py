@@ -8,9 +8,11 @@ all and verify it, catch up with the last fills, and write the end down. A failu
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -19,12 +21,14 @@ from arbot.domain.commands import RaiseAlert
 from arbot.domain.decisions import Outcome
 from arbot.domain.errors import VenueError
 from arbot.domain.events import (
+    AdjustmentRecorded,
     Envelope,
     FeesLoaded,
     InstrumentsLoaded,
     OperatorRequested,
     RunEnded,
     RunStarted,
+    Stream,
     Verb,
 )
 from arbot.domain.ids import VenueId
@@ -35,7 +39,10 @@ from arbot.engine.strategy import Strategy
 from arbot.journal.store import SqlStore
 from arbot.ledger.posting import Ledger
 from arbot.market.books import Books
+from arbot.observe.collect import FeedCounters, Readings
+from arbot.observe.status import About, Status
 from arbot.observe.summary import Summary
+from arbot.observe.watch import Watch
 from arbot.ports import Feed, Gateway, VenueConfig
 from arbot.runtime.clock import SystemClock
 from arbot.runtime.dispatch import Dispatch
@@ -50,12 +57,24 @@ from arbot.runtime.supervisor import Supervisor
 KILL_WATCH_S = 0.5
 ANCHOR_S = 120.0
 LAST_REQUESTS_S = 10.0
+BEAT_AGE_MS_MAX = 10_000
+_BEATS = ("lag", "gc", "kill-switch")
+_QUANTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 
 _log = structlog.get_logger("arbot.daemon")
 
-MakeFeed = Callable[["Daemon", VenueConfig, tuple[Instrument, ...]], Feed]
+
+class CountedFeed(Feed, Protocol):
+    """A feed that counts what it receives, by stream."""
+
+    @property
+    def stats(self) -> Mapping[Stream, FeedCounters]:
+        """Return the live counters of each stream."""
+        ...
+
+
+MakeFeed = Callable[["Daemon", VenueConfig, tuple[Instrument, ...]], CountedFeed]
 Service = Callable[["Daemon"], AbstractAsyncContextManager[object]]
-Observer = Callable[[Envelope, Outcome], None]
 
 
 class Wiring(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,9 +90,9 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
     books: Books
     gateways: Mapping[VenueId, Gateway]
     make_feed: MakeFeed
-    allow_withdraw: bool = False
-    observers: tuple[Observer, ...] = ()
+    run_name: str
     alert: Callable[[RaiseAlert], None]
+    allow_withdraw: bool = False
     services: tuple[Service, ...] = ()
 
 
@@ -98,6 +117,14 @@ class Daemon:
         self.wiring = wiring
         clock, store = wiring.clock, wiring.store
         self.summary = Summary()
+        about = About(
+            version=wiring.started.code_version,
+            mode=wiring.mode,
+            run_name=wiring.run_name,
+            pid=os.getpid(),
+            started_ts_ns=clock.now_ns(),
+        )
+        self._watch = Watch(about, wiring.venues)
         self.supervisor = Supervisor(clock)
         self.gc = GcPolicy(clock.now_ns)
         self.engine = Engine(wiring.config, wiring.strategy, wiring.books)
@@ -116,7 +143,7 @@ class Daemon:
             observe=self._observe,
             broken=lambda error: self.supervisor.fail(error, "sequencer"),
         )
-        self.feeds: dict[VenueId, Feed] = {}
+        self.feeds: dict[VenueId, CountedFeed] = {}
         self.dispatch.connect(self.sequencer, self.feeds)
         self.reconcilers = {
             venue.venue: Reconciler(
@@ -138,6 +165,61 @@ class Daemon:
     def request(self, verb: Verb, actor: str, reason: str = "", argument: str = "") -> None:
         """Pass on what a person wants; it is durable when this returns."""
         self.sequencer.submit((OperatorRequested(verb=verb, actor=actor, reason=reason, argument=argument),))
+
+    def adjust(self, adjustment: AdjustmentRecorded) -> None:
+        """Book a difference that a person explained; it is durable when this returns, and compared again at once."""
+        self.sequencer.submit((adjustment,))
+        self.reconcilers[adjustment.venue].wake()
+
+    def status(self) -> Status:
+        """Return how the run stands."""
+        return self._watch.status(
+            now_ns=self.wiring.clock.now_ns(),
+            state=self.engine.state,
+            summary=self.summary,
+            latency_us=self.latency_us(),
+        )
+
+    def latency_us(self) -> dict[str, float]:
+        """Return the quantiles of frame received to decision made."""
+        return {name: self.sequencer.latency.quantile_us(share) for name, share in _QUANTILES.items()}
+
+    async def metrics(self) -> bytes:
+        """Return the text for /metrics."""
+        return await self._watch.exposition(self._readings)
+
+    def problems_live(self) -> tuple[str, ...]:
+        """Return what has stopped that only a restart brings back."""
+        silent = (f"{name}: silent for {age_ms} ms" for name, age_ms in self._beats_late())
+        broken = ("the sequencer is broken",) if self.sequencer.is_broken else ()
+        failed = (self.supervisor.reason,) if self.supervisor.failure is not None else ()
+        return (*broken, *failed, *silent)
+
+    def problems_ready(self) -> tuple[str, ...]:
+        """Return why no arb would be opened now."""
+        return (*self.problems_live(), *(reason.value for reason in self.engine.blocked_by))
+
+    def _beats_late(self) -> Iterator[tuple[str, int]]:
+        for name, age_ms in self.supervisor.beat_ages_ms().items():
+            if name in _BEATS and age_ms > BEAT_AGE_MS_MAX:
+                yield name, age_ms
+
+    def _readings(self) -> Readings:
+        return Readings(
+            status=self.status(),
+            feeds={
+                (venue, stream.value): stats
+                for venue, feed in self.feeds.items()
+                for stream, stats in feed.stats.items()
+            },
+            durations={
+                "arbot_decision_latency_seconds": self.sequencer.latency,
+                "arbot_journal_commit_seconds": self.sequencer.commits,
+                "arbot_event_loop_lag_seconds": self.supervisor.lag,
+                "arbot_gc_pause_seconds": self.gc.pauses,
+            },
+            beats_ns=self.supervisor.beats_ns(),
+        )
 
     # --- the run --------------------------------------------------------------------------------------------------------
 
@@ -195,8 +277,7 @@ class Daemon:
             feed = self.wiring.make_feed(self, config, event.instruments)
             self.feeds[event.venue] = feed
             self.supervisor.spawn(feed.run(), f"feed:{event.venue}", is_endless=True)
-        for observer in self.wiring.observers:
-            observer(envelope, outcome)
+        self._watch.observe(envelope, outcome)
 
     # --- its end --------------------------------------------------------------------------------------------------------
 

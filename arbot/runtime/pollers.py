@@ -29,7 +29,7 @@ async def poll_venue(
     was_equal = True
     number = 0
     while True:
-        await reconciler.clock.sleep(interval_ms / 1000)
+        await reconciler.wait(interval_ms / 1000)
         number += 1
         try:
             was_equal = await _round(reconciler, was_equal=was_equal, is_slow=number % SLOW_EVERY == 0)

@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -102,6 +103,20 @@ class Reconciler:
         self._alert = alert
         self._restored: set[ClientOrderId] = set()
         self._transfers: dict[str, TransferState] = {}
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """End the present wait between two rounds."""
+        self._woken.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait that long, or until woken."""
+        handle = self.clock.call_later(seconds, self._woken.set)
+        try:
+            await self._woken.wait()
+        finally:
+            handle.cancel()
+        self._woken.clear()
 
     def submit(self, *events: Event) -> None:
         """Give events to the engine."""

@@ -59,7 +59,7 @@ async def recover_venue(reconciler: Reconciler, *, allow_withdraw: bool) -> None
         else:
             if report.is_known and not report.differences:
                 return
-            await reconciler.clock.sleep(RECHECK_S)
+            await reconciler.wait(RECHECK_S)
         attempt += 1
 
 

@@ -147,7 +147,8 @@ class Sequencer:
         self._ts_ns = 0
         self.order_steps = 0  # steps that sent, filled or ended an order: balances may have moved
         self.is_broken = False
-        self.latency = LatencyHistogram()
+        self.latency = LatencyHistogram()  # frame received to decision made
+        self.commits = LatencyHistogram()
 
     @property
     def seq(self) -> int:
@@ -202,12 +203,14 @@ class Sequencer:
             self._flush = None
         if not self._waiting or self.is_broken:
             return
+        began_ns = self._clock.now_ns()
         try:
             self._store.commit(self._waiting)
         except Exception as error:  # a store that failed once is not written to again: the supervisor is told
             self._break(error)
             raise
         self._waiting = []
+        self.commits.add(self._clock.now_ns() - began_ns)
 
     def _break(self, error: Exception) -> None:
         self._queue.clear()

@@ -84,6 +84,10 @@ class Supervisor:
             self.lag.add(self._clock.now_ns() - before_ns - round(LAG_PERIOD_S * NS_PER_S))
             self.beat("lag")
 
+    def beats_ns(self) -> dict[str, int]:
+        """Return when each periodic task last showed life."""
+        return dict(self._beats_ns)
+
     def tasks(self) -> dict[str, int]:
         """Return how many tasks run under each name."""
         counts: dict[str, int] = {}

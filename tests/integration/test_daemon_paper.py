@@ -18,6 +18,7 @@ from arbot.domain.instrument import Balance, FeeRate, Instrument
 from arbot.engine.config import EngineConfig
 from arbot.journal.store import SqlStore
 from arbot.market.books import Books
+from arbot.observe.collect import FeedCounters
 from arbot.ports import VenueConfig
 from arbot.runtime.clock import SystemClock
 from arbot.runtime.daemon import Daemon, Ending, Wiring
@@ -49,6 +50,7 @@ class WobblingFeed:
 
     def __init__(self, daemon: Daemon, venue: VenueId) -> None:
         self.venue = venue
+        self.stats: dict[Stream, FeedCounters] = {}
         self._daemon = daemon
         self._book = daemon.wiring.books.index(InstrumentId(f"BTC/USD@{venue}"))
         self._phase = VENUES.index(venue)
@@ -92,6 +94,7 @@ def wire(path: Path, alerts: list[RaiseAlert]) -> Daemon:
     return Daemon(
         Wiring(
             mode="paper",
+            run_name="test",
             clock=clock,
             store=store,
             started=started,
@@ -129,6 +132,9 @@ async def test_it_trades_drains_and_comes_back(tmp_path: Path):
     assert totals.arbs_opened >= 1
     assert totals.arbs_flat == totals.arbs_opened
     assert totals.fills >= 2
+    status = daemon.status()
+    assert (len(status.books), len(status.edges), status.totals) == (2, 2, totals)
+    assert b"arbot_arbs_opened_total" in await daemon.metrics()
     for venue, gateway in daemon.wiring.gateways.items():
         assert daemon.ledger.compare(venue, await gateway.fetch_balances()) == ()
 
