@@ -103,16 +103,21 @@ def test_the_secret_of_an_ed25519_key_is_seed_and_public_key():
     )
 
 
+V2_PATH = "/v2/accounts"
+
+
 def legacy_headers(**changes):
     good = {"CB-ACCESS-KEY": LEGACY_KEY.name, "CB-ACCESS-TIMESTAMP": str(NOW_S)}
-    message = f"{NOW_S}GET{PATH}?limit=5"
+    message = f"{NOW_S}GET{V2_PATH}?limit=5"
     good["CB-ACCESS-SIGN"] = hmac.new(b"legacysecret", message.encode(), hashlib.sha256).hexdigest()
     return good | changes
 
 
 def test_legacy_headers_are_verified():
-    """The old HMAC scheme signs time, method, path with query, and body."""
-    assert LEGACY_KEY == RING.authenticate_rest(legacy_headers(), "GET", PATH, query="limit=5", body="", now_ns=NOW_NS)
+    """The old HMAC scheme signs time, method, path (with its query on v2 only), and body."""
+    assert LEGACY_KEY == RING.authenticate_rest(
+        legacy_headers(), "GET", V2_PATH, query="limit=5", body="", now_ns=NOW_NS
+    )
 
 
 @pytest.mark.parametrize(
@@ -128,7 +133,7 @@ def test_legacy_headers_are_verified():
 def test_bad_legacy_headers_are_refused(headers, told):
     """Wrong signature, key or time is refused, and a request without credentials too."""
     with pytest.raises(AuthRefused, match=told):
-        RING.authenticate_rest(headers, "GET", PATH, query="limit=5", body="", now_ns=NOW_NS)
+        RING.authenticate_rest(headers, "GET", V2_PATH, query="limit=5", body="", now_ns=NOW_NS)
 
 
 def test_a_websocket_token_needs_no_uri():

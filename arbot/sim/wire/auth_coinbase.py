@@ -123,7 +123,7 @@ class Keyring:
     ) -> CoinbaseKey:
         """Return the key that signed a REST request. Raises: AuthRefused.
 
-        `headers` must look names up without case. Legacy keys sign the query as part of the path.
+        `headers` must look names up without case. Legacy keys sign the query with the path on v2, and not on v3.
         """
         bearer = headers.get("Authorization", "")
         if bearer.startswith("Bearer "):
@@ -132,7 +132,7 @@ class Keyring:
         if not name:
             raise AuthRefused("no credentials")
         timestamp = headers.get("CB-ACCESS-TIMESTAMP", "")
-        signed_path = f"{path}?{query}" if query else path
+        signed_path = f"{path}?{query}" if query and path.startswith("/v2/") else path
         message = f"{timestamp}{method}{signed_path}{body}"
         return self._verify_legacy(name, timestamp, message, headers.get("CB-ACCESS-SIGN", ""), now_ns)
 
