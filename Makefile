@@ -1,0 +1,54 @@
+# Two commands: `make run` starts the demo, `make test` runs the tests. Both make what they need in .venv first.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+DEMO   ?=
+
+.PHONY: run test check format lock benchmark clean
+
+run: $(VENV)/run.stamp ## start the simulated venues and the daemon that trades on them
+	$(BIN)/arbot demo $(DEMO)
+
+test: $(VENV)/dev.stamp ## lint, types, architecture and every test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n auto --dist worksteal
+
+check: $(VENV)/dev.stamp ## the quick half of `make test`
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -x tests/tidy tests/unit tests/scenario
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmark: $(VENV)/dev.stamp ## raw bytes to decision, beside ccxt.pro in the same run
+	$(BIN)/python benchmarks/tick_to_decision.py
+
+LOCK = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --all-build-deps --no-header \
+       --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+lock: $(VENV)/dev.stamp ## make both lock files anew from pyproject.toml: versions and hashes, no address
+	$(BIN)/pip install --quiet 'pip-tools>=7.6'
+	$(LOCK) --output-file requirements.lock pyproject.toml
+	$(LOCK) --group dev --output-file requirements-dev.lock pyproject.toml
+
+$(VENV)/run.stamp: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "arbot needs Python 3.11 or newer; set PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "arbot needs Python 3.11 or newer; set PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@ $(VENV)/run.stamp
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
