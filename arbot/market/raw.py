@@ -22,8 +22,8 @@ def _element(context: Any, builder: Any, array_type: Any, array: Any, at: Any) -
 
 
 @intrinsic
-def byte_at(_context: Any, data: types.Type, at: types.Type) -> tuple[Signature, Any]:
-    """Return data[at] of bytes, as int64."""
+def byte_at(_context: Any, data: types.Type, _at: types.Type) -> tuple[Signature, Any]:
+    """Return data[at] of bytes or of a uint8 array, as int64."""
 
     def code(context: Any, builder: Any, signature: Signature, args: Any) -> Any:
         return builder.zext(
@@ -34,7 +34,7 @@ def byte_at(_context: Any, data: types.Type, at: types.Type) -> tuple[Signature,
 
 
 @intrinsic
-def word_at(_context: Any, data: types.Type, at: types.Type) -> tuple[Signature, Any]:
+def word_at(_context: Any, data: types.Type, _at: types.Type) -> tuple[Signature, Any]:
     """Return the eight bytes from data[at], first byte lowest (little-endian machines), as uint64."""
 
     def code(context: Any, builder: Any, signature: Signature, args: Any) -> Any:
@@ -52,7 +52,7 @@ def _byte_address(context: Any, builder: Any, array_type: Any, array: Any, at: A
 
 
 @intrinsic
-def word_at_byte(_context: Any, words: types.Type, at: types.Type) -> tuple[Signature, Any]:
+def word_at_byte(_context: Any, words: types.Type, _at: types.Type) -> tuple[Signature, Any]:
     """Return the eight bytes from byte `at` of an int64 array, first byte lowest, as uint64."""
 
     def code(context: Any, builder: Any, signature: Signature, args: Any) -> Any:
@@ -62,7 +62,7 @@ def word_at_byte(_context: Any, words: types.Type, at: types.Type) -> tuple[Sign
 
 
 @intrinsic
-def put_word(_context: Any, words: types.Type, at: types.Type, word: types.Type) -> tuple[Signature, Any]:
+def put_word(_context: Any, words: types.Type, _at: types.Type, _word: types.Type) -> tuple[Signature, Any]:
     """Store eight bytes at byte `at` of an int64 array, lowest byte first."""
 
     def code(context: Any, builder: Any, signature: Signature, args: Any) -> Any:
@@ -73,7 +73,7 @@ def put_word(_context: Any, words: types.Type, at: types.Type, word: types.Type)
 
 
 @intrinsic
-def trailing_zeros(_context: Any, word: types.Type) -> tuple[Signature, Any]:
+def trailing_zeros(_context: Any, _word: types.Type) -> tuple[Signature, Any]:
     """Return how many low bits of a uint64 are zero; 64 for zero itself."""
 
     def code(_lower: Any, builder: Any, _signature: Signature, args: Any) -> Any:
@@ -84,9 +84,9 @@ def trailing_zeros(_context: Any, word: types.Type) -> tuple[Signature, Any]:
 
 @intrinsic
 def move_words(
-    _context: Any, words: types.Type, to: types.Type, source: types.Type, count: types.Type
+    _context: Any, words: types.Type, _to: types.Type, _from: types.Type, _count: types.Type
 ) -> tuple[Signature, Any]:
-    """Move `count` words inside an int64 array from `source` to `to`; the ranges may overlap."""
+    """Move words inside an int64 array: (array, to, from, count); the ranges may overlap."""
 
     def code(context: Any, builder: Any, signature: Signature, args: Any) -> Any:
         array_type, array = signature.args[0], args[0]
