@@ -12,6 +12,7 @@ import pytest
 from arbot.domain.commands import CancelOrder, QueryOrder, RaiseAlert
 from arbot.domain.errors import UserError, VenueRefused, VenueUnavailable
 from arbot.domain.events import (
+    AccountSnapshotReceived,
     Envelope,
     Event,
     OrderFilled,
@@ -275,13 +276,17 @@ async def test_a_difference_names_the_command_that_settles_it_and_blocks_trading
 async def test_balances_that_move_while_they_are_read_say_nothing():
     """A snapshot during which an order moved is thrown away and taken again."""
     world = World()
-    moves = iter([1, 1])
+    moves = [1, 1]
+    reads: list[int] = []
 
     def move() -> None:
-        world.steps += next(moves, 0)
+        reads.append(world.steps)
+        world.steps += moves.pop() if moves else 0
 
     world.on_balances = move
     await world.recover()
+    assert reads == [0, 1, 2]
+    assert len(world.of(AccountSnapshotReceived)) == 1
     assert world.of(ReconciliationEnded) == [ReconciliationEnded(venue=VENUE, differences=0)]
 
 

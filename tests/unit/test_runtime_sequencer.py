@@ -119,6 +119,7 @@ class World:
         if commands:
             self.seen.append(("dispatched", tuple(type(command).__name__ for command in commands)))
             self.on_dispatch(commands)
+            self.seen.append(("handed over", len(commands)))
 
     def only(self, *words: str) -> list[tuple[str, object]]:
         return [entry for entry in self.seen if entry[0] in words]
@@ -168,8 +169,9 @@ def test_what_a_step_causes_is_queued_not_recursed():
     world = World(lambda event: Outcome((SetTimer(key="k", at_ns=1),)) if event == skew() else Outcome())
     world.on_dispatch = lambda _: world.sequencer.submit((TimerFired(key="k"),))
     world.sequencer.submit((skew(), OperatorRequested(verb=Verb.PAUSE, actor="t")))
-    assert world.only("stepped") == [
+    assert world.only("stepped", "handed over") == [
         ("stepped", (1, "ClockSkewMeasured")),
+        ("handed over", 1),
         ("stepped", (2, "OperatorRequested")),
         ("stepped", (3, "TimerFired")),
     ]
