@@ -18,7 +18,7 @@ Implements engine.market_view.MarketView.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 import numpy as np
 from numba import types
@@ -29,7 +29,7 @@ from arbot.domain.errors import ensure
 from arbot.domain.ids import Asset, InstrumentId, VenueId
 from arbot.domain.instrument import Instrument
 from arbot.domain.order import Side
-from arbot.domain.units import ZERO, bps_to_rate
+from arbot.domain.units import bps_to_rate
 from arbot.market import crc32, screen, sides
 from arbot.market.compiled import compiled
 from arbot.market.layout import (
@@ -313,4 +313,4 @@ def _signed(bids: Levels, asks: Levels) -> Words:
 def _ppt_floor(rate: Decimal) -> int:
     whole = rate.scaleb(PPT_DECIMALS)
     ensure(whole.is_finite() and abs(whole) < INT_MAX, "rate out of range", rate=rate)
-    return int(whole // 1) if whole >= ZERO else -int(-whole // 1) - 1
+    return int(whole.to_integral_value(ROUND_FLOOR))

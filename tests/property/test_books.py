@@ -49,7 +49,7 @@ def test_book_equals_twin(depth, messages):
         assert twin.is_whole == books.validate(index)
         assert books.is_synced(index) != twin.is_crossed
         if twin.is_crossed:
-            assert () == books.levels(INSTRUMENT.id, Side.BUY, 1)
+            assert books.levels(INSTRUMENT.id, Side.BUY, 1) == ()
             twin.snapshot([], [])
             books.apply_snapshot(index, level_array([], INSTRUMENT), level_array([], INSTRUMENT), 0, 1)
 

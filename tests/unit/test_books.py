@@ -67,12 +67,12 @@ def test_checksum_of_every_length_of_number(digits):
 def test_touched_book_is_not_valid_until_checked():
     """Neither a snapshot nor an update makes a book valid by itself."""
     books, index = a_book()
-    assert (False, 9, 7) == books.state(BTC.id)
+    assert books.state(BTC.id) == (False, 9, 7)
     assert books.validate(index)
     books.apply_update(index, levels(("99.9", "2")), levels(), 8, 10)
-    assert (False, 10, 8) == books.state(BTC.id)
+    assert books.state(BTC.id) == (False, 10, 8)
     assert books.validate(index)
-    assert (True, 10, 8) == books.state(BTC.id)
+    assert books.state(BTC.id) == (True, 10, 8)
 
 
 def test_dropped_book_has_no_levels_and_takes_no_updates():
@@ -85,7 +85,7 @@ def test_dropped_book_has_no_levels_and_takes_no_updates():
     assert books.best(BTC.id, Side.BUY) is None
     assert books.levels(BTC.id, Side.SELL, 5) == ()
     assert not books.validate(index)
-    assert (False, 9, 7) == books.state(BTC.id)
+    assert books.state(BTC.id) == (False, 9, 7)
 
 
 def test_heartbeat_refreshes_receive_time_only():
@@ -93,7 +93,7 @@ def test_heartbeat_refreshes_receive_time_only():
     books, index = a_book()
     books.validate(index)
     books.mark_alive(index, 50)
-    assert (True, 50, 7) == books.state(BTC.id)
+    assert books.state(BTC.id) == (True, 50, 7)
 
 
 def test_crossed_book_is_dropped_and_locked_book_too():
@@ -170,10 +170,10 @@ def test_more_books_than_were_reserved_keep_their_levels():
     books.validate(index)
     for number in range(2 * BOOKS_MAX_FIRST):
         books.add(an_instrument("kraken", base=f"A{number}"), 10)
-    assert (True, 9, 7) == books.state(BTC.id)
+    assert books.state(BTC.id) == (True, 9, 7)
     assert books.best(BTC.id, Side.SELL) == (Decimal("99.9"), Decimal(1))
     last = an_instrument("kraken", base=f"A{2 * BOOKS_MAX_FIRST - 1}")
-    assert (False, 0, 0) == books.state(last.id)
+    assert books.state(last.id) == (False, 0, 0)
     assert books.instrument(books.index(last.id)) == last
     assert len(books) == 2 * BOOKS_MAX_FIRST + 1
 
