@@ -163,3 +163,13 @@ Symbol = Annotated[
 RunName = Annotated[
     str, AfterValidator(matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", "a run name", "use letters, digits, dot and dash"))
 ]
+FaultText = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            r"[a-z0-9-]+(:[a-z_]+=[a-z0-9.]+(,[a-z_]+=[a-z0-9.]+)*)?",
+            "a fault",
+            'write "name" or "name:key=value,key=value", such as "ws-cut:every_ms=9000"',
+        )
+    ),
+]

@@ -19,6 +19,7 @@ from arbot.engine.config import EngineConfig, ExecutionPolicy, RiskLimits
 from arbot.ports import VenueConfig
 from arbot.settings.fields import (
     AssetName,
+    FaultText,
     FilePath,
     Holding,
     Number,
@@ -38,16 +39,6 @@ class Mode(StrEnum):
     PAPER = "paper"  # the venues' public books, pretend accounts
     LIVE = "live"
     DEMO = "demo"  # the real wire protocols, against simulators on loopback
-
-
-class Fault(StrEnum):
-    """What the simulators are told to do wrong."""
-
-    NONE = "none"
-    LEG2_REJECT = "leg2-reject"
-    TIMEOUT_AFTER_ACCEPT = "timeout-after-accept"
-    WS_CUT = "ws-cut"
-    LATENCY = "latency"
 
 
 class Table(BaseModel):
@@ -73,6 +64,7 @@ _Execution = _numbers("Execution", ExecutionPolicy)
 
 _tuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
 Symbols = Annotated[tuple[Symbol, ...], _tuple]
+Faults = Annotated[tuple[FaultText, ...], _tuple]
 Milliseconds = Annotated[int, Field(ge=1, le=600_000)]
 AdapterName = Annotated[
     str,
@@ -168,7 +160,7 @@ class Sim(Table):
     map: dict[VenueName, str] = {}  # our venue -> the venue in the recording
     speed: Annotated[Number, Field(gt=0, le=1_000)] = Decimal(1)  # of a recorded market against the clock
     latency_ms: Annotated[int, Field(ge=0, le=60_000)] = 20
-    fault: Annotated[Fault, Field(strict=False)] = Fault.NONE
+    faults: Faults = ()  # what the simulators do wrong: "ws-cut" or "ws-cut:every_ms=9000"; `arbot demo --help` lists them
 
 
 class Settings(Table):
