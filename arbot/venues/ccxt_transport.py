@@ -1,0 +1,63 @@
+"""ccxt on our own HTTP client: one transmission, no redirect, and the raw answer kept for whoever wants to judge it.
+
+ccxt's own `fetch` follows redirects, keeps only the last answer of an instance, and folds every fault into a few
+exception classes. This one replaces it on an instance and leaves all of ccxt's parsing as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import ccxt.async_support as ccxt
+
+from arbot.venues.rest import Answer, Lost, Request, RestClient
+
+
+class Exchange:
+    """What one call through ccxt put on the wire and what came back, in order."""
+
+    def __init__(self) -> None:
+        self.sent: list[Request] = []
+        self.replies: list[Answer | Lost] = []
+
+
+_RECORD: ContextVar[Exchange | None] = ContextVar("ccxt_exchange", default=None)
+
+
+@contextmanager
+def recording() -> Iterator[Exchange]:
+    """Collect the transmissions made by this task inside the block."""
+    record = Exchange()
+    token = _RECORD.set(record)
+    try:
+        yield record
+    finally:
+        _RECORD.reset(token)
+
+
+def install(exchange: Any, rest: RestClient) -> None:
+    """Let a ccxt instance send through `rest`. Faults of the network become ccxt.ExchangeNotAvailable."""
+
+    async def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        sent_headers = exchange.prepare_request_headers(headers)
+        request = Request(method, url, sent_headers, body.encode() if isinstance(body, str) else body)
+        record = _RECORD.get()
+        if record is not None:
+            record.sent.append(request)
+        reply = await rest.send(request)
+        if record is not None:
+            record.replies.append(reply)
+        if isinstance(reply, Lost):
+            raise ccxt.ExchangeNotAvailable(f"{exchange.id} {method}: {reply.detail}")
+        text = reply.body.decode(errors="replace")
+        parsed = exchange.parse_json(text)
+        exchange.handle_errors(reply.status, "", url, method, {}, text, parsed, sent_headers, body)
+        exchange.handle_http_status_code(reply.status, "", url, method, text)
+        if not 200 <= reply.status < 300 or parsed is None:
+            raise ccxt.ExchangeNotAvailable(f"{exchange.id} {method}: HTTP {reply.status} without usable JSON")
+        return parsed
+
+    exchange.fetch = fetch
