@@ -94,7 +94,9 @@ class SeededMarket:
             for name, venue in venues.items()
             for symbol in venue.instruments
         ]
-        self._step_ns = int(NS_PER_S / self.spec.messages_per_s)
+        # the quotes take turns, so that messages are spread over time
+        self._turn_ns = int(NS_PER_S / self.spec.messages_per_s) // len(self._quotes)
+        self._turn = 0
         self._next_ns = 0
         for venue in venues.values():
             venue.listen(partial(self._traded, venue.name))
@@ -108,7 +110,7 @@ class SeededMarket:
         """Build the first books."""
         for quote in self._quotes:
             quote.build(self._price_of(quote), now_ns)
-        self._next_ns = now_ns + self._step_ns
+        self._next_ns = now_ns + self._turn_ns
 
     def advance(self, now_ns: int) -> None:
         """Step the grid up to now."""
@@ -116,7 +118,7 @@ class SeededMarket:
             self._next_ns = now_ns
         while self._next_ns <= now_ns:
             self._step(self._next_ns, now_ns)
-            self._next_ns += self._step_ns
+            self._next_ns += self._turn_ns
 
     def shock(self, base: str, bps: float, now_ns: int, *, venue: str = "", half_life_ms: int = 0) -> None:
         """Gap the price: everywhere for good, or at one venue as a jump of that half-life (zero: a minute)."""
@@ -137,13 +139,14 @@ class SeededMarket:
         return self._prices[quote.base] / self.spec.quote_rates[quote.quote]
 
     def _step(self, at_ns: int, now_ns: int) -> None:
-        seconds = self._step_ns / NS_PER_S
+        seconds = self._turn_ns / NS_PER_S
         deviation = self.spec.volatility_bps * BPS * math.sqrt(seconds)
         for base in self._prices:
             self._prices[base] *= math.exp(self._price_rng.gauss(0.0, deviation))
-        for quote in self._quotes:
-            quote.quiet_check(at_ns)
-            quote.step(self._price_of(quote), seconds, now_ns)
+        quote = self._quotes[self._turn % len(self._quotes)]
+        self._turn += 1
+        quote.grid_ns = at_ns
+        quote.step(self._price_of(quote), seconds * len(self._quotes), now_ns)
 
     def _traded(self, venue: str, events: Sequence[SimEvent]) -> None:
         for event in events:
@@ -168,27 +171,22 @@ class _Quote:
         self._lot = venue.lots(symbol, instrument.qty_step)
         self._lots_per_unit = 10**instrument.qty_decimals
         self._basis_bps = rng.gauss(0.0, spec.basis_bps)
-        self._jump_bps = 0.0
-        self._jump_half_life_s = 1.0
+        self._jumps: list[tuple[float, float]] = []  # (bps left, half-life in seconds)
         self._quiet_until_ns = {Side.BUY: 0, Side.SELL: 0}
-        self._now_ns = 0
+        self.grid_ns = 0  # the grid's time of the present step
 
     # --- the quoted price -----------------------------------------------------------------------------------------
 
     def jump(self, bps: float, half_life_ms: float) -> None:
         """Dislocate this venue's price."""
-        self._jump_bps += bps
-        self._jump_half_life_s = half_life_ms / 1000
+        self._jumps.append((bps, half_life_ms / 1000))
 
     def traded(self, side: Side, notional: int, now_ns: int) -> None:
         """Answer a customer's trade: the jump it went against shrinks, and that side refills slowly."""
-        if (side is Side.SELL) == (self._jump_bps > 0):
-            self._jump_bps *= math.exp(-notional / self._spec.impact_notional)
+        left = math.exp(-notional / self._spec.impact_notional)
+        against = 1 if side is Side.SELL else -1
+        self._jumps = [(bps * left if bps * against > 0 else bps, half_life) for bps, half_life in self._jumps]
         self._quiet_until_ns[side.opposite] = now_ns + int(self._rng.uniform(50, 250)) * MS
-
-    def quiet_check(self, at_ns: int) -> None:
-        """Note the time of the grid."""
-        self._now_ns = at_ns
 
     def _move(self, seconds: float) -> None:
         spec = self._spec
@@ -196,7 +194,8 @@ class _Quote:
             return
         pull = 0.5 ** (seconds / spec.basis_half_life_s)
         self._basis_bps = self._basis_bps * pull + self._rng.gauss(0.0, spec.basis_bps * math.sqrt(1 - pull * pull))
-        self._jump_bps *= 0.5 ** (seconds / self._jump_half_life_s)
+        decayed = ((bps * 0.5 ** (seconds / half_life), half_life) for bps, half_life in self._jumps)
+        self._jumps = [jump for jump in decayed if abs(jump[0]) > 0.05]
         if self._rng.random() < spec.jumps_per_minute / 60 * seconds:
             size = spec.jump_bps_min + self._rng.expovariate(1 / spec.jump_bps_mean)
             half_life_ms = min(1_500.0, spec.jump_half_life_ms * math.exp(self._rng.gauss(0.0, 0.6)))
@@ -204,7 +203,8 @@ class _Quote:
 
     def _touch(self, common: float) -> tuple[int, int]:
         """Return the best bid and ask the crowd aims at, in ticks of the wire."""
-        mid = common * (1 + (self._basis_bps + self._jump_bps) * BPS) * self._scale
+        away_bps = self._basis_bps + sum(bps for bps, _ in self._jumps)
+        mid = common * (1 + away_bps * BPS) * self._scale
         half = mid * self._spec.half_spread_bps * BPS
         bid = math.floor((mid - half) / self._tick) * self._tick
         ask = math.ceil((mid + half) / self._tick) * self._tick
@@ -250,7 +250,7 @@ class _Quote:
         kept = half[len(better) :]
         gap = abs(touch - kept[0][0]) if kept else touch
         allowed = max(self._tick, int(touch * self._spec.half_spread_bps * BPS * 2))
-        if gap > allowed and self._now_ns >= self._quiet_until_ns[side]:
+        if gap > allowed and self.grid_ns >= self._quiet_until_ns[side]:
             rows[side, touch] = self._lots(touch, 0.0)
             for _ in range(2 if gap > allowed * 5 else 0):
                 price, distance = self._place(side, touch, 0.3)
@@ -268,7 +268,7 @@ class _Quote:
         elif usable and len(usable) >= self._spec.levels * 0.9 and self._rng.random() < 0.6:
             price = self._ranked(usable, draw)
             rows[side, price] = self._lots(price, abs(price - touch) / touch / BPS)
-        elif self._now_ns >= self._quiet_until_ns[side]:
+        elif self.grid_ns >= self._quiet_until_ns[side]:
             price, distance = self._place(side, touch, draw)
             rows[side, price] = self._lots(price, distance)
 
@@ -293,7 +293,8 @@ class _Quote:
         if self._rng.random() < 0.1:
             step = 10.0 ** math.floor(math.log10(units))
             units = max(1, round(units / step)) * step
-        return max(1, round(units * self._lots_per_unit / self._lot)) * self._lot
+        count: int = round(units * self._lots_per_unit / self._lot)
+        return max(1, count) * self._lot
 
     def _row_count(self) -> int:
         return 1 + min(int(self._rng.expovariate(1 / max(0.1, self._spec.rows_per_message - 1.5))), 20)

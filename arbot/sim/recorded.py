@@ -36,7 +36,7 @@ class RecordedSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     directory: Path
     mapping: dict[str, str]
-    speed: float = 1.0
+    speed: Decimal = Decimal(1)
     loop: bool = False
 
 
@@ -178,7 +178,7 @@ class RecordedMarket:
             "kind": "recorded",
             "directory": str(self.spec.directory),
             "mapping": self.spec.mapping,
-            "speed": self.spec.speed,
+            "speed": str(self.spec.speed),
             "loop": self.spec.loop,
             "books": {name: len(books) for name, books in self._books.items()},
             "seconds": (self._last_ms - self._first_ms) / 1000,

@@ -328,6 +328,51 @@ class SimVenue:
         self._flush()
         return order
 
+    def amend(
+        self, account: str, order_id: str, now_ns: int, *, price: Decimal | None = None, qty: Decimal | None = None
+    ) -> SimOrder:
+        """Give an open limit order another limit price or quantity (what is filled counts towards it).
+
+        A smaller quantity at the same price keeps its place in the queue; anything else queues anew and may match.
+        Raises: OrderUnknown; OrderRejected, which leaves the order as it was.
+        """
+        self.advance(now_ns)
+        order = self._open.get(order_id)
+        if order is None or order.account != account:
+            raise OrderUnknown(order_id)
+        instrument, before = self.instruments[order.symbol], order.request
+        request = msgspec.structs.replace(
+            before, price=before.price if price is None else price, qty=before.qty if qty is None else qty
+        )
+        lots = self._limit_lots(request, instrument)
+        if lots <= order.filled_lots:
+            raise OrderRejected(RejectReason.QTY_MIN, "no more than is filled")
+        ticks = self.ticks(order.symbol, request.price or ZERO)
+        left = lots - order.filled_lots
+        takes = self._books[order.symbol].plan(order.side, ticks, left)
+        if request.post_only and takes:
+            raise OrderRejected(RejectReason.POST_ONLY)
+        rate = self.tier(account, now_ns)[1].taker
+        _, hold = self._hold_for(request, instrument, takes, left, rate)
+        money = self.accounts.get(account)
+        if hold - order.hold > money.available(order.hold_asset):
+            raise OrderRejected(RejectReason.INSUFFICIENT_FUNDS)
+        half = self._books[order.symbol].half(order.side)
+        keeps_place = ticks == order.price_ticks and lots <= order.qty_lots
+        if keeps_place:
+            next(entry for entry in half.levels[ticks] if entry.owner is order).lots = left
+            self._book_changed(order.symbol, {(order.side, ticks)}, now_ns)
+        else:
+            half.remove_order(order.price_ticks, order)
+            self._book_changed(order.symbol, {(order.side, order.price_ticks)}, now_ns)
+        self._set_hold(money, order, hold)
+        order.request, order.price_ticks, order.qty_lots = request, ticks, lots
+        self._tell(ExecKind.AMENDED, order, now_ns)
+        if not keeps_place:
+            self._match(order, takes, now_ns)
+        self._flush()
+        return order
+
     def cancel_all(self, account: str, now_ns: int, reason: str = "User requested") -> int:
         """Cancel every open order of an account and return how many there were."""
         self.advance(now_ns)
@@ -739,10 +784,12 @@ class SimVenue:
         self._flush()
         return transfer
 
-    def fail_transfer(self, reference: str, now_ns: int) -> None:
-        """End a transfer as failed; a withdrawal's money returns."""
+    def fail_transfer(self, reference: str, now_ns: int) -> bool:
+        """End a transfer as failed, if it is not yet over; a withdrawal's money returns. Returns whether it was ended."""
+        ended = False
         for transfer in self._transfers:
             if transfer.reference == reference and transfer.status in _NEXT_TRANSFER_STATUS:
+                ended = True
                 transfer.status = TransferStatus.FAILURE
                 transfer.updated_ns = now_ns
                 if not transfer.is_deposit:
@@ -757,6 +804,7 @@ class SimVenue:
                     )
                 self._transfer_changed(transfer, now_ns)
         self._flush()
+        return ended
 
     def _advance_transfer(self, transfer: Transfer, now_ns: int) -> None:
         step_ns = self.policy.transfer_step_ms * 1_000_000

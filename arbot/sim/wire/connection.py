@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import StrEnum
 
 from aiohttp import WSMsgType, web
@@ -42,8 +42,22 @@ class Connection:
         self._wake = asyncio.Event()
         self._stalled_until_ns = 0
         self._is_closing = False
+        self._is_quiet = True
         self._group: asyncio.TaskGroup | None = None
         self._tasks: list[asyncio.Task[None]] = []
+
+    def spawn(self, work: Coroutine[object, object, None]) -> None:
+        """Run a coroutine for as long as the connection lives."""
+        if self._group is None:
+            work.close()
+            return
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._tasks.append(self._group.create_task(work))
+
+    def was_quiet(self) -> bool:
+        """Return whether nothing was pushed since the last call."""
+        quiet, self._is_quiet = self._is_quiet, True
+        return quiet
 
     @property
     def is_open(self) -> bool:
@@ -54,6 +68,7 @@ class Connection:
         """Queue a frame for sending; faults may cut, stall, drop, break, repeat or delay data frames."""
         if self._is_closing:
             return
+        self._is_quiet = False
         now_ns = self.desk.now_ns()
         if kind is FrameKind.CONTROL:
             self._control.append(frame)
@@ -79,8 +94,8 @@ class Connection:
             return (frame[: len(frame) // 2],)
         if kind is FrameKind.PRIVATE:
             late = faults.fires(FaultName.LATE_FILL, venue, now_ns)
-            if late is not None and self._group is not None:
-                self._tasks.append(self._group.create_task(self._push_later(frame, late.ms / 1000)))
+            if late is not None:
+                self.spawn(self._push_later(frame, late.ms / 1000))
                 return ()
             if faults.fires(FaultName.DUP_FILL, venue, now_ns):
                 return (frame, frame)
