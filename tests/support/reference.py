@@ -1,0 +1,106 @@
+"""Make the parts of the docs that come from the code. `python -m tests.support.reference` writes them; a tidy test compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from arbot.domain import decisions
+from arbot.domain.decisions import ARB_LIFE, Reason
+from arbot.domain.order import ORDER_LIFE
+from arbot.engine.risk.caps import CAPS
+from arbot.engine.risk.gates import GATES
+from arbot.settings import model
+
+ROOT = Path(__file__).resolve().parents[2]
+BEGIN, END = "<!-- from the code: {name} -->", "<!-- end -->"
+
+
+def life(table: Mapping[StrEnum, tuple[StrEnum, ...]]) -> str:
+    """Return a life table as a Mermaid state diagram."""
+    lines = [f"    {state.value} --> {after.value}" for state, afters in table.items() for after in afters]
+    first = next(iter(table)).value
+    return "\n".join(["```mermaid", "stateDiagram-v2", f"    [*] --> {first}", *lines, "```"])
+
+
+def rules() -> str:
+    """Return the risk rules in their order with the first line of each docstring."""
+    lines = ["| # | rule | what it does |", "|---|---|---|"]
+    for number, rule in enumerate((*GATES, *CAPS), 1):
+        lines.append(f"| {number} | `{rule.__name__}` | {(rule.__doc__ or '').splitlines()[0]} |")
+    return "\n".join(lines)
+
+
+def reasons() -> str:
+    """Return every reason for which an opportunity is declined."""
+    return ", ".join(f"`{reason.value}`" for reason in Reason)
+
+
+def words() -> str:
+    """Return every decision with the first line of its docstring."""
+    kinds = [k for k in vars(decisions).values() if isinstance(k, type) and issubclass(k, decisions._Decision)]
+    named = [k for k in kinds if not k.__name__.startswith("_")]
+    lines = ["| decision | meaning |", "|---|---|"]
+    return "\n".join(lines + [f"| `{k.__name__}` | {(k.__doc__ or '').splitlines()[0]} |" for k in named])
+
+
+def settings() -> str:
+    """Return every table and key of the config file with its default."""
+    tables: list[type[BaseModel]] = [
+        value
+        for value in vars(model).values()
+        if isinstance(value, type) and issubclass(value, BaseModel) and value not in (model.Table, model.Settings)
+    ]
+    parts = []
+    for table in tables:
+        title = (table.__doc__ or table.__name__).splitlines()[0]
+        rows = [f"| `{name}` | {default(field.default)} |" for name, field in table.model_fields.items()]
+        parts.append(
+            "\n".join([f"### {table.__name__.strip('_')}", "", title, "", "| key | default |", "|---|---|", *rows])
+        )
+    return "\n\n".join(parts)
+
+
+def default(value: object) -> str:
+    """Return a default as the file would write it."""
+    if value is PydanticUndefined:
+        return "required"
+    if value is None or value in ("", (), {}):
+        return "none"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+PARTS: dict[str, tuple[str, Callable[[], str]]] = {
+    "order life": ("docs/ARCHITECTURE.md", lambda: life(ORDER_LIFE)),
+    "arb life": ("docs/ARCHITECTURE.md", lambda: life(ARB_LIFE)),
+    "risk rules": ("docs/guide/risk.md", rules),
+    "reasons": ("docs/guide/risk.md", reasons),
+    "decisions": ("docs/GLOSSARY.md", words),
+    "settings": ("docs/guide/settings.md", settings),
+}
+
+
+def rendered(name: str) -> tuple[Path, str, str]:
+    """Return (file, its text as it is, its text as it should be) for one part."""
+    where, make = PARTS[name]
+    path = ROOT / where
+    text = path.read_text(encoding="utf-8")
+    begin = BEGIN.format(name=name)
+    head, rest = text.split(begin, 1)
+    _, tail = rest.split(END, 1)
+    return path, text, f"{head}{begin}\n{make()}\n{END}{tail}"
+
+
+def main() -> None:
+    """Write every part into its file."""
+    for name in PARTS:
+        path, _, wanted = rendered(name)
+        path.write_text(wanted, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
