@@ -1,6 +1,6 @@
 """The routes and who may pass. It knows no engine: what it shows and does comes in as plain callables.
 
-Rules: GET reads and never changes anything; the one POST needs the bearer token of a file that only the owner can
+Rules: GET reads and never changes anything; a POST needs the bearer token of a file that only the owner can
 read; a request with a strange Host (DNS rebinding) or from a browser page (Origin, Sec-Fetch-Site) is refused before
 anything else; there are no cookies, no CORS, nothing of a request is echoed, and keys never pass through here.
 
@@ -9,6 +9,7 @@ anything else; there are no cookies, no CORS, nothing of a request is echoed, an
     GET  /status    JSON of observe.status.Status
     GET  /metrics   Prometheus text
     POST /operator  {"verb": ..., "reason": ..., "argument": ..., "actor": ...}
+    POST /adjust    {"venue": ..., "asset": ..., "qty": "0.1", "reason": ..., "actor": ...}
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import hmac
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -33,6 +34,9 @@ NEEDS_REASON = (Verb.UNKILL, Verb.RESET_LIMIT)
 _PROMETHEUS = {"Content-Type": CONTENT_TYPE_LATEST}
 
 
+Asked = TypeVar("Asked", "Request", "Adjustment")
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an operator asks for. `argument` names the limit for reset_limit."""
 
@@ -42,11 +46,21 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     actor: str = "operator"
 
 
+class Adjustment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A difference between ledger and venue that a person explains; `qty` is what the ledger lacks."""
+
+    venue: str
+    asset: str
+    qty: str
+    reason: str
+    actor: str = "operator"
+
+
 class Desk(msgspec.Struct, frozen=True, kw_only=True):
     """What the page is given. `problems_*` return what is wrong, nothing when all is well.
 
-    `operate` makes the request durable and applies it before it returns; it raises ValueError with a text for the user
-    when the request makes no sense.
+    `operate` and `adjust` are durable and applied when they return; they raise ValueError with a text for the user when
+    the request makes no sense.
     """
 
     status: Callable[[], Any]
@@ -54,6 +68,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     problems_live: Callable[[], tuple[str, ...]]
     problems_ready: Callable[[], tuple[str, ...]]
     operate: Callable[[Request], None]
+    adjust: Callable[[Adjustment], None]
     now_ns: Callable[[], int]
     token: str
     hosts: frozenset[str]  # names under which we may be addressed, without port
@@ -76,24 +91,28 @@ def build_app(desk: Desk) -> web.Application:
     async def readyz(_request: web.Request) -> web.Response:
         return _health(desk.problems_ready())
 
-    async def operator(request: web.Request) -> web.Response:
-        now_ns = desk.now_ns()
-        if len(failures) == FAILURES_MAX and now_ns - failures[0] < _MINUTE_NS:
-            return _refusal(429, "too many wrong tokens; wait a minute")
-        if not _knows_token(request, desk.token):
-            failures.append(now_ns)
-            return _refusal(401, "the token is missing or wrong")
-        try:
-            asked = msgspec.json.decode(await request.read(), type=Request)
-            _check(asked)
-            desk.operate(asked)
-        except (msgspec.DecodeError, ValueError) as error:
-            return _refusal(400, str(error))
-        return _json(200, {"done": asked.verb, "status": desk.status()})
+    def post(kind: type[Asked], act: Callable[[Asked], None]) -> Handler:
+        async def posted(request: web.Request) -> web.Response:
+            now_ns = desk.now_ns()
+            if len(failures) == FAILURES_MAX and now_ns - failures[0] < _MINUTE_NS:
+                return _refusal(429, "too many wrong tokens; wait a minute")
+            if not _knows_token(request, desk.token):
+                failures.append(now_ns)
+                return _refusal(401, "the token is missing or wrong")
+            try:
+                asked = msgspec.json.decode(await request.read(), type=kind)
+                _check(asked)
+                act(asked)
+            except (msgspec.DecodeError, ValueError) as error:
+                return _refusal(400, str(error))
+            return _json(200, {"done": asked})
+
+        return posted
 
     for path, read in (("/status", status), ("/metrics", metrics), ("/livez", livez), ("/readyz", readyz)):
         app.router.add_get(path, read)
-    app.router.add_post("/operator", operator)
+    app.router.add_post("/operator", post(Request, desk.operate))
+    app.router.add_post("/adjust", post(Adjustment, desk.adjust))
     return app
 
 
@@ -126,13 +145,14 @@ def _knows_token(request: web.Request, token: str) -> bool:
     return hmac.compare_digest(given.encode(), token.encode()) and kind == "Bearer"
 
 
-def _check(asked: Request) -> None:
+def _check(asked: Request | Adjustment) -> None:
     """Refuse what cannot be carried out. Raises: ValueError."""
-    if asked.verb in NEEDS_REASON and not asked.reason.strip():
-        raise ValueError(f"{asked.verb} needs a reason")
-    if asked.verb is Verb.RESET_LIMIT and not asked.argument:
+    if (isinstance(asked, Adjustment) or asked.verb in NEEDS_REASON) and not asked.reason.strip():
+        raise ValueError("a reason is needed")
+    if isinstance(asked, Request) and asked.verb is Verb.RESET_LIMIT and not asked.argument:
         raise ValueError("reset_limit needs the name of the limit as its argument")
-    if max(len(asked.reason), len(asked.argument), len(asked.actor)) > TEXT_CHARS_MAX:
+    texts = (text for text in msgspec.structs.astuple(asked) if isinstance(text, str))
+    if max(map(len, texts)) > TEXT_CHARS_MAX:
         raise ValueError(f"texts may have {TEXT_CHARS_MAX} characters")
 
 

@@ -56,7 +56,6 @@ _ROWS: tuple[Metric, ...] = (
         "Unix time of the last sign of life of the book's stream; 0 before the first.",
     ),
     Metric("arbot_clock_skew_seconds", "gauge", "seconds", ("venue",), "Venue clock minus ours."),
-    Metric("arbot_rate_limit_used_ratio", "gauge", "ratio", ("venue", "bucket"), "Rate-limit budget in use, 0 to 1."),
     # opportunities
     Metric("arbot_opportunities_seen_total", "counter", "opportunities", (), "Routes that cleared the minimum edge."),
     Metric(

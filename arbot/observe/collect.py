@@ -68,7 +68,6 @@ class Readings:
 
     status: Status
     feeds: Mapping[tuple[str, str], FeedCounters] = field(default_factory=dict)  # by (venue, stream)
-    rate_limits: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)  # share used by (venue, bucket)
     durations: Mapping[str, Durations] = field(default_factory=dict)  # by metric name
     beats_ns: Mapping[str, int] = field(default_factory=dict)  # by task
 
@@ -134,8 +133,6 @@ class Collector:
             put("arbot_book_checksum_mismatches_total", (venue,), sum(feed.checksum_mismatches for feed in feeds))
             put("arbot_book_sequence_gaps_total", (venue,), sum(feed.sequence_gaps for feed in feeds))
             put("arbot_book_resyncs_total", (venue,), sum(feed.resyncs for feed in feeds))
-        for bucket, share in readings.rate_limits.items():
-            put("arbot_rate_limit_used_ratio", bucket, share)
         for name, durations in readings.durations.items():
             self._metrics.put_durations(name, durations)
         for task, beat_ns in readings.beats_ns.items():

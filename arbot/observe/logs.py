@@ -23,23 +23,42 @@ _CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), 127)}
 NS_PER_S = 1_000_000_000
 
 
+class _CurrentStderr(logging.StreamHandler[TextIO]):
+    """Writes to what sys.stderr is at that moment, so that a live table can put log lines above itself."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """Return the present stderr."""
+        return sys.stderr
+
+
 class RedactingFormatter(structlog.stdlib.ProcessorFormatter):
     """Renders, then blots out secrets and control characters in the finished line: nothing can slip past a processor."""
 
-    def __init__(self, redact: Redact, **options: Any) -> None:
+    def __init__(self, redactors: tuple[Redact, ...], **options: Any) -> None:
         super().__init__(**options)
-        self._redact = redact
+        self.redactors = redactors
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line as it leaves."""
-        return self._redact(super().format(record))
+        line = super().format(record)
+        for redact in self.redactors:
+            line = redact(line)
+        return line
 
 
 def set_up(
     *, now_ns: Callable[[], int], redact: Redact, as_json: bool, level: str, stream: TextIO | None = None
 ) -> None:
-    """Send all logging of the process to `stream` (stderr unless given). Call it again when more secrets are known."""
-    target = stream or sys.stderr
+    """Send all logging of the process to `stream` (stderr unless given).
+
+    Call it again when more secrets are known: what was blotted out before stays blotted out.
+    """
+    root = logging.getLogger()
+    handler = logging.StreamHandler(stream) if stream is not None else _CurrentStderr()
     stamp = _stamper(now_ns)
     shared: tuple[Any, ...] = (
         structlog.contextvars.merge_contextvars,
@@ -54,16 +73,16 @@ def set_up(
     renderer: Any = (
         structlog.processors.JSONRenderer(sort_keys=False, default=str)
         if as_json
-        else structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        else structlog.dev.ConsoleRenderer(
+            colors=(stream or sys.stderr).isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     formatter = RedactingFormatter(
-        redact,
+        (*_redactors(root), redact),
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
     )
-    handler = logging.StreamHandler(target)
     handler.setFormatter(formatter)
-    root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name in _QUIET:
@@ -77,6 +96,16 @@ def set_up(
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
+    )
+
+
+def _redactors(root: logging.Logger) -> tuple[Redact, ...]:
+    formatters = (handler.formatter for handler in root.handlers)
+    return tuple(
+        redact
+        for formatter in formatters
+        if isinstance(formatter, RedactingFormatter)
+        for redact in formatter.redactors
     )
 
 

@@ -24,8 +24,13 @@ def live_table(status: Status) -> RenderableType:
     )
 
 
+def scan_table(status: Status) -> RenderableType:
+    """Return the view of `arbot scan`: books and edges only."""
+    return Group(_books(status), edge_table(status.edges))
+
+
 def edge_table(edges: tuple[EdgeLine, ...]) -> Table:
-    """Return the routes with gross and net edge; also used by `arbot scan`."""
+    """Return the routes with gross and net edge."""
     table = _table(
         "edges", "symbol", "buy at", "sell at", ">gross bps", ">fees bps", ">net bps", ">qty", "not taken for"
     )

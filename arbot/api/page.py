@@ -1,0 +1,76 @@
+"""Puts a running daemon behind the page, for as long as the run lasts."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import structlog
+
+from arbot.api.app import Adjustment, Desk, Request
+from arbot.api.server import LOOPBACK_NAMES, serve
+from arbot.domain.events import AdjustmentRecorded
+from arbot.domain.ids import VenueId
+from arbot.domain.units import parse_decimal
+from arbot.observe.collect import LATCHING
+from arbot.runtime.daemon import Daemon
+from arbot.runtime.state_dir import DaemonInfo, StateDir, write_private
+from arbot.settings.model import Settings
+
+TOKEN_FILE = "operator.token"  # noqa: S105 - the name of the file
+_log = structlog.get_logger("arbot.page")
+
+
+def page(settings: Settings) -> Callable[[Daemon], AbstractAsyncContextManager[object]]:
+    """Return the service that serves the page of a daemon and says in the state folder where it is."""
+
+    @asynccontextmanager
+    async def served(daemon: Daemon) -> AsyncIterator[str]:
+        token = secrets.token_urlsafe(32)
+        token_file = write_private(settings.run.state_dir / TOKEN_FILE, token.encode())
+        desk = _desk(daemon, token, LOOPBACK_NAMES | {settings.http.bind})
+        try:
+            async with serve(desk, bind=settings.http.bind, port=settings.http.port) as url:
+                StateDir(settings.run.state_dir).announce(
+                    DaemonInfo(pid=os.getpid(), mode=daemon.wiring.mode, url=url, token_file=str(token_file))
+                )
+                _log.info("page", url=url, token_file=str(token_file))
+                yield url
+        finally:
+            token_file.unlink(missing_ok=True)
+
+    return served
+
+
+def _desk(daemon: Daemon, token: str, hosts: frozenset[str]) -> Desk:
+    def operate(asked: Request) -> None:
+        if asked.argument and asked.argument not in LATCHING:
+            raise ValueError(f"{asked.argument!r} is no limit that latches; those are {', '.join(LATCHING)}")
+        daemon.request(asked.verb, asked.actor, asked.reason, asked.argument)
+
+    def adjust(asked: Adjustment) -> None:
+        if asked.venue not in daemon.reconcilers:
+            raise ValueError(f"there is no venue {asked.venue!r}; there are {', '.join(daemon.reconcilers)}")
+        daemon.adjust(
+            AdjustmentRecorded(
+                venue=VenueId(asked.venue),
+                asset=asked.asset,
+                qty=parse_decimal(asked.qty),
+                reason=asked.reason,
+                actor=asked.actor,
+            )
+        )
+
+    return Desk(
+        status=daemon.status,
+        metrics=daemon.metrics,
+        problems_live=daemon.problems_live,
+        problems_ready=daemon.problems_ready,
+        operate=operate,
+        adjust=adjust,
+        now_ns=daemon.wiring.clock.now_ns,
+        token=token,
+        hosts=hosts,
+    )

@@ -1,0 +1,69 @@
+"""Speaks to the running daemon over its loopback page. Standard library only, so that `arbot kill` is quick."""
+
+from __future__ import annotations
+
+import getpass
+import http.client
+import json
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from arbot.cli.errors import DaemonRefused, NotRunning
+from arbot.runtime.state_dir import DaemonInfo, read_daemon
+
+TIMEOUT_S = 10
+
+
+class Client:
+    """One running daemon."""
+
+    def __init__(self, info: DaemonInfo) -> None:
+        self.info = info
+
+    @classmethod
+    def find(cls, state_dir: Path) -> Client:
+        """Return the client of the daemon that runs in a state folder. Raises: NotRunning."""
+        info = read_daemon(state_dir)
+        if info is None or not info.url:
+            raise NotRunning(str(state_dir))
+        return cls(info)
+
+    def status(self) -> bytes:
+        """Return the status as JSON. Raises: NotRunning, DaemonRefused."""
+        return self._ask("GET", "/status", None)
+
+    def operate(self, verb: str, *, reason: str = "", argument: str = "") -> None:
+        """Have something done; it is durable when this returns. Raises: NotRunning, DaemonRefused."""
+        self._ask("POST", "/operator", {"verb": verb, "actor": user(), "reason": reason, "argument": argument})
+
+    def adjust(self, *, venue: str, asset: str, qty: str, reason: str) -> None:
+        """Book a difference a person explained. Raises: NotRunning, DaemonRefused."""
+        body = {"venue": venue, "asset": asset, "qty": qty, "reason": reason, "actor": user()}
+        self._ask("POST", "/adjust", body)
+
+    def _ask(self, method: str, path: str, body: dict[str, str] | None) -> bytes:
+        parts = urlsplit(self.info.url)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+        headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"} if body else {}
+        try:
+            connection.request(method, path, json.dumps(body) if body else None, headers)
+            response = connection.getresponse()
+            answer = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise NotRunning(f"{self.info.url} does not answer: {error}") from error
+        finally:
+            connection.close()
+        if response.status != http.HTTPStatus.OK:
+            raise DaemonRefused(answer.decode(errors="replace")[:500])
+        return answer
+
+    def _token(self) -> str:
+        try:
+            return Path(self.info.token_file).read_text(encoding="ascii").strip()
+        except OSError as error:
+            raise DaemonRefused(f"{self.info.token_file} cannot be read: {error.strerror}") from error
+
+
+def user() -> str:
+    """Return who is asking, for the journal."""
+    return getpass.getuser()

@@ -1,0 +1,147 @@
+"""What the books of account say: balances, trades, and whether everything holds together."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arbot.cli.exit_codes import ExitCode
+from arbot.cli.output import say, to_json
+from arbot.cli.where import ConfigOption, JsonOption, settings_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from arbot.journal.store import SqlStore
+
+app = typer.Typer(name="ledger", help="Balances, trades and their proof.", no_args_is_help=True)
+
+LedgerOption = Annotated[
+    str | None,
+    typer.Option("--ledger", help="Store URL instead of the config's, such as sqlite:///file.", show_default=False),
+]
+
+
+@app.command()
+def balances(config: ConfigOption = None, ledger: LedgerOption = None, as_json: JsonOption = False) -> None:
+    """Print the sum of every ledger account by asset."""
+    from arbot.domain.units import fmt
+
+    with _store(config, ledger) as store:
+        rows = store.all_balances()
+    if as_json:
+        say(to_json([{"account": account, "asset": asset, "number": number} for account, asset, number in rows]))
+        return
+    _table(("account", "asset", ">number"), [(account, asset, fmt(number)) for account, asset, number in rows])
+
+
+@app.command()
+def trades(
+    config: ConfigOption = None,
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many, the newest.")] = 50,
+) -> None:
+    """Print the newest fills, oldest first."""
+    from arbot.domain.units import fmt
+
+    with _store(config, ledger) as store:
+        rows = store.trades(limit=limit)
+    if as_json:
+        say(to_json(rows))
+        return
+    _table(
+        ("time UTC", "venue", "instrument", "side", ">qty", ">price", ">fee", "fee in", "trade id"),
+        [
+            (
+                _utc(row.fill.venue_ts_ns),
+                row.fill.venue,
+                row.fill.instrument,
+                row.fill.side.value,
+                fmt(row.fill.qty),
+                fmt(row.fill.price),
+                fmt(row.fill.fee.number),
+                row.fill.fee.asset,
+                row.fill.trade_id,
+            )
+            for row in rows
+        ],
+    )
+
+
+@app.command()
+def verify(config: ConfigOption = None, ledger: LedgerOption = None, as_json: JsonOption = False) -> None:
+    """Check the hash chain, that postings sum to zero, and that every projection follows from the journal."""
+    from rich.console import Console
+
+    with _store(config, ledger) as store, Console(stderr=True).status("verifying the journal"):
+        problems, entries = store.verify(), store.head().seq
+    if as_json:
+        say(to_json({"ok": not problems, "entries": entries, "problems": [str(problem) for problem in problems]}))
+    else:
+        for problem in problems:
+            say(str(problem))
+        say(f"{entries} journal entries: {f'{len(problems)} problems' if problems else 'all hold together'}")
+    if problems:
+        raise typer.Exit(ExitCode.LEDGER_PROBLEM)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def adjust(  # noqa: PLR0917 - one per option
+    venue: Annotated[str, typer.Argument(help="Venue of the config.")],
+    asset: Annotated[str, typer.Argument(help="Asset, such as BTC.")],
+    qty: Annotated[str, typer.Argument(help="What the ledger lacks; negative when it has too much.")],
+    reason: Annotated[str, typer.Option("--reason", help="What explains the difference.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Book a difference between ledger and venue whose cause you know. A running daemon compares again at once."""
+    from arbot.cli.client import Client, user
+    from arbot.cli.errors import NotRunning
+    from arbot.domain.errors import Mistake, UserError
+    from arbot.domain.events import AdjustmentRecorded
+    from arbot.domain.ids import VenueId
+    from arbot.domain.units import parse_decimal
+
+    settings = settings_of(config)
+    try:
+        number = parse_decimal(qty)
+    except ValueError as error:
+        raise UserError(Mistake("qty", str(error), "write a plain number such as -0.25")) from error
+    try:
+        Client.find(settings.run.state_dir).adjust(venue=venue, asset=asset, qty=qty, reason=reason)
+    except NotRunning:
+        from arbot.cli.stores import existing_store
+        from arbot.runtime.adjust import record_adjustment
+
+        with existing_store(settings):  # a store is not made for an adjustment
+            pass
+        adjustment = AdjustmentRecorded(venue=VenueId(venue), asset=asset, qty=number, reason=reason, actor=user())
+        record_adjustment(settings, adjustment)
+    facts = {"venue": venue, "asset": asset, "qty": qty, "reason": reason}
+    say(to_json(facts) if as_json else f"booked {qty} {asset} at {venue}: {reason}")
+
+
+def _store(config: Path | None, ledger: str | None) -> AbstractContextManager[SqlStore]:
+    from arbot.cli.stores import existing_store, store_at
+
+    return store_at(ledger) if ledger else existing_store(settings_of(config))
+
+
+def _utc(ts_ns: int) -> str:
+    return datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    Console(soft_wrap=True).print(table)

@@ -1,0 +1,226 @@
+"""What an operator says to a running daemon: status, pause, resume, halt, flatten, kill, unkill, reset-limit.
+
+`kill` writes the switch to the store first and then tells the daemon, so it works whether or not one is running, and a
+daemon that does not answer finds it within half a second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from arbot.cli.errors import DaemonRefused, NotRunning
+from arbot.cli.exit_codes import ExitCode
+from arbot.cli.output import say, tell, to_json
+from arbot.cli.where import ConfigOption, JsonOption, settings_of
+
+if TYPE_CHECKING:
+    from arbot.cli.client import Client
+    from arbot.observe.status import Status
+    from arbot.settings.model import Settings
+
+WAIT_S = 60.0
+_POLL_S = 0.2
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is written into the journal.")]
+
+
+def status(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep the table up until Ctrl-C.")] = False,
+) -> None:
+    """Show how the run stands: books, edges, arbs, money, limits, and why it does not trade if it does not."""
+    settings = settings_of(config)
+    try:
+        client = _client(settings)
+        if as_json:
+            say(client.status().decode())
+        else:
+            _show(client, watch=watch)
+    except NotRunning:
+        _status_when_down(settings, as_json=as_json)
+        raise typer.Exit(ExitCode.NOT_RUNNING) from None
+
+
+def pause(config: ConfigOption = None, reason: ReasonOption = "", as_json: JsonOption = False) -> None:
+    """Open no new arbs; what is open is finished. `resume` takes it back."""
+    _operate(config, "pause", reason=reason, as_json=as_json)
+
+
+def resume(config: ConfigOption = None, reason: ReasonOption = "", as_json: JsonOption = False) -> None:
+    """Open arbs again after pause or halt."""
+    _operate(config, "resume", reason=reason, as_json=as_json)
+
+
+def halt(config: ConfigOption = None, reason: ReasonOption = "", as_json: JsonOption = False) -> None:
+    """Cancel every order, verify that none is open, and open nothing until resume."""
+    _operate(config, "halt", reason=reason, as_json=as_json, until=_no_orders, awaited="every order to be gone")
+
+
+def flatten(config: ConfigOption = None, reason: ReasonOption = "", as_json: JsonOption = False) -> None:
+    """Bring every open residual to zero, and open nothing until resume."""
+    _operate(
+        config, "flatten", reason=reason, as_json=as_json, until=_nothing_open, awaited="every residual to be flat"
+    )
+
+
+def kill(config: ConfigOption = None, reason: ReasonOption = "", as_json: JsonOption = False) -> None:
+    """Throw the kill switch: no order leaves, now or after any restart, until unkill. Works when no daemon runs."""
+    settings = settings_of(config)
+    _throw(settings, killed=True, reason=reason)
+    try:
+        _client(settings).operate("kill", reason=reason)
+        daemon = "told"
+    except (NotRunning, DaemonRefused) as error:
+        daemon = f"not told ({error}); a running one finds the switch in the store"
+    _report({"verb": "kill", "killed": True, "daemon": daemon}, f"killed; daemon: {daemon}", as_json=as_json)
+
+
+def unkill(reason: ReasonOption, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Take the kill switch back. A reason is needed; the running daemon stays paused if it was."""
+    if not reason.strip():
+        raise typer.BadParameter("say why", param_hint="--reason")
+    settings = settings_of(config)
+    try:
+        _client(settings).operate("unkill", reason=reason)
+        daemon = "told"
+    except NotRunning:
+        _throw(settings, killed=False, reason=reason)
+        daemon = "not running"
+    _report({"verb": "unkill", "killed": False, "daemon": daemon}, f"not killed; daemon: {daemon}", as_json=as_json)
+
+
+def reset_limit(
+    name: Annotated[str, typer.Argument(help="The limit that latched: loss_day or drawdown.")],
+    reason: ReasonOption,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Release a limit that latched. A reason is needed."""
+    _operate(config, "reset_limit", reason=reason, argument=name, as_json=as_json)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for name, command in (
+        ("status", status),
+        ("pause", pause),
+        ("resume", resume),
+        ("halt", halt),
+        ("flatten", flatten),
+        ("kill", kill),
+        ("unkill", unkill),
+        ("reset-limit", reset_limit),
+    ):
+        app.command(name)(command)
+
+
+def _client(settings: Settings) -> Client:
+    from arbot.cli.client import Client
+
+    return Client.find(settings.run.state_dir)
+
+
+def _operate(
+    config: Path | None,
+    verb: str,
+    *,
+    reason: str,
+    as_json: bool,
+    argument: str = "",
+    until: Callable[[Status], bool] | None = None,
+    awaited: str = "",
+) -> None:
+    client = _client(settings_of(config))
+    client.operate(verb, reason=reason, argument=argument)
+    reached = until is None or _wait(client, until, awaited)
+    current = _status(client)
+    live = sum(sum(counts.values()) for counts in current.orders_live.values())
+    facts = {"verb": verb, "reached": reached, "orders_live": live, "arbs_open": len(current.arbs_open)}
+    trading = "opening arbs" if current.may_open else "not opening arbs: " + ", ".join(current.reasons)
+    _report(facts, f"{verb}: {trading}; {live} orders live, {len(current.arbs_open)} arbs open", as_json=as_json)
+    if not reached:
+        tell(f"waited {WAIT_S:g} s for {awaited}; look at `arbot status`")
+        raise typer.Exit(ExitCode.LEFT_OPEN)
+
+
+def _wait(client: Client, until: Callable[[Status], bool], awaited: str) -> bool:
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"waiting for {awaited}"):
+        for _ in range(int(WAIT_S / _POLL_S)):
+            if until(_status(client)):
+                return True
+            time.sleep(_POLL_S)
+    return False
+
+
+def _no_orders(current: Status) -> bool:
+    return not any(any(counts.values()) for counts in current.orders_live.values())
+
+
+def _nothing_open(current: Status) -> bool:
+    return _no_orders(current) and not current.arbs_open
+
+
+def _status(client: Client) -> Status:
+    import msgspec
+
+    from arbot.observe.status import Status
+
+    return msgspec.json.decode(client.status(), type=Status)
+
+
+def _show(client: Client, *, watch: bool) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    from arbot.observe.table import live_table
+
+    console = Console()
+    if not watch:
+        console.print(live_table(_status(client)))
+        return
+    with Live(live_table(_status(client)), console=console, auto_refresh=False) as live:
+        while True:
+            time.sleep(_POLL_S)
+            live.update(live_table(_status(client)), refresh=True)
+
+
+def _status_when_down(settings: Settings, *, as_json: bool) -> None:
+    """Say what the store knows when nobody runs."""
+    from arbot.cli.stores import existing_store
+    from arbot.domain.errors import UserError
+
+    try:
+        with existing_store(settings) as store:
+            standing, killed = store.standing(), store.is_killed()
+            unsettled = len(store.unsettled_orders())
+    except UserError as error:
+        raise NotRunning(f"{settings.run.state_dir}, nor did one ever") from error
+    facts: dict[str, Any] = {
+        "running": False,
+        "killed": killed,
+        "paused": standing.paused if standing else False,
+        "latched": standing.latched if standing else (),
+        "orders_unsettled": unsettled,
+        "realised_total": standing.realised_total if standing else 0,
+    }
+    words = ", ".join(f"{name} {value}" for name, value in facts.items() if name != "running")
+    _report(facts, f"no daemon runs in {settings.run.state_dir}; the store says: {words}", as_json=as_json)
+
+
+def _throw(settings: Settings, *, killed: bool, reason: str) -> None:
+    from arbot.cli.client import user
+    from arbot.cli.stores import existing_store
+
+    with existing_store(settings) as store:
+        store.set_killed(killed, actor=user(), reason=reason)
+
+
+def _report(facts: dict[str, Any], text: str, *, as_json: bool) -> None:
+    say(to_json(facts) if as_json else text)

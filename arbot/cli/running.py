@@ -1,0 +1,213 @@
+"""The commands that run something for a while: demo, run, scan. They wire the table and the page beside the runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from arbot.cli.exit_codes import ExitCode
+from arbot.cli.output import say, tell, tell_mistakes, to_json
+from arbot.cli.where import ConfigOption, JsonOption, settings_of
+
+if TYPE_CHECKING:
+    from arbot.runtime.daemon import Service
+    from arbot.runtime.modes import Report
+    from arbot.settings.model import Settings
+
+DurationOption = Annotated[
+    float | None, typer.Option("--duration", min=0.1, help="Stop after this many seconds.", show_default=False)
+]
+
+
+def demo(  # noqa: PLR0917 - one per option
+    config: ConfigOption = None,
+    duration: DurationOption = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Of the pretend market.", show_default=False)
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fault",
+            help="Make the pretend venues misbehave: leg2-reject, timeout-after-accept, ws-cut, latency and more; "
+            "'name:key=value' sets details; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    market: Annotated[
+        Path | None, typer.Option("--market", help="Folder of recorded books to play.", show_default=False)
+    ] = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option(
+            "--map", help="Which recorded venue plays which: kraken=kraken,coinbase=bitfinex.", show_default=False
+        ),
+    ] = None,
+    symbol: Annotated[
+        list[str] | None, typer.Option("--symbol", help="Trade this instead of the config's.", show_default=False)
+    ] = None,
+    speed: Annotated[
+        str | None, typer.Option("--speed", help="Of a recorded market against the clock.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Trade on pretend Kraken and Coinbase on this machine: no key, no network, every byte in the real protocols."""
+    from arbot.runtime.modes import Options, run, run_demo
+
+    sim: dict[str, object] = {
+        "seed": seed,
+        "faults": fault,
+        "market": market.resolve() if market else None,
+        "map": _mapping(mapping) if mapping else None,
+        "speed": speed,
+    }
+    settings = settings_of(config, {"sim": _given(sim), "run": _given({"symbols": symbol})})
+    _set_up_logs(settings)
+    options = Options(duration_s=duration, services=_services(settings, with_table=True, on_stderr=as_json))
+    report = _refusing(lambda: run(run_demo(settings, options)))
+    _finish(report, as_json=as_json)
+
+
+def run_command(
+    config: ConfigOption = None,
+    live: Annotated[bool, typer.Option("--live", help="Trade with real money (the first of three locks).")] = False,
+    duration: DurationOption = None,
+    table: Annotated[bool, typer.Option("--table", help="Show the live table instead of only the log.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the daemon of a config file. Paper unless the file says live, and then only with --live."""
+    from arbot.runtime.modes import Options, run, run_daemon
+
+    if config is None:
+        raise typer.BadParameter("name a config file; `arbot demo` needs none", param_hint="--config")
+    settings = settings_of(config)
+    _set_up_logs(settings)
+    options = Options(
+        is_live=live, duration_s=duration, services=_services(settings, with_table=table, on_stderr=as_json)
+    )
+    report = _refusing(lambda: run(run_daemon(settings, options)))
+    _finish(report, as_json=as_json)
+
+
+def scan(
+    symbols: Annotated[list[str], typer.Argument(help="Such as BTC/USD; several are fine.")],
+    venues: Annotated[
+        str, typer.Option("--venues", help="kraken, coinbase, or any exchange ccxt knows.")
+    ] = "kraken,coinbase",
+    duration: DurationOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Watch the public books of venues for edges. Needs no key, keeps no state, sends no order."""
+    from arbot.runtime.modes import Options, run, run_scan
+    from arbot.settings.load import parse
+
+    document = scan_document(symbols, [name.strip() for name in venues.split(",") if name.strip()])
+    settings = parse(document, base=Path.cwd(), source="arbot scan")
+    _set_up_logs(settings)
+    from arbot.cli.views import edge_lines, live_view
+    from arbot.observe.table import scan_table
+
+    view = edge_lines() if as_json else live_view(scan_table, on_stderr=False)
+    _refusing(lambda: run(run_scan(settings, Options(duration_s=duration, services=(view,)))))
+
+
+def scan_document(symbols: list[str], venues: list[str]) -> dict[str, Any]:
+    """Return the config of a scan: venues by name, fees of a small account, nothing that could trade."""
+    fees = {"kraken": (25, 40), "coinbase": (40, 60)}
+    quotes = {symbol.partition("/")[2] for symbol in symbols}
+    return {
+        "run": {
+            "name": "scan",
+            "mode": "paper",
+            "symbols": symbols,
+            "ccy": min(quotes),
+            "log_level": "error",
+        },
+        "http": {"enabled": False},
+        "venues": {name: {"adapter": name if name in fees else f"ccxt:{name}"} for name in venues},
+        "paper": {
+            "venues": {
+                name: {
+                    "balances": dict.fromkeys(quotes, 0),
+                    "maker_bps": fees.get(name, (25, 25))[0],
+                    "taker_bps": fees.get(name, (25, 25))[1],
+                }
+                for name in venues
+            }
+        },
+    }
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("demo")(demo)
+    app.command("run")(run_command)
+    app.command("scan")(scan)
+
+
+def _services(settings: Settings, *, with_table: bool, on_stderr: bool) -> tuple[Service, ...]:
+    from arbot.api.page import page
+    from arbot.cli.views import live_view
+    from arbot.observe.table import live_table
+
+    served = (page(settings),) if settings.http.enabled else ()
+    return (*served, live_view(live_table, on_stderr=on_stderr)) if with_table else served
+
+
+def _set_up_logs(settings: Settings) -> None:
+    """Log from here on; API keys join what is blotted out when the runtime reads them."""
+    from sqlalchemy.engine import make_url
+
+    from arbot.domain.redact import redactor
+    from arbot.observe import logs
+    from arbot.runtime.clock import SystemClock
+
+    password = make_url(settings.store_url()).password
+    logs.set_up(
+        now_ns=SystemClock().now_ns,
+        redact=redactor([str(password)] if password else []),
+        as_json=settings.run.log_format == "json",
+        level=settings.run.log_level,
+    )
+
+
+def _refusing(work: Any) -> Any:
+    """Run; a mistake found after the config was read is a refusal to start, told as a list."""
+    from arbot.domain.errors import UserError
+
+    try:
+        return work()
+    except UserError as error:
+        tell_mistakes(error)
+        raise typer.Exit(ExitCode.REFUSED) from error
+
+
+def _finish(report: Report, *, as_json: bool) -> None:
+    document = report.as_document()
+    if as_json:
+        say(to_json(document))
+    else:
+        for name, value in document.items():
+            say(f"{name:24} {to_json(value) if isinstance(value, dict) else value}")
+    if report.ending.failure is not None:
+        tell(f"the run failed: {report.ending.reason}")
+        raise typer.Exit(ExitCode.FAILURE)
+    if report.ending.open_orders or report.totals.arbs_stranded or report.totals.orders_unknown:
+        tell("something is left open: `arbot status` and the log say what")
+        raise typer.Exit(ExitCode.LEFT_OPEN)
+    if report.ledger_matches_venues is False:
+        tell("the ledger differs from the venues: `arbot ledger balances` shows ours")
+        raise typer.Exit(ExitCode.LEDGER_PROBLEM)
+
+
+def _given(options: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _mapping(text: str) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    if not all(equals for _, equals, _ in pairs):
+        raise typer.BadParameter("write venue=recorded,venue=recorded", param_hint="--map")
+    return {venue.strip(): recorded.strip() for venue, _, recorded in pairs}

@@ -1,0 +1,79 @@
+"""What the eye sees while a run goes on: services that draw the daemon's status until it ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+
+from arbot.cli.output import say, to_json
+from arbot.observe.status import Status
+from arbot.runtime.daemon import Daemon
+
+FRAME_S = 0.5
+PLAIN_FRAME_S = 5.0  # where there is no terminal the table is printed anew, so not as often
+LINES_S = 1.0
+
+Draw = Callable[[Status], RenderableType]
+View = Callable[[Daemon], AbstractAsyncContextManager[object]]
+
+
+def live_view(draw: Draw, *, on_stderr: bool) -> View:
+    """Return the service that keeps a drawing of the status up, on a terminal in place, elsewhere one after another."""
+
+    @asynccontextmanager
+    async def shown(daemon: Daemon) -> AsyncIterator[None]:
+        console = Console(stderr=on_stderr)
+        if on_stderr and not console.is_terminal:  # JSON for a program: nobody looks
+            yield
+            return
+        clock = daemon.wiring.clock
+
+        async def redraw_in_place(live: Live) -> None:
+            while True:
+                live.update(draw(daemon.status()), refresh=True)
+                await clock.sleep(FRAME_S)
+
+        async def print_again() -> None:
+            while True:
+                await clock.sleep(PLAIN_FRAME_S)
+                console.print(draw(daemon.status()))
+
+        if console.is_terminal:
+            with Live(console=console, auto_refresh=False) as live:
+                task = daemon.supervisor.spawn(redraw_in_place(live), "table", is_endless=True)
+                try:
+                    yield
+                finally:
+                    task.cancel()
+                    live.update(draw(daemon.status()), refresh=True)
+        else:
+            task = daemon.supervisor.spawn(print_again(), "table", is_endless=True)
+            try:
+                yield
+            finally:
+                task.cancel()
+
+    return shown
+
+
+def edge_lines() -> View:
+    """Return the service that prints one JSON line a second with every route's edge."""
+
+    @asynccontextmanager
+    async def printed(daemon: Daemon) -> AsyncIterator[None]:
+        async def print_lines() -> None:
+            while True:
+                await daemon.wiring.clock.sleep(LINES_S)
+                status = daemon.status()
+                say(to_json({"ts_ns": status.ts_ns, "edges": status.edges, "books": status.books}))
+
+        task = daemon.supervisor.spawn(print_lines(), "lines", is_endless=True)
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    return printed
