@@ -16,14 +16,13 @@ from aiohttp import web
 
 from arbot.domain.order import Side
 from arbot.runtime.clock import SystemClock
-from arbot.sim.accounts import ApiKey
 from arbot.sim.chance import stream
 from arbot.sim.faults import Fault, FaultName, FaultPlan
 from arbot.sim.fees import BITSTAMP_TIERS
 from arbot.sim.latency import Latency, LatencyModel
 from arbot.sim.listing import instruments_of
 from arbot.sim.venue import BITSTAMP_POLICY, SimVenue
-from arbot.sim.wire.bitstamp import WS_PATH, routes, user_id
+from arbot.sim.wire.bitstamp import WS_PATH, new_key, routes, user_id
 from arbot.sim.wire.desk import Desk
 
 BTC = "BTC/USD"
@@ -38,9 +37,7 @@ class World:
         instruments = instruments_of("bitstamp", "bitstamp", (BTC, "ETH/USD"))
         self.venue = SimVenue("bitstamp", instruments, BITSTAMP_TIERS, random.Random(3), BITSTAMP_POLICY)
         self.venue.open_account("main", {"USD": Decimal(100_000), "BTC": Decimal(5)}, self.clock.now_ns())
-        self.key = self.venue.add_key(
-            ApiKey(key="K" * 32, secret="S" * 32, account="main", permissions=frozenset({"trade"}))
-        )
+        self.key = self.venue.add_key(new_key(stream(3, "keys"), "main"))
         self.faults = FaultPlan(lambda name: stream(3, name))
         self.desk = Desk(self.venue, self.clock, self.faults, LatencyModel(Latency(), stream(3, "latency")))
         self.url = ""
@@ -76,7 +73,7 @@ class World:
 async def world():
     world = World()
     app = web.Application()
-    app.add_routes(routes(world.desk))
+    app.add_routes(routes(world.desk, stream(3, "tokens")))
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -117,10 +118,10 @@ class Asked(NamedTuple):
 class BitstampRest:
     """Answer the venue's REST calls out of a SimVenue; keys are those of its accounts."""
 
-    def __init__(self, desk: Desk, chance_seed: int = 0) -> None:
+    def __init__(self, desk: Desk, rng: random.Random) -> None:
         self.desk = desk
         self.venue = desk.venue
-        self._rng = chance.stream(chance_seed, "bitstamp", desk.venue.name, "tokens")
+        self._rng = rng
         self._nonces: set[tuple[str, str]] = set()
         self._tokens: dict[str, tuple[str, int]] = {}  # token -> (account, valid until)
         self._symbols = {one.venue_symbol: one.symbol for one in desk.venue.instruments.values()}
@@ -537,6 +538,13 @@ def _transfer_row(transfer: Transfer) -> Json:
     }
 
 
+def new_key(rng: random.Random, account: str) -> ApiKey:
+    """Return a key of an account, to be added to the venue."""
+    return ApiKey(
+        key=chance.word(rng, 32), secret=chance.word(rng, 32), account=account, permissions=frozenset({"trade"})
+    )
+
+
 def _signature(key: ApiKey, text: str) -> str:
     return hmac.new(key.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
@@ -734,9 +742,9 @@ def _subtype(request: OrderRequest) -> int:
     return {TimeInForce.GTC: 0, TimeInForce.IOC: 4, TimeInForce.FOK: 6}[request.tif]
 
 
-def routes(desk: Desk, chance_seed: int = 0) -> Iterable[web.AbstractRouteDef]:
-    """Return the routes of one pretend Bitstamp: REST under /api/v2, the websocket at WS_PATH."""
-    rest = BitstampRest(desk, chance_seed)
+def routes(desk: Desk, rng: random.Random) -> Iterable[web.AbstractRouteDef]:
+    """Return the routes of one pretend Bitstamp: REST under /api/v2, the websocket at WS_PATH; `rng` makes tokens."""
+    rest = BitstampRest(desk, rng)
 
     async def serve_rest(request: web.Request) -> web.StreamResponse:
         body = await request.read()

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from arbot.domain.errors import ensure
 from arbot.sim.accounts import ApiKey
-from arbot.sim.wire import auth_kraken, coinbase, kraken
+from arbot.sim.wire import auth_kraken, bitstamp, coinbase, kraken
 from arbot.sim.wire.auth_coinbase import Keyring, es256_key, key_name
 from arbot.sim.wire.coinbase_rest import Limits as CoinbaseLimits
 from arbot.sim.wire.desk import Desk
@@ -61,6 +61,15 @@ def _mount_coinbase(
     return KeyPair(key.name, key.secret)
 
 
+def _mount_bitstamp(
+    app: web.Application, desk: Desk, rng: random.Random, account: str, options: WireOptions
+) -> KeyPair:
+    ensure(not options.can_withdraw, "the pretend Bitstamp has no withdrawals", venue=desk.venue.name)
+    key = desk.venue.add_key(bitstamp.new_key(rng, account))
+    app.add_routes(bitstamp.routes(desk, rng))
+    return KeyPair(key.key, key.secret)
+
+
 WIRES: dict[str, Wire] = {
     "kraken": Wire(
         _mount_kraken,
@@ -76,6 +85,14 @@ WIRES: dict[str, Wire] = {
             "rest_url": f"http://{host}",
             "ws_public_url": f"ws://{host}{coinbase.WS_PATH}",
             "ws_private_url": f"ws://{host}{coinbase.WS_PATH}",
+        },
+    ),
+    "bitstamp": Wire(
+        _mount_bitstamp,
+        lambda host: {
+            "rest_url": f"http://{host}/api",
+            "ws_public_url": f"ws://{host}{bitstamp.WS_PATH}",
+            "ws_private_url": f"ws://{host}{bitstamp.WS_PATH}",
         },
     ),
 }
