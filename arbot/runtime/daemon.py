@@ -89,6 +89,7 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
     strategy: Strategy
     books: Books
     gateways: Mapping[VenueId, Gateway]
+    book_depths: Mapping[VenueId, int]  # levels a side that each venue streams; 0 = all
     make_feed: MakeFeed
     run_name: str
     alert: Callable[[RaiseAlert], None]
@@ -129,9 +130,7 @@ class Daemon:
         self.gc = GcPolicy(clock.now_ns)
         self.engine = Engine(wiring.config, wiring.strategy, wiring.books)
         self.ledger = Ledger(store.all_balances(), store.transaction)
-        self.screen = BookScreen(
-            wiring.books, {venue.venue: venue.book_depth for venue in wiring.venues}, wiring.strategy.edge_net_bps_min
-        )
+        self.screen = BookScreen(wiring.books, wiring.book_depths, wiring.strategy.edge_net_bps_min)
         self.dispatch = Dispatch(clock=clock, gateways=wiring.gateways, supervisor=self.supervisor, alert=wiring.alert)
         self.sequencer = Sequencer(
             clock=clock,

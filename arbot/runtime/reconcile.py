@@ -162,6 +162,12 @@ class Reconciler:
         for order in self.unsettled():
             await self._query(order)
 
+    async def query_order(self, name: ClientOrderId) -> None:
+        """Ask after one order, if it is one of ours. Raises: VenueError."""
+        stored = self._store.order(name)
+        if stored is not None:
+            await self._query(stored)
+
     async def catch_up_fills(self) -> None:
         """Fetch fills since the newest one booked, with overlap, and hand on those that are missing. Raises: VenueError."""
         since_ns = self._fills_since_ns()

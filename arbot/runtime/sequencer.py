@@ -194,7 +194,6 @@ class Sequencer:
         moved = tuple(self._screen.instrument(book) for book in self._moved)
         self._moved.clear()
         self.submit((BooksMoved(instruments=moved),))
-        self.latency.add(self._clock.now_ns() - self._burst_recv_ts_ns)
 
     def flush(self) -> None:
         """Make durable what has been waiting. Raises: whatever the store raises, after breaking the sequencer."""
@@ -223,6 +222,8 @@ class Sequencer:
         self._ts_ns = max(self._ts_ns, self._clock.now_ns())
         envelope = Envelope(self._seq, self._ts_ns, event)
         outcome = self._engine.step(envelope)
+        if isinstance(event, BooksMoved):
+            self.latency.add(self._clock.now_ns() - self._burst_recv_ts_ns)
         transactions = self._ledger.apply(envelope)
         if not isinstance(event, _MARKET) or _did_something(outcome):
             self._record(envelope, outcome, transactions)

@@ -108,6 +108,7 @@ def wire(path: Path, alerts: list[RaiseAlert]) -> Daemon:
             strategy=CrossVenue({}),
             books=books,
             gateways=gateways,
+            book_depths=dict.fromkeys(VENUES, 10),
             make_feed=lambda daemon, config, _: WobblingFeed(daemon, config.venue),
             alert=alerts.append,
         )

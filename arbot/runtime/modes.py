@@ -1,0 +1,276 @@
+"""The wirings of the daemon, each on one screen: what events come from, where orders go, and what is compared at the end.
+
+live   venue sessions        -> the venues' own gateways
+paper  venue sessions        -> pretend gateways on the live books
+demo   sessions on loopback  -> the real gateways, against the simulator (a process of its own)
+scan   venue sessions        -> nobody: proposals are looked at and never carried out
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+
+from arbot import __version__
+from arbot.domain.commands import RaiseAlert
+from arbot.domain.decisions import OpportunityDeclined
+from arbot.domain.errors import Mistake, UserError, VenueUnavailable
+from arbot.domain.events import RunStarted
+from arbot.domain.ids import Asset, InstrumentId, RunId, VenueId
+from arbot.domain.instrument import Balance, FeeRate
+from arbot.domain.units import bps_to_rate
+from arbot.engine.strategy import Context, Proposal, Strategy
+from arbot.journal.store import SqlStore
+from arbot.ledger.accounts import venue_assets
+from arbot.market.books import Books
+from arbot.observe.summary import Totals
+from arbot.ports import Gateway
+from arbot.runtime.clock import SystemClock
+from arbot.runtime.daemon import Daemon, Ending, Service, Wiring
+from arbot.runtime.sim_process import SimProcess
+from arbot.runtime.state_dir import StateDir
+from arbot.runtime.strategy_loader import load_strategy
+from arbot.runtime.venue_parts import make_feed, make_gateways
+from arbot.settings.model import Mode, Settings
+from arbot.settings.show import digest
+from arbot.sim.paper import PaperGateway
+from arbot.venues import factory
+
+T = TypeVar("T")
+IN_MEMORY = "sqlite://"
+_log = structlog.get_logger("arbot.modes")
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command adds to the settings. `services` run beside the daemon: the page, the live table."""
+
+    is_live: bool = False
+    duration_s: float | None = None
+    services: tuple[Service, ...] = ()
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run came to."""
+
+    ending: Ending
+    totals: Totals
+    decision_latency_us: dict[str, float]
+    gc_pause_ms_max: float
+    ledger_matches_venues: bool | None = None  # None where nobody has a truth to compare with
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the flat object that `arbot demo --json` prints."""
+        compared = {} if self.ledger_matches_venues is None else {"ledger_matches_venues": self.ledger_matches_venues}
+        return {
+            **msgspec.structs.asdict(self.totals),
+            **compared,
+            "decision_latency_us": self.decision_latency_us,
+            "gc_pause_ms_max": self.gc_pause_ms_max,
+            "open_orders": self.ending.open_orders,
+            "ended": self.ending.reason,
+        }
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run one of the functions below to its end, on uvloop where that exists."""
+    if sys.platform == "win32":
+        return asyncio.run(work)
+    import uvloop  # noqa: PLC0415 - not there on Windows
+
+    return uvloop.run(work)
+
+
+async def run_daemon(settings: Settings, options: Options) -> Report:
+    """Run paper, live, or a demo whose venues are served elsewhere. Raises: UserError."""
+    _demand_locks(settings, is_live=options.is_live)
+    with StateDir(settings.run.state_dir):
+        async with _ground(settings, settings.store_url()) as ground:
+            if settings.run.mode is Mode.PAPER:
+                await _pretend(ground)
+            else:
+                ground.gateways.update(make_gateways(settings, ground.clock, os.environ))
+            daemon = Daemon(_wiring(ground, options, _strategy(settings)))
+            return _report(daemon, await daemon.run(options.duration_s))
+
+
+async def run_demo(settings: Settings, options: Options) -> Report:
+    """Serve the pretend venues in a process of their own, run the daemon on them, and compare with their truth."""
+    _forget_old_demo(settings)
+    async with SimProcess(settings) as sim:
+        report = await run_daemon(sim.settings(), options)
+        truth = await sim.truth()
+    store = SqlStore.open(settings.store_url(), now_ns=SystemClock().now_ns)
+    try:
+        ours = {venue: dict(store.balances(venue_assets(VenueId(venue)))) for venue in truth}
+    finally:
+        store.close()
+    return msgspec.structs.replace(report, ledger_matches_venues=ours_equal(ours, truth))
+
+
+async def run_scan(settings: Settings, options: Options) -> None:
+    """Look at the venues' public books until interrupted; needs no keys, keeps no state, sends nothing."""
+    async with _ground(settings, IN_MEMORY) as ground:
+        await _pretend(ground)
+        await Daemon(_wiring(ground, options, OnlyLooking(_strategy(settings)))).run(options.duration_s)
+
+
+# --- parts ----------------------------------------------------------------------------------------------------------------
+
+
+class OnlyLooking:
+    """A strategy that keeps its declines and swallows its proposals."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        self.name = strategy.name
+        self._strategy = strategy
+
+    @property
+    def edge_net_bps_min(self) -> Decimal:
+        """The least net edge worth waking for."""
+        return self._strategy.edge_net_bps_min
+
+    def on_books(self, changed: Sequence[InstrumentId], context: Context) -> Iterator[Proposal | OpportunityDeclined]:
+        """Yield the declines."""
+        for found in self._strategy.on_books(changed, context):
+            if isinstance(found, OpportunityDeclined):
+                yield found
+
+
+def ours_equal(ours: Mapping[str, Mapping[Any, Decimal]], truth: Mapping[str, Mapping[str, Decimal]]) -> bool:
+    """Return whether ledger and venues hold the same of everything, to the last digit; what is missing counts as zero."""
+    return all(
+        ours[venue].get(asset, Decimal(0)) == truth[venue].get(asset, Decimal(0))
+        for venue in truth
+        for asset in {*ours[venue], *truth[venue]}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What every mode stands on; closed together."""
+
+    settings: Settings
+    clock: SystemClock
+    store: SqlStore
+    books: Books
+    gateways: dict[VenueId, Gateway]
+
+
+@asynccontextmanager
+async def _ground(settings: Settings, url: str) -> AsyncIterator[_Ground]:
+    clock = SystemClock()
+    ground = _Ground(settings, clock, SqlStore.open(url, now_ns=clock.now_ns), Books(), {})
+    try:
+        yield ground
+    finally:
+        await asyncio.gather(*(gateway.close() for gateway in ground.gateways.values()))
+        ground.store.close()
+
+
+def _strategy(settings: Settings) -> Strategy:
+    return load_strategy(settings.strategy.name, settings.strategy.params, Path.cwd())
+
+
+def _wiring(ground: _Ground, options: Options, strategy: Strategy) -> Wiring:
+    settings, store = ground.settings, ground.store
+    run_id = RunId(f"{settings.run.name}-{secrets.token_hex(4)}")
+    config_digest, mode = digest(settings), settings.run.mode.value
+    epoch = store.begin_run(run_id=run_id, mode=mode, code_version=__version__, config_digest=config_digest)
+    return Wiring(
+        mode=mode,
+        run_name=settings.run.name,
+        clock=ground.clock,
+        store=store,
+        started=RunStarted(
+            run_id=run_id, epoch=epoch, code_version=__version__, config_digest=config_digest, mode=mode
+        ),
+        config=settings.engine_config(),
+        venues=settings.venue_configs(),
+        strategy=strategy,
+        books=ground.books,
+        gateways=ground.gateways,
+        book_depths={config.venue: factory.book_depth(config) for config in settings.venue_configs()},
+        make_feed=make_feed,
+        alert=_tell_alert,
+        allow_withdraw=settings.transfers.enabled,
+        services=options.services,
+    )
+
+
+async def _pretend(ground: _Ground) -> None:
+    """Give every venue a pretend account on its real instruments; what it holds goes on from the ledger."""
+    settings, clock = ground.settings, ground.clock
+    real = make_gateways(settings, clock, os.environ, with_keys=False)
+    try:
+        for venue, gateway in real.items():
+            account = settings.paper.venues[venue]
+            instruments = await _patiently(gateway.load_instruments, clock)
+            held = ground.store.balances(venue_assets(venue)) or account.balances.items()
+            maker, taker = bps_to_rate(account.maker_bps), bps_to_rate(account.taker_bps)
+            ground.gateways[venue] = PaperGateway(
+                venue=venue,
+                market=ground.books,
+                clock=clock,
+                instruments=instruments,
+                fees=[FeeRate(instrument=instrument.id, maker=maker, taker=taker) for instrument in instruments],
+                balances=[Balance(asset=Asset(asset), total=total) for asset, total in held],
+                latency_ms=settings.paper.latency_ms,
+            )
+    finally:
+        await asyncio.gather(*(gateway.close() for gateway in real.values()))
+
+
+async def _patiently(call: Callable[[], Coroutine[Any, Any, T]], clock: SystemClock) -> T:
+    while True:
+        try:
+            return await call()
+        except VenueUnavailable as error:
+            _log.warning("venue cannot be reached, trying again", venue=error.venue, error=error.detail)
+            await clock.sleep(2)
+
+
+def _report(daemon: Daemon, ending: Ending) -> Report:
+    if isinstance(ending.failure, UserError):
+        raise ending.failure
+    return Report(
+        ending=ending,
+        totals=daemon.summary.totals(daemon.wiring.clock.now_ns()),
+        decision_latency_us=daemon.latency_us(),
+        gc_pause_ms_max=daemon.gc.pause_max_ms(),
+    )
+
+
+def _tell_alert(alert: RaiseAlert) -> None:
+    _log.critical("alert", severity=alert.severity.value, code=alert.code, text=alert.text)
+
+
+def _demand_locks(settings: Settings, *, is_live: bool) -> None:
+    """Refuse to trade with money unless it was asked for in both places. Raises: UserError."""
+    mistakes = []
+    if settings.run.mode is Mode.LIVE and not is_live:
+        mistakes.append(Mistake("--live", "the config says live, the command does not", "add --live, or use paper"))
+    if is_live and settings.run.mode is not Mode.LIVE:
+        mistakes.append(Mistake("run.mode", f"--live with mode {settings.run.mode.value}", 'set run.mode = "live"'))
+    if is_live and not settings.run.live:
+        mistakes.append(Mistake("run.live", "--live, but the config does not allow it", "set run.live = true"))
+    if mistakes:
+        raise UserError(*mistakes)
+
+
+def _forget_old_demo(settings: Settings) -> None:
+    """Remove the store of an earlier demo: its venues are gone, and their order numbers begin anew."""
+    if settings.run.mode is Mode.DEMO and not settings.store.url:
+        with StateDir(settings.run.state_dir) as state:
+            for file in state.path.glob("arbot.sqlite*"):
+                file.unlink()
