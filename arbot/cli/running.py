@@ -9,6 +9,7 @@ import typer
 
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.output import say, tell, tell_mistakes, to_json
+from arbot.cli.parsing import pairs
 from arbot.cli.where import ConfigOption, JsonOption, settings_of
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def demo(  # noqa: PLR0917 - one per option
         "seed": seed,
         "faults": fault,
         "market": market.resolve() if market else None,
-        "map": _mapping(mapping) if mapping else None,
+        "map": pairs(mapping, "--map") if mapping else None,
         "speed": speed,
     }
     settings = settings_of(config, {"sim": _given(sim), "run": _given({"symbols": symbol})})
@@ -204,10 +205,3 @@ def _finish(report: Report, *, as_json: bool) -> None:
 
 def _given(options: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _mapping(text: str) -> dict[str, str]:
-    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
-    if not all(equals for _, equals, _ in pairs):
-        raise typer.BadParameter("write venue=recorded,venue=recorded", param_hint="--map")
-    return {venue.strip(): recorded.strip() for venue, _, recorded in pairs}
