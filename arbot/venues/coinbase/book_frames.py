@@ -164,6 +164,7 @@ class CoinbaseBookFrames:
         self._books = books
         self._symbols = tuple(symbols)
         self._work = text.workspace(self._symbols, frame_levels_max(_RECORDED_BYTES, _LEVEL_BYTES_MIN))
+        self.apply(b"", 0, 0)  # the first call of a compiled function is a slow one
 
     def apply(self, frame: bytes, recv_ts_ns: int, sequence_expected: int) -> FrameResult:
         """Apply one frame and return (status, book, wakes); see FrameStatus for what was done and what is owed.
