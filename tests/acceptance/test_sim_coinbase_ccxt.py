@@ -12,7 +12,8 @@ import pytest_asyncio
 from arbot.domain.order import Side
 from arbot.sim.faults import Fault, FaultName
 from arbot.sim.wire.coinbase_rest import Limits
-from tests.support.coinbase_world import ROOMY, coinbase_world
+from arbot.sim.wire.tls import server_context, write_certificate
+from tests.support.coinbase_world import ROOMY, SteppedClock, coinbase_world
 
 BTC = "BTC/USD"
 WAIT_S = 10
@@ -382,6 +383,22 @@ async def test_an_order_can_hide_for_a_while(world, client):
     world.clock.ahead_ns = 61 * 10**9
     client.seconds = lambda: world.now // 10**9
     assert 1 == len(await client.fetch_my_trades(BTC))
+
+
+async def test_over_tls(tmp_path):
+    """With the loopback certificate REST and websocket work over TLS, and without it they are refused."""
+    files = write_certificate(tmp_path, SteppedClock().now_ns())
+    assert 0o600 == files.key.stat().st_mode & 0o777
+    async with coinbase_world(ssl_context=server_context(files)) as world:
+        trusting, doubting = world.ccxt(cafile=str(files.certificate)), world.ccxt()
+        try:
+            assert 100_000 == (await trusting.fetch_balance({"v3": True}))["USD"]["total"]
+            assert [64990.0, 1.0] == (await within(trusting.watch_order_book(BTC)))["bids"][0]
+            with pytest.raises(ccxt.ExchangeNotAvailable):
+                await doubting.fetch_time()
+        finally:
+            await trusting.close()
+            await doubting.close()
 
 
 # --- websocket -------------------------------------------------------------------------------------------------------
