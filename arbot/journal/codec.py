@@ -40,10 +40,10 @@ def decode(body: str, wanted: type[T]) -> T:
     """Return the struct a body was made of. Raises: BodyRefused when anything in the body would be lost."""
     try:
         value = msgspec.json.decode(body, type=wanted)
-        raw = msgspec.json.decode(body)
+        is_whole = _is_kept(msgspec.json.decode(body), _builtins(value))
     except (msgspec.DecodeError, InvariantBroken, UnicodeError) as error:
         raise BodyRefused(f"not a {wanted.__name__}: {error}") from error
-    if not _is_kept(raw, _builtins(value)):
+    if not is_whole:
         raise BodyRefused(f"a {wanted.__name__} with unknown fields or numbers in another notation")
     return value
 

@@ -107,7 +107,7 @@ class Projector:
     def __init__(self, past: Past, balances: Iterable[tuple[str, Asset, Decimal]] = ()) -> None:
         self._past = past
         self._balances = {(account, asset): number for account, asset, number in balances}
-        self._orders: OrderedDict[ClientOrderId, OrderRow] = OrderedDict()
+        self._orders: OrderedDict[ClientOrderId, OrderRow | None] = OrderedDict()  # None: looked up and not ours
         self._dirty_orders: dict[ClientOrderId, OrderRow] = {}
         self._dirty_balances: set[tuple[str, Asset]] = set()
         self._fills: dict[FillKey, Row] = {}
@@ -161,11 +161,10 @@ class Projector:
         self._keep(OrderRow(intent=intent, seq=seq, line=line))
 
     def _order(self, client_order_id: ClientOrderId) -> OrderRow | None:
-        order = self._orders.get(client_order_id) or self._past.order_row(client_order_id)
-        if order is not None:
-            self._orders[client_order_id] = order
-            self._orders.move_to_end(client_order_id)
-        return order
+        if client_order_id not in self._orders:
+            self._orders[client_order_id] = self._past.order_row(client_order_id)
+        self._orders.move_to_end(client_order_id)
+        return self._orders[client_order_id]
 
     def _keep(self, order: OrderRow) -> None:
         self._orders[order.intent.client_order_id] = order

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, func, or_, select
+from sqlalchemy import Connection, Select, bindparam, func, or_, select
 
 from arbot.domain.accounting import Posting, Transaction, TransactionKind
 from arbot.domain.decisions import ArbState
@@ -27,6 +27,7 @@ from arbot.journal.schema import (
     STANDING,
     TRANSACTIONS,
 )
+from arbot.journal.statements import execute
 from arbot.ports import Record, StoredOrder
 
 PAGE = 1_000
@@ -120,7 +121,7 @@ def balances(connection: Connection) -> tuple[tuple[str, Asset, Decimal], ...]:
 
 def transaction(connection: Connection, reference: str) -> Transaction | None:
     """Return a transaction by what it books, or None."""
-    found = connection.execute(select(TRANSACTIONS).where(TRANSACTIONS.c.reference == reference)).first()
+    found = execute(connection, _TRANSACTION, {"reference": reference}).first()
     if found is None:
         return None
     postings = connection.execute(select(POSTINGS).where(POSTINGS.c.reference == reference).order_by(POSTINGS.c.line))
@@ -131,6 +132,9 @@ def transaction(connection: Connection, reference: str) -> Transaction | None:
         reference=reference,
         postings=tuple(Posting(row.account, Asset(row.asset), Decimal(row.number)) for row in postings),
     )
+
+
+_TRANSACTION = select(TRANSACTIONS).where(TRANSACTIONS.c.reference == bindparam("reference"))
 
 
 def order(connection: Connection, client_order_id: ClientOrderId) -> StoredOrder | None:
@@ -163,8 +167,8 @@ def _orders(connection: Connection, query: Select[tuple[object, ...]]) -> tuple[
 
 
 def _fills_of(connection: Connection, client_order_id: str) -> tuple[Fill, ...]:
-    query = select(FILLS.c.body).where(FILLS.c.client_order_id == client_order_id).order_by(FILLS.c.seq)
-    return tuple(decode(body, Fill) for body in connection.execute(query).scalars())
+    bodies = execute(connection, _FILLS_OF, {"name": client_order_id}).scalars()
+    return tuple(decode(body, Fill) for body in bodies)
 
 
 def fills(connection: Connection, *, venue: VenueId | None, since_ns: int, limit: int) -> tuple[StoredFill, ...]:
@@ -196,6 +200,16 @@ def fill_cursor_ns(connection: Connection, venue: VenueId) -> int:
     return connection.execute(select(func.max(FILLS.c.venue_ts_ns)).where(FILLS.c.venue == venue)).scalar() or 0
 
 
+_ORDER = select(ORDERS).where(ORDERS.c.client_order_id == bindparam("name"))
+_FILLS_OF = select(FILLS.c.body).where(FILLS.c.client_order_id == bindparam("name")).order_by(FILLS.c.seq)
+_FILL = select(FILLS.c.seq).where(
+    FILLS.c.venue == bindparam("venue"),
+    FILLS.c.venue_order_id == bindparam("venue_order_id"),
+    FILLS.c.trade_id == bindparam("trade_id"),
+    FILLS.c.is_reversal == bindparam("is_reversal"),
+)
+
+
 class StoredPast:
     """The Past of a Projector: what is in the tables that this connection sees."""
 
@@ -204,7 +218,7 @@ class StoredPast:
 
     def order_row(self, client_order_id: ClientOrderId) -> OrderRow | None:
         """Return a projected order with the identities of its fills, or None."""
-        row = self._connection.execute(select(ORDERS).where(ORDERS.c.client_order_id == client_order_id)).first()
+        row = execute(self._connection, _ORDER, {"name": client_order_id}).first()
         if row is None:
             return None
         return OrderRow(
@@ -221,6 +235,4 @@ class StoredPast:
 
     def has_fill(self, key: FillKey) -> bool:
         """Return whether a fill of that identity is stored."""
-        columns = (FILLS.c.venue, FILLS.c.venue_order_id, FILLS.c.trade_id, FILLS.c.is_reversal)
-        same = and_(*(column == value for column, value in zip(columns, key, strict=True)))
-        return self._connection.execute(select(FILLS.c.seq).where(same)).first() is not None
+        return execute(self._connection, _FILL, key._asdict()).first() is not None

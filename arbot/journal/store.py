@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, inspect, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, inspect, select, update
 
 from arbot.domain.accounting import Transaction
 from arbot.domain.errors import InvariantBroken, Mistake, UserError, ensure
@@ -28,11 +28,17 @@ from arbot.journal.codec import GENESIS, encode, link
 from arbot.journal.database import Database
 from arbot.journal.projection import Projector
 from arbot.journal.queries import Head, StoredFill, StoredPast
-from arbot.journal.statements import write_rows
+from arbot.journal.statements import execute, write_rows
 from arbot.journal.verify import Problem, chain_problem, verify_store
 from arbot.ports import Record, StoredOrder
 
 EVERYTHING = 1_000_000_000
+
+_MOVE_HEAD = (
+    update(schema.HEAD)
+    .where(schema.HEAD.c.epoch == bindparam("our_epoch"), schema.HEAD.c.hash == bindparam("our_hash"))
+    .values(seq=bindparam("to_seq"), hash=bindparam("to_hash"))
+)
 
 
 class Access(StrEnum):
@@ -225,9 +231,8 @@ class SqlStore:
 
     def _move_head(self, connection: Connection, to: Head) -> None:
         """Write where the chain ends now, if it ends where we left it. The row lock makes a rival wait, or us."""
-        table = schema.HEAD
-        ours = update(table).where(table.c.epoch == self._epoch, table.c.hash == self._head.hash)
-        if connection.execute(ours.values(seq=to.seq, hash=to.hash)).rowcount != 1:
+        ours = {"our_epoch": self._epoch, "our_hash": self._head.hash, "to_seq": to.seq, "to_hash": to.hash}
+        if execute(connection, _MOVE_HEAD, ours).rowcount != 1:
             now = queries.head(connection)
             raise InvariantBroken(
                 f"fenced: this run has epoch {self._epoch} and journal number {self._head.seq}, but the store is at epoch"
