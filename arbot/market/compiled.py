@@ -9,29 +9,46 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from numba import types
 
+_config: Any = numba.config
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def _cache_folder() -> str:
-    """Return where compiled code is kept: beside the sources, or in the user's cache when they are read-only."""
+    """Return where compiled code is kept: the first writable of NUMBA_CACHE_DIR, beside the sources, the user's cache.
+
+    With none of them writable it is a temporary folder, and every start of a new machine compiles anew.
+    """
     here = Path(__file__).parent
     digest = hashlib.sha256()
     for source in sorted(here.glob("*.py")):
         digest.update(source.read_bytes())
-    base = Path(os.environ.get("NUMBA_CACHE_DIR") or here / "__pycache__")
-    writable = base if base.is_dir() else base.parent
-    if not os.access(writable, os.W_OK):
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "arbot"
+    told = os.environ.get("NUMBA_CACHE_DIR")
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "arbot"
+    wanted = [*([Path(told)] if told else []), here / "__pycache__", user]
+    base = next((folder for folder in wanted if _is_writable(folder)), Path(tempfile.gettempdir()) / "arbot")
     return str(base / f"kernels-{digest.hexdigest()[:16]}-{sys.implementation.cache_tag}")
 
 
+def _is_writable(folder: Path) -> bool:
+    """Return whether a folder can be written to, or made."""
+    existing = next(part for part in (folder, *folder.parents) if part.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK)
+
+
 CACHE_FOLDER = _cache_folder()
+
+
+def uniform(kind: types.Type, count: int) -> Any:
+    """Return the type of a tuple of `count` values of one kind."""
+    return types.UniTuple(kind, count)  # type: ignore[no-untyped-call]
 
 
 def compiled(signature: Any) -> Callable[[_F], _F]:
@@ -41,7 +58,7 @@ def compiled(signature: Any) -> Callable[[_F], _F]:
     """
 
     def wrap(function: _F) -> _F:
-        kept, numba.config.CACHE_DIR = numba.config.CACHE_DIR, CACHE_FOLDER
+        kept, _config.CACHE_DIR = _config.CACHE_DIR, CACHE_FOLDER
         try:
             jitted: _F = numba.njit(
                 signature,
@@ -50,7 +67,7 @@ def compiled(signature: Any) -> Callable[[_F], _F]:
                 boundscheck=False,
             )(function)
         finally:
-            numba.config.CACHE_DIR = kept
+            _config.CACHE_DIR = kept
         return jitted
 
     return wrap

@@ -83,10 +83,10 @@ def write_number(mem: Words, at: int, number: int) -> int:
     # the leading zeros of a word of digits are its lowest bytes; a word of zeros has 64 of them
     skipped = trailing_zeros(high) >> np.uint64(3)
     put_word(mem, at, (high | zeros) >> ((skipped & seven) * np.uint64(8)))
-    at += np.int64(np.uint64(8) - skipped)
+    at += np.int64(np.uint64(8) - skipped)  # type: ignore[assignment]
     skipped = trailing_zeros(low) >> np.uint64(3) if whole == np.uint64(0) else np.uint64(0)
     put_word(mem, at, (low | zeros) >> ((skipped & seven) * np.uint64(8)))
-    return at + np.int64(np.uint64(8) - skipped)
+    return at + np.int64(np.uint64(8) - skipped)  # type: ignore[return-value]
 
 
 @compiled(_i8(types.int64[::1], _i8))
@@ -114,4 +114,4 @@ def checksum(mem: Words, head: int) -> int:
     for _ in range(at - first):
         crc = np.uint64(_TABLES[(crc ^ pending) & np.uint64(0xFF)]) ^ crc >> np.uint64(8)
         pending >>= np.uint64(8)
-    return np.int64(crc ^ np.uint64(0xFFFFFFFF))
+    return np.int64(crc ^ np.uint64(0xFFFFFFFF))  # type: ignore[return-value]

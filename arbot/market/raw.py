@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
+
+
+def _machine(function: Any) -> Any:
+    """Make an intrinsic, untyped: what stands below types its code, callers see plain integers."""
+    return intrinsic(function)
 
 
 def _element(context: Any, builder: Any, array_type: Any, array: Any, at: Any) -> Any:
@@ -21,7 +26,7 @@ def _element(context: Any, builder: Any, array_type: Any, array: Any, at: Any) -
     return builder.gep(data, [at])
 
 
-@intrinsic
+@_machine
 def byte_at(_context: Any, data: types.Type, _at: types.Type) -> tuple[Signature, Any]:
     """Return data[at] of bytes or of a uint8 array, as int64."""
 
@@ -33,7 +38,7 @@ def byte_at(_context: Any, data: types.Type, _at: types.Type) -> tuple[Signature
     return types.int64(data, types.int64), code
 
 
-@intrinsic
+@_machine
 def word_at(_context: Any, data: types.Type, _at: types.Type) -> tuple[Signature, Any]:
     """Return the eight bytes from data[at], first byte lowest (little-endian machines), as uint64."""
 
@@ -51,7 +56,7 @@ def _byte_address(context: Any, builder: Any, array_type: Any, array: Any, at: A
     return builder.bitcast(address, ir.IntType(64).as_pointer())
 
 
-@intrinsic
+@_machine
 def word_at_byte(_context: Any, words: types.Type, _at: types.Type) -> tuple[Signature, Any]:
     """Return the eight bytes from byte `at` of an int64 array, first byte lowest, as uint64."""
 
@@ -61,7 +66,7 @@ def word_at_byte(_context: Any, words: types.Type, _at: types.Type) -> tuple[Sig
     return types.uint64(words, types.int64), code
 
 
-@intrinsic
+@_machine
 def put_word(_context: Any, words: types.Type, _at: types.Type, _word: types.Type) -> tuple[Signature, Any]:
     """Store eight bytes at byte `at` of an int64 array, lowest byte first."""
 
@@ -72,7 +77,7 @@ def put_word(_context: Any, words: types.Type, _at: types.Type, _word: types.Typ
     return types.void(words, types.int64, types.uint64), code
 
 
-@intrinsic
+@_machine
 def trailing_zeros(_context: Any, _word: types.Type) -> tuple[Signature, Any]:
     """Return how many low bits of a uint64 are zero; 64 for zero itself."""
 
@@ -82,7 +87,7 @@ def trailing_zeros(_context: Any, _word: types.Type) -> tuple[Signature, Any]:
     return types.uint64(types.uint64), code
 
 
-@intrinsic
+@_machine
 def move_words(
     _context: Any, words: types.Type, _to: types.Type, _from: types.Type, _count: types.Type
 ) -> tuple[Signature, Any]:
@@ -90,7 +95,7 @@ def move_words(
 
     def code(context: Any, builder: Any, signature: Signature, args: Any) -> Any:
         array_type, array = signature.args[0], args[0]
-        cgutils.raw_memmove(
+        cgutils.raw_memmove(  # type: ignore[no-untyped-call]
             builder,
             _element(context, builder, array_type, array, args[1]),
             _element(context, builder, array_type, array, args[2]),

@@ -162,7 +162,7 @@ def truncate(mem: Words, head: int) -> None:
 def has_room(mem: Words, head: int, count: int) -> bool:
     """Return whether either side could take `count` more levels."""
     bids, asks = head + BIDS, head + ASKS
-    return (
+    return bool(
         mem[bids + END] - mem[bids + START] + count <= mem[bids + CAPACITY]
         and mem[asks + END] - mem[asks + START] + count <= mem[asks + CAPACITY]
     )

@@ -13,7 +13,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from arbot.market.compiled import compiled
+from arbot.market.compiled import compiled, uniform
 from arbot.market.layout import Words
 from arbot.market.raw import byte_at, word_at
 
@@ -32,7 +32,7 @@ _DAYS_BEFORE = np.array([0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 
 
 Frame = types.Bytes(types.uint8, 1, "C", readonly=True)
 _i8 = types.int64
-_pair = types.UniTuple(types.int64, 2)
+_pair = uniform(types.int64, 2)
 
 
 def literal(text: str) -> NDArray[np.uint8]:
@@ -67,7 +67,7 @@ def repeats(data: bytes, at: int, before: int, size: int) -> bool:
     wrong = word_at(data, at + size - 8) ^ word_at(data, before + size - 8)
     for offset in range(0, size - 8, 8):
         wrong |= word_at(data, at + offset) ^ word_at(data, before + offset)
-    return wrong == np.uint64(0)
+    return bool(wrong == np.uint64(0))
 
 
 @compiled(_pair(Frame, _i8, _i8))

@@ -241,6 +241,26 @@ def test_sequence_gap_applies_nothing():
     assert (before == books.mem).all()
 
 
+@pytest.mark.parametrize("count", [1_025, 2_000, 5_000])
+def test_frame_of_the_shortest_levels_fits_the_workspace(count):
+    """However many levels of the least possible size a frame has, room for them is found in the same call."""
+    books, frames = kraken()
+    bids = [(Decimal(1), Decimal(0))] * count
+    frames.apply(SNAPSHOT, 1)
+    levels = ",".join(f'{{"price":{price},"qty":{qty}}}' for price, qty in bids).encode()
+    frame = UPDATE.replace(b'{"price":65010.0,"qty":0.10000000}', levels)
+    assert frames.apply(frame, 2)[0] == FrameStatus.CHECKSUM_MISMATCH
+    assert not books.is_synced(0)
+
+
+def test_only_bytes_are_frames():
+    """Compiled code takes the types it was compiled for and nothing else: nothing compiles after start."""
+    _, frames = kraken()
+    for frame in (SNAPSHOT.decode(), bytearray(SNAPSHOT), None):
+        with pytest.raises(TypeError):
+            frames.apply(frame, 1)
+
+
 def test_snapshot_larger_than_any_seen_is_taken():
     """A frame with more levels than workspace and book were made for makes both larger, in the same call."""
     books, frames = coinbase()

@@ -15,7 +15,7 @@ from numba import types
 
 from arbot.market import screen, sides, text
 from arbot.market.books import Books
-from arbot.market.compiled import compiled
+from arbot.market.compiled import compiled, uniform
 from arbot.market.frames import NEED_ROOM, NEED_WORKSPACE, FrameResult, FrameStatus, frame_levels_max
 from arbot.market.layout import ASKS, BIDS, CAPACITY, HEAD_WIDTH, HEADS, PRICE_DECIMALS, QTY_DECIMALS, SYNCED, Words
 from arbot.market.raw import byte_at
@@ -48,7 +48,7 @@ _RECORDED_BYTES = 5_200_000  # the workspace is made for a first snapshot of thi
 _i8 = types.int64
 
 
-@compiled(types.UniTuple(_i8, 3)(types.int64[::1], types.int64[::1], text.Frame, _i8, _i8))
+@compiled(uniform(_i8, 3)(types.int64[::1], types.int64[::1], text.Frame, _i8, _i8))
 def _apply(mem: Words, work: Words, data: bytes, recv_ts_ns: int, sequence_expected: int) -> FrameResult:
     at = text.expect(data, 0, _OPEN)
     if at < 0:

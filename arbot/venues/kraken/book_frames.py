@@ -14,7 +14,7 @@ from numba import types
 
 from arbot.market import crc32, screen, sides, text
 from arbot.market.books import Books
-from arbot.market.compiled import compiled
+from arbot.market.compiled import compiled, uniform
 from arbot.market.frames import NEED_ROOM, NEED_WORKSPACE, FrameResult, FrameStatus, frame_levels_max
 from arbot.market.layout import ASKS, BIDS, CAPACITY, HEAD_WIDTH, HEADS, PRICE_DECIMALS, QTY_DECIMALS, SYNCED, Words
 from arbot.market.raw import byte_at
@@ -41,10 +41,10 @@ _LEVEL_BYTES_MIN = 20  # {"price":1,"qty":0},
 _CHECKSUM_MAX = 0xFFFFFFFF
 
 _i8 = types.int64
-_result = types.UniTuple(_i8, 3)
+_result = uniform(_i8, 3)
 
 
-@compiled(types.UniTuple(_i8, 3)(text.Frame, _i8, types.int64[::1], _i8, _i8, _i8, _i8))
+@compiled(uniform(_i8, 3)(text.Frame, _i8, types.int64[::1], _i8, _i8, _i8, _i8))
 def _levels(  # noqa: PLR0917
     data: bytes, at: int, work: Words, free: int, sign: int, price_decimals: int, qty_decimals: int
 ) -> tuple[int, int, int]:
