@@ -55,8 +55,6 @@ def demo(  # noqa: PLR0917 - one per option
     as_json: JsonOption = False,
 ) -> None:
     """Trade on pretend Kraken and Coinbase on this machine: no key, no network, every byte in the real protocols."""
-    from arbot.runtime.modes import Options, run, run_demo
-
     sim: dict[str, object] = {
         "seed": seed,
         "faults": fault,
@@ -65,6 +63,8 @@ def demo(  # noqa: PLR0917 - one per option
         "speed": speed,
     }
     settings = settings_of(config, {"sim": _given(sim), "run": _given({"symbols": symbol})})
+    from arbot.runtime.modes import Options, run, run_demo
+
     _set_up_logs(settings)
     options = Options(duration_s=duration, services=_services(settings, with_table=True, on_stderr=as_json))
     report = _refusing(lambda: run(run_demo(settings, options)))
@@ -79,11 +79,11 @@ def run_command(
     as_json: JsonOption = False,
 ) -> None:
     """Run the daemon of a config file. Paper unless the file says live, and then only with --live."""
-    from arbot.runtime.modes import Options, run, run_daemon
-
     if config is None:
         raise typer.BadParameter("name a config file; `arbot demo` needs none", param_hint="--config")
     settings = settings_of(config)
+    from arbot.runtime.modes import Options, run, run_daemon
+
     _set_up_logs(settings)
     options = Options(
         is_live=live, duration_s=duration, services=_services(settings, with_table=table, on_stderr=as_json)
@@ -101,7 +101,6 @@ def scan(
     as_json: JsonOption = False,
 ) -> None:
     """Watch the public books of venues for edges. Needs no key, keeps no state, sends no order."""
-    from arbot.runtime.modes import Options, run, run_scan
     from arbot.settings.load import parse
 
     document = scan_document(symbols, [name.strip() for name in venues.split(",") if name.strip()])
@@ -109,6 +108,7 @@ def scan(
     _set_up_logs(settings)
     from arbot.cli.views import edge_lines, live_view
     from arbot.observe.table import scan_table
+    from arbot.runtime.modes import Options, run, run_scan
 
     view = edge_lines() if as_json else live_view(scan_table, on_stderr=False)
     _refusing(lambda: run(run_scan(settings, Options(duration_s=duration, services=(view,)))))

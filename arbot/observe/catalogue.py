@@ -100,7 +100,7 @@ _ROWS: tuple[Metric, ...] = (
     # money and inventory
     Metric("arbot_pnl_gross", "gauge", "ccy", ("ccy",), "Profit of closed arbs before fees, this run."),
     Metric("arbot_pnl_net", "gauge", "ccy", ("ccy",), "Profit of closed arbs after fees, this run."),
-    Metric("arbot_realised_total", "gauge", "ccy", ("ccy",), "Profit after fees over all runs of this store."),
+    Metric("arbot_realised", "gauge", "ccy", ("ccy",), "Profit after fees over all runs of this store."),
     Metric("arbot_realised_day", "gauge", "ccy", ("ccy",), "Profit after fees of the UTC day."),
     Metric("arbot_drawdown", "gauge", "ccy", ("ccy",), "Realised profit's fall from its peak."),
     Metric("arbot_balance", "gauge", "asset", ("venue", "asset", "state"), "Balance: total and reserved."),

@@ -181,7 +181,7 @@ class Collector:
         put("arbot_unhedged_since_timestamp_seconds", (), status.unhedged_since_ns / NS_PER_S)
         put("arbot_pnl_gross", ccy, totals.pnl_gross)
         put("arbot_pnl_net", ccy, totals.pnl_net)
-        put("arbot_realised_total", ccy, status.realised_total)
+        put("arbot_realised", ccy, status.realised_total)
         put("arbot_realised_day", ccy, status.realised_day)
         put("arbot_drawdown", ccy, status.drawdown)
         put("arbot_kill_switch_engaged", (), status.killed)
