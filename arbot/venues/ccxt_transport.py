@@ -6,7 +6,7 @@ exception classes. This one replaces it on an instance and leaves all of ccxt's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -16,21 +16,22 @@ import ccxt.async_support as ccxt
 from arbot.venues.rest import Answer, Lost, Request, RestClient
 
 
-class Exchange:
-    """What one call through ccxt put on the wire and what came back, in order."""
+class Record:
+    """What one call through ccxt put on the wire and what came back, in order. `check` sees each request before it leaves."""
 
-    def __init__(self) -> None:
+    def __init__(self, check: Callable[[Request], None] | None) -> None:
+        self.check = check
         self.sent: list[Request] = []
         self.replies: list[Answer | Lost] = []
 
 
-_RECORD: ContextVar[Exchange | None] = ContextVar("ccxt_exchange", default=None)
+_RECORD: ContextVar[Record | None] = ContextVar("ccxt_record", default=None)
 
 
 @contextmanager
-def recording() -> Iterator[Exchange]:
+def recording(check: Callable[[Request], None] | None = None) -> Iterator[Record]:
     """Collect the transmissions made by this task inside the block."""
-    record = Exchange()
+    record = Record(check)
     token = _RECORD.set(record)
     try:
         yield record
@@ -46,6 +47,8 @@ def install(exchange: Any, rest: RestClient) -> None:
         request = Request(method, url, sent_headers, body.encode() if isinstance(body, str) else body)
         record = _RECORD.get()
         if record is not None:
+            if record.check is not None:
+                record.check(request)
             record.sent.append(request)
         reply = await rest.send(request)
         if record is not None:

@@ -20,10 +20,11 @@ AGENT = "arbot"
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A complete answer: status and the whole body, decompressed."""
+    """A complete answer: status and the whole body, decompressed. `date` is the server's Date header, or empty."""
 
     status: int
     body: bytes
+    date: str = ""
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -64,7 +65,7 @@ class RestClient:
                     if len(body) > body_bytes_max:
                         response.close()
                         return Lost(f"HTTP {response.status}: body larger than {body_bytes_max} bytes")
-                return Answer(response.status, bytes(body))
+                return Answer(response.status, bytes(body), response.headers.get("Date", ""))
         except TimeoutError:
             return Lost(f"no answer within {self._timeout.total} s")
         except (aiohttp.ClientError, OSError, ValueError, asyncio.IncompleteReadError) as error:
