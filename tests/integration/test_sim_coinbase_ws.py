@@ -115,6 +115,8 @@ async def test_one_sequence_over_all_channels(world, customer):
     seen = set()
     while not {"l2_data", "market_trades", "ticker", "user", "heartbeats"} <= seen:
         seen.add((await customer.next())["channel"])
+    await customer.until("heartbeats")
+    await customer.until("heartbeats")
     assert list(range(len(customer.frames))) == [frame["sequence_num"] for frame in customer.frames]
     subscriptions = [frame for frame in customer.frames if frame["channel"] == "subscriptions"][-1]
     assert 6 == len(subscriptions["events"][0]["subscriptions"])
