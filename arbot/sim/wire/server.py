@@ -12,7 +12,6 @@ from typing import NamedTuple
 from aiohttp import web
 
 from arbot.domain.errors import ensure
-from arbot.sim import chance
 from arbot.sim.accounts import ApiKey
 from arbot.sim.wire import auth_kraken, bitstamp, coinbase, kraken
 from arbot.sim.wire.auth_coinbase import Keyring, es256_key, key_name
@@ -68,22 +67,6 @@ def _mount_bitstamp(
     ensure(not options.can_withdraw, "the pretend Bitstamp has no withdrawals", venue=desk.venue.name)
     key = desk.venue.add_key(bitstamp.new_key(rng, account))
     app.add_routes(bitstamp.routes(desk, rng))
-    return KeyPair(key.key, key.secret)
-
-
-def _mount_bitstamp(
-    app: web.Application, desk: Desk, rng: random.Random, account: str, options: WireOptions
-) -> KeyPair:
-    permissions = frozenset({"balance", "orders"} | ({"withdrawals"} if options.can_withdraw else set()))
-    key = ApiKey(
-        key=chance.word(rng, 32),
-        secret=chance.word(rng, 32),
-        account=account,
-        permissions=permissions,
-        created_ns=desk.now_ns(),
-    )
-    desk.venue.add_key(key)
-    app.add_routes(bitstamp.routes(desk, rng.getrandbits(32)))
     return KeyPair(key.key, key.secret)
 
 
