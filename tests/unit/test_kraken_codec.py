@@ -255,6 +255,10 @@ def test_a_pong_is_no_sign_of_life(world):
         (kraken_ack("book", "BTC/USD"), (Subscribed(channel="book", symbol="BTC/USD"),)),
         (kraken_ack("executions"), (Subscribed(channel="executions"),)),
         (
+            b'{"method":"subscribe","result":{"channel":"book","symbol":"BTC/USD"},"success":true,"error":null}',
+            (Subscribed(channel="book", symbol="BTC/USD"),),
+        ),
+        (
             (
                 b'{"error":"Currency pair not supported XXX/USD","method":"subscribe","req_id":2,"success":false,'
                 b'"symbol":"XXX/USD","time_in":"a","time_out":"b"}'

@@ -444,7 +444,7 @@ def _answer(frame: bytes, head: Head | None, stats: StreamStats) -> Decoded:
     if answer is None:
         stats.unknown_messages += 1
         return NOTHING
-    if answer.error is not UNSET or answer.success is False:
+    if answer.error or answer.success is False:
         stats.refusals += 1
         if answer.method == "unsubscribe":  # was not subscribed: what we wanted
             return NOTHING
