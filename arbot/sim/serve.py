@@ -29,6 +29,7 @@ from arbot.sim.listing import FLAVOURS, instruments_of
 from arbot.sim.market import Market, SeededMarket, SeededSpec
 from arbot.sim.recorded import RecordedMarket, RecordedSpec, recorded_venues, symbols_of
 from arbot.sim.venue import SimVenue
+from arbot.sim.wire import tls
 from arbot.sim.wire.admin import Admin
 from arbot.sim.wire.desk import Desk
 from arbot.sim.wire.server import WIRES, KeyPair, Site, WireOptions
@@ -65,6 +66,7 @@ DEFAULT_VENUES = (
 class SimOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a server is told. With `recorded` its symbols come from the recording, and `symbols` is not read.
 
+    With `tls_directory` the venues speak https and wss under a self-made certificate that is written there.
     `mapping` goes from our venue to a recorded one; venues it leaves out take DEFAULT_PLAYERS. `faults` as
     `faults.parse_fault` reads them.
     """
@@ -81,6 +83,7 @@ class SimOptions(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[str, ...] = ()
     rows_grouped_share: float = 0.3
     admin_port: int = 0
+    tls_directory: Path | None = None
 
 
 class RunningVenue(msgspec.Struct, frozen=True):
@@ -120,6 +123,7 @@ class SimServer:
             "admin_url": self.admin_url,
             "market": self.market.describe(),
             "faults": list(self.options.faults),
+            "certificate": str(self.options.tls_directory / tls.CERTIFICATE) if self.options.tls_directory else "",
             "venues": {
                 name: {
                     "flavour": one.options.flavour,
@@ -153,6 +157,7 @@ async def serve(options: SimOptions, clock: Clock) -> AsyncIterator[SimServer]:
     faults.arm((parse_fault(text) for text in options.faults), started_ns)
     admin = Admin(venues, market, faults, clock)
     sites: list[Site] = []
+    certificate = tls.write_certificate(options.tls_directory, started_ns) if options.tls_directory else None
     try:
         running: dict[str, RunningVenue] = {}
         for one in options.venues:
@@ -162,8 +167,9 @@ async def serve(options: SimOptions, clock: Clock) -> AsyncIterator[SimServer]:
             wire_options = WireOptions(one.rate_tier, options.rows_grouped_share, one.can_withdraw)
             keys = wire.mount(app, desk, rng_of(f"wire/{one.name}"), ACCOUNT, wire_options)
             sites.append(Site(app))
-            host = await sites[-1].start(one.port)
-            running[one.name] = RunningVenue(one, venues[one.name], sites[-1], wire.urls(host), keys)
+            host = await sites[-1].start(one.port, None if certificate is None else tls.server_context(certificate))
+            urls = wire.urls(host) if certificate is None else tls.secured(wire.urls(host))
+            running[one.name] = RunningVenue(one, venues[one.name], sites[-1], urls, keys)
         admin_app = web.Application()
         admin.mount(admin_app)
         sites.append(Site(admin_app))

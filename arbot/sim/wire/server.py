@@ -6,6 +6,7 @@ A row of WIRES says how a flavour of venue is mounted and where its addresses ar
 from __future__ import annotations
 
 import random
+import ssl
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -105,10 +106,10 @@ class Site:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         self._port = 0
 
-    async def start(self, port: int = 0) -> str:
-        """Listen (port 0: any free one) and return host:port."""
+    async def start(self, port: int = 0, context: ssl.SSLContext | None = None) -> str:
+        """Listen (port 0: any free one), under TLS when a context is given, and return host:port."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, port)
+        site = web.TCPSite(self._runner, HOST, port, ssl_context=context)
         await site.start()
         addresses = self._runner.addresses
         ensure(addresses, "server has no address")

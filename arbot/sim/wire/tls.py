@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,6 +21,7 @@ from cryptography.x509.oid import NameOID
 
 HOST, ADDRESS = "localhost", "127.0.0.1"
 DAYS = 7
+CERTIFICATE, KEY = "loopback.crt", "loopback.key"
 
 
 class CertificateFiles(NamedTuple):
@@ -63,7 +65,7 @@ def write_certificate(folder: Path, now_ns: int) -> CertificateFiles:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    files = CertificateFiles(folder / "loopback.crt", folder / "loopback.key")
+    files = CertificateFiles(folder / CERTIFICATE, folder / KEY)
     files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     secret = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -79,3 +81,8 @@ def server_context(files: CertificateFiles) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.certificate, files.key)
     return context
+
+
+def secured(urls: Mapping[str, str]) -> dict[str, str]:
+    """Return the same addresses under https and wss."""
+    return {name: url.replace("://", "s://", 1) for name, url in urls.items()}
