@@ -142,8 +142,7 @@ class Session:
         async with aiohttp.ClientSession(connector=connector, middlewares=(_refuse_redirects,)) as http:
             while True:
                 await self._await_budget()
-                dropped = await self._live_once(http)
-                self._fall(dropped)
+                await self._live_once(http)
                 await self.wiring.clock.sleep(self._next_delay_s())
 
     def resync(self, instrument: InstrumentId) -> None:
@@ -151,13 +150,33 @@ class Session:
         if self._connection is not None:
             self._connection.rebuild(instrument)
 
-    async def _live_once(self, http: aiohttp.ClientSession) -> _Dropped:
-        """Dial, subscribe and read until something ends it; return what."""
-        self._retry_after_s = 0.0
+    async def _live_once(self, http: aiohttp.ClientSession) -> None:
+        """Dial, subscribe and read until something ends it, and tell what that was."""
         try:
             requests = await self.wiring.dialect.opening()
+            socket = await self._dial(http)
+        except VenueError as error:
+            self._fall(_Dropped(DropReason.CONNECT_FAILED, clip(error)))
+            return
+        except _Dropped as dropped:
+            self._fall(dropped)
+            return
+        self.wiring.stats.connects += 1
+        started_ns = self.wiring.clock.now_ns()
+        try:
+            self._fall(await self._serve(socket, requests))  # before the goodbye, which may take its time
+        finally:
+            self._connection = None
+            await socket.close()
+        if self.wiring.clock.now_ns() - started_ns >= self.wiring.policy.stable_s * NS_PER_S:
+            self._attempt = 0
+
+    async def _dial(self, http: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse[bool]:
+        """Return an open socket. Raises: _Dropped."""
+        self._retry_after_s = 0.0
+        try:
             async with asyncio.timeout(self.wiring.policy.connect_timeout_s):
-                socket = await http.ws_connect(
+                return await http.ws_connect(
                     self.wiring.url,
                     max_msg_size=FRAME_BYTES_MAX,
                     decode_text=False,
@@ -165,19 +184,10 @@ class Session:
                 )
         except aiohttp.WSServerHandshakeError as error:
             self._retry_after_s = _retry_after_s(error)
-            return _Dropped(DropReason.CONNECT_FAILED, f"status {error.status}")
-        except (VenueError, aiohttp.ClientError, OSError, TimeoutError) as error:
-            return _Dropped(DropReason.CONNECT_FAILED, f"{type(error).__name__} {clip(error)}".strip())
-        self.wiring.stats.connects += 1
-        started_ns = self.wiring.clock.now_ns()
-        try:
-            dropped = await self._serve(socket, requests)
-        finally:
-            self._connection = None
-            await socket.close()
-        if self.wiring.clock.now_ns() - started_ns >= self.wiring.policy.stable_s * NS_PER_S:
-            self._attempt = 0
-        return dropped
+            raise _Dropped(DropReason.CONNECT_FAILED, f"status {error.status}") from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            detail = f"{type(error).__name__} {clip(error)}".strip()
+            raise _Dropped(DropReason.CONNECT_FAILED, detail) from error
 
     async def _serve(self, socket: aiohttp.ClientWebSocketResponse[bool], requests: Sequence[bytes]) -> _Dropped:
         """Run everything that belongs to one open socket until the first of it gives up."""
@@ -352,6 +362,8 @@ class _Connection:
         try:
             while True:
                 await self._clock.sleep(delay_s)
+                if delay_s and instrument not in self._dialect.unbuilt():  # it came by itself meanwhile
+                    return
                 self._stats.resyncs += 1
                 for request in self._dialect.rebuilding(instrument):
                     await self.send(request)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -263,6 +265,28 @@ async def test_a_refused_symbol_costs_that_symbol_only():
             await until(lambda: kraken.bench.told(FeedConnected) and kraken.valid == (False, True))
     assert [("BTC/USD@kraken", BookFault.REFUSED)] == kraken.faults()
     assert ({}, 1) == (kraken.stats().drops, kraken.stats().refusals)
+
+
+async def test_a_book_that_comes_although_it_was_refused_is_kept():
+    """The second look after a refusal finds the book there and leaves it alone."""
+
+    async def script(line: Line) -> None:
+        await line.request()
+        refusal = {"error": "Already subscribed", "method": "subscribe", "success": False, "symbol": "BTC/USD"}
+        await line.send(compact(refusal), kraken_ack("book", "ETH/USD"), *SNAPSHOTS.values())
+        await line.hold()
+
+    async with serving(script) as venue:
+        kraken = Kraken(venue.url)
+        session = kraken.feed._sessions[Stream.MARKET]
+        policy = msgspec.structs.replace(session.wiring.policy, refused_retry_s=0.05)
+        session.wiring = replace(session.wiring, policy=policy)
+        async with running(kraken.feed):
+            await until(lambda: kraken.valid == (True, True))
+            connection = session._connection
+            await until(lambda: not connection._rebuilding)
+        assert 1 == len(venue.lines[0].requests)
+    assert (0, (True, True)) == (kraken.stats().resyncs, kraken.valid)
 
 
 async def test_a_flood_is_decoded_to_the_last_frame():
