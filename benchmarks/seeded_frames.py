@@ -1,7 +1,7 @@
 """A seeded market of several assets on Kraken and Coinbase, written as the venues' own book frames.
 
 The shape follows what was measured on the wire: one third of the frames from Kraken, one to four levels in each, a fifth
-of the levels removed, most changes near the best, Coinbase's price = Kraken's price * (1 + a basis that reverts to zero).
+of the levels removed, most changes near the best, Coinbase's price = Kraken's price * (1 + a basis that reverts to zero and rarely jumps).
 Kraken checksums are right, Coinbase sequence numbers contiguous over all products.
 """
 
@@ -21,6 +21,8 @@ BASES = ("BTC", "ETH", "SOL", "XRP", "LTC")
 DECIMALS = {"kraken": (1, 8), "coinbase": (2, 8)}  # price, quantity
 _MID = {"BTC": 65_000, "ETH": 2_600, "SOL": 1_500, "XRP": 1_200, "LTC": 1_100}
 _LEVELS = {"kraken": 100, "coinbase": 4_000}
+_JUMP_SHARE = 1 / 5_000  # of a book's frames: Coinbase's price leaves Kraken's, and comes back
+_JUMP = 4e-3
 _START = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 
 
@@ -114,6 +116,8 @@ class SeededMarket:
         """Move the market a little and return the levels that change: (sign, ticks, lots), bids first."""
         self._mid[book.base] *= 1 + self._chance.gauss(0, 2e-6)
         self._basis[book.base] = 0.995 * self._basis[book.base] + self._chance.gauss(0, 2e-5)
+        if self._chance.random() < _JUMP_SHARE:
+            self._basis[book.base] += self._chance.gauss(0, _JUMP)
         book.middle = self._ticks(book)
         changes = [(1, ticks, 0) for ticks in book.bids if ticks >= book.middle]
         changes += [(-1, ticks, 0) for ticks in book.asks if ticks <= book.middle]

@@ -215,6 +215,7 @@ UNUSUAL_L2 = {
     "escape": (b"BTC-USD", b"BTC-\\u0055SD"),
     "date of no calendar": (b"2026-11-20T09:30:00.21Z", b"2026-11-31T09:30:00.21Z"),
     "year 1969": (b"2026-11-20T09:30:00.21Z", b"1969-11-20T09:30:00.21Z"),
+    "trailing bytes": (b"]}]}", b"]}]} "),
     "client id given": (b'"timestamp"', b'"client_id":"x","timestamp"'),
 }
 
