@@ -54,7 +54,7 @@ class Client:
         finally:
             connection.close()
         if response.status != http.HTTPStatus.OK:
-            raise DaemonRefused(answer.decode(errors="replace")[:500])
+            raise DaemonRefused(_told(answer))
         return answer
 
     def _token(self) -> str:
@@ -62,6 +62,14 @@ class Client:
             return Path(self.info.token_file).read_text(encoding="ascii").strip()
         except OSError as error:
             raise DaemonRefused(f"{self.info.token_file} cannot be read: {error.strerror}") from error
+
+
+def _told(answer: bytes) -> str:
+    """Return the daemon's words of refusal."""
+    try:
+        return str(json.loads(answer)["error"])
+    except (ValueError, KeyError, TypeError):
+        return answer.decode(errors="replace")[:500]
 
 
 def user() -> str:

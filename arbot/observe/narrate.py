@@ -61,7 +61,7 @@ def _tell(said: msgspec.Struct | Decision) -> None:
     if level is not None:
         told = msgspec.to_builtins(said, builtin_types=(), enc_hook=str)
         told.pop("type", None)
-        getattr(_log, level)(type(said).__name__, **told)
+        getattr(_log, level)(type(said).__name__, **{name: value for name, value in told.items() if value != ""})
 
 
 def _tell_command(command: Command) -> None:

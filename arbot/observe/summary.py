@@ -109,6 +109,10 @@ class Summary:
         elif isinstance(event, RequestOutcomeUnknown):
             if event.request == "submit":
                 self._unknown.add(event.client_order_id)
+            if (
+                _arb_of(event.client_order_id) in self._closed
+            ):  # the streams had told its fate before the request gave up
+                self._settle(event.client_order_id)
         elif isinstance(event, _NAMED) or (
             isinstance(event, OrderStatusReported) and event.state is not OrderState.UNKNOWN
         ):

@@ -9,8 +9,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from arbot.domain.decisions import ArbState
 from arbot.domain.units import fmt
-from arbot.observe.recent import ArbLine
 from arbot.observe.status import EdgeLine, LimitLine, Status
 
 _ROWS_MAX = 8
@@ -76,23 +76,21 @@ def _edges(status: Status) -> Table:
 
 
 def _arbs(status: Status) -> Table:
-    table = _table(
-        "arbs", "arb", "buy", "sell", ">qty", ">expected bps", "state", ">residual", f">net {status.ccy}", ">age s"
-    )
-    shown: tuple[ArbLine, ...] = (*status.arbs_open, *status.arbs_recent)[:_ROWS_MAX]
-    for arb in shown:
-        is_closed = arb in status.arbs_recent
+    table = _table("arbs", "arb", "symbol", "buy at", "sell at", ">qty", ">bps", "state", ">net", ">age s")
+    for arb in (*status.arbs_open, *status.arbs_recent)[:_ROWS_MAX]:
+        symbol, _, buy_at = arb.buy.partition("@")
         state = "missed" if arb.missed else arb.state
         style = {"flat": "green", "stranded": "bold red"}.get(state, "yellow")
+        net = _two(arb.pnl_net) if arb.state == ArbState.FLAT else f"open {fmt(arb.residual)}"
         table.add_row(
             arb.arb_id,
-            arb.buy,
-            arb.sell,
+            symbol,
+            buy_at,
+            arb.sell.partition("@")[2],
             fmt(arb.qty),
             _two(arb.edge_net_bps),
-            Text(state, style=style),
-            fmt(arb.residual),
-            _two(arb.pnl_net) if is_closed else "",
+            Text(state.replace("_", " "), style=style),
+            net,
             str(arb.age_ms // 1_000),
         )
     return table

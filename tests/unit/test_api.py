@@ -1,0 +1,215 @@
+"""The page: who may ask, what GET shows, and that only a token moves anything."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import ClientSession
+from aiohttp.test_utils import TestClient, TestServer
+
+from arbot.api.app import FAILURES_MAX, Adjustment, Desk, Request, build_app
+from arbot.api.server import LOOPBACK_NAMES, serve
+from arbot.domain.errors import UserError
+from arbot.domain.events import Verb
+
+TOKEN = "t0ken-of-the-test"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+PAUSE = {"verb": "pause", "reason": "lunch", "actor": "me"}
+
+
+@dataclass
+class Daemon:
+    """What the page is in front of, as far as the page can tell."""
+
+    asked: list[Request | Adjustment] = field(default_factory=list)
+    dead: tuple[str, ...] = ()
+    unready: tuple[str, ...] = ()
+    now_ns: int = 1_700_000_000_000_000_000
+
+    def desk(self) -> Desk:
+        async def metrics() -> bytes:
+            return b"arbot_events_total 1.0\n"
+
+        return Desk(
+            status=lambda: {"pnl": Decimal("1.50")},
+            metrics=metrics,
+            problems_live=lambda: self.dead,
+            problems_ready=lambda: self.unready,
+            operate=self._take,
+            adjust=self._take,
+            now_ns=lambda: self.now_ns,
+            token=TOKEN,
+            hosts=LOOPBACK_NAMES,
+        )
+
+    def _take(self, asked: Request | Adjustment) -> None:
+        if isinstance(asked, Adjustment) and asked.venue != "kraken":
+            raise ValueError("there is no such venue")
+        self.asked.append(asked)
+
+
+@pytest.fixture
+def daemon() -> Daemon:
+    return Daemon()
+
+
+@pytest.fixture
+async def client(daemon: Daemon) -> AsyncIterator[TestClient[Any, Any]]:
+    async with TestClient(TestServer(build_app(daemon.desk()), host="127.0.0.1")) as client:
+        yield client
+
+
+async def test_status_is_exact_json(client: TestClient[Any, Any]) -> None:
+    """Money in the status keeps its digits."""
+    answer = await client.get("/status")
+    assert (answer.status, await answer.text()) == (200, '{"pnl":1.50}')
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_metrics_are_served_as_prometheus_text(client: TestClient[Any, Any]) -> None:
+    """The type says what the text is."""
+    answer = await client.get("/metrics")
+    assert answer.content_type == "text/plain"
+    assert "arbot_events_total" in await answer.text()
+
+
+async def test_health_is_told_by_status_code(client: TestClient[Any, Any], daemon: Daemon) -> None:
+    """Well is 200, unwell is 503 with what is wrong."""
+    assert (await client.get("/livez")).status == 200
+    daemon.dead, daemon.unready = ("gc: silent",), ("paused",)
+    for path, problem in (("/livez", "gc: silent"), ("/readyz", "paused")):
+        answer = await client.get(path)
+        assert (answer.status, (await answer.json())["problems"]) == (503, [problem])
+
+
+async def test_the_token_opens_the_door(client: TestClient[Any, Any], daemon: Daemon) -> None:
+    """With the token a request arrives whole."""
+    answer = await client.post("/operator", json=PAUSE, headers=BEARER)
+    assert answer.status == 200
+    assert daemon.asked == [Request(verb=Verb.PAUSE, reason="lunch", actor="me")]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": f"Basic {TOKEN}"},
+        {"Authorization": TOKEN},
+        {"Authorization": "Bearer ünïcode"},
+        {"Cookie": f"token={TOKEN}"},
+    ],
+)
+async def test_without_the_token_nothing_moves(
+    headers: dict[str, str], client: TestClient[Any, Any], daemon: Daemon
+) -> None:
+    """A missing, wrong or otherwise carried token is refused."""
+    answer = await client.post("/operator", json=PAUSE, headers=headers)
+    assert (answer.status, daemon.asked) == (401, [])
+    assert TOKEN not in await answer.text()
+
+
+async def test_guessing_is_cut_short_for_a_while(client: TestClient[Any, Any], daemon: Daemon) -> None:
+    """After too many wrong tokens in a minute even the right one has to wait, and then works again."""
+    for _ in range(FAILURES_MAX):
+        assert (await client.post("/operator", json=PAUSE)).status == 401
+    assert (await client.post("/operator", json=PAUSE, headers=BEARER)).status == 429
+    daemon.now_ns += 61_000_000_000
+    assert (await client.post("/operator", json=PAUSE, headers=BEARER)).status == 200
+
+
+@pytest.mark.parametrize("path", ["/status", "/metrics", "/livez", "/operator"])
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "evil.example:8787"])
+async def test_a_strange_host_name_is_refused(path: str, host: str, client: TestClient[Any, Any]) -> None:
+    """A page that had its name point to us (DNS rebinding) gets nothing, token or not."""
+    answer = await client.request("POST" if path == "/operator" else "GET", path, headers={**BEARER, "Host": host})
+    assert answer.status in (400, 421)
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8787", "127.0.0.1:1", "[::1]:8787"])
+async def test_loopback_names_are_fine(host: str, client: TestClient[Any, Any]) -> None:
+    """Each name of this machine, with or without port, may be used."""
+    assert (await client.get("/livez", headers={"Host": host})).status == 200
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+async def test_web_pages_are_refused(headers: dict[str, str], client: TestClient[Any, Any], daemon: Daemon) -> None:
+    """A browser's cross-site request is refused even with the token."""
+    answer = await client.post("/operator", json=PAUSE, headers={**BEARER, **headers})
+    assert (answer.status, daemon.asked) == (403, [])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"verb": "explode"}',
+        b'{"verb": "pause", "key": 1}',
+        b'{"verb": "unkill"}',
+        b'{"verb": "unkill", "reason": "  "}',
+        b'{"verb": "reset_limit", "reason": "x"}',
+        b'{"verb": "pause", "reason": "' + b"x" * 400 + b'"}',
+    ],
+)
+async def test_a_senseless_request_is_refused(body: bytes, client: TestClient[Any, Any], daemon: Daemon) -> None:
+    """What is not one of our requests, or lacks what its verb needs, changes nothing."""
+    answer = await client.post("/operator", data=body, headers=BEARER)
+    assert (answer.status, daemon.asked) == (400, [])
+
+
+async def test_a_huge_body_is_refused(client: TestClient[Any, Any], daemon: Daemon) -> None:
+    """More bytes than any request needs are not read."""
+    answer = await client.post("/operator", data=b" " * 100_000, headers=BEARER)
+    assert (answer.status, daemon.asked) == (413, [])
+
+
+async def test_an_adjustment_passes_and_its_refusal_is_told(client: TestClient[Any, Any], daemon: Daemon) -> None:
+    """A known venue is booked; the desk's own refusal comes back in words."""
+    body = {"venue": "kraken", "asset": "BTC", "qty": "-0.1", "reason": "fee"}
+    assert (await client.post("/adjust", json=body, headers=BEARER)).status == 200
+    assert daemon.asked == [Adjustment(venue="kraken", asset="BTC", qty="-0.1", reason="fee")]
+    refused = await client.post("/adjust", json={**body, "venue": "nowhere"}, headers=BEARER)
+    assert (refused.status, await refused.json()) == (400, {"error": "there is no such venue"})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/operator", 405), ("POST", "/status", 405), ("GET", "/x", 404)]
+)
+async def test_other_routes_do_not_exist(method: str, path: str, status: int, client: TestClient[Any, Any]) -> None:
+    """GET never changes anything, POST never reads, and unknown paths are not echoed."""
+    answer = await client.request(method, path, headers=BEARER)
+    assert answer.status == status
+    assert path not in await answer.text()
+
+
+async def test_port_zero_takes_a_free_port_and_gives_it_back(daemon: Daemon) -> None:
+    """The URL that is told answers while the context is open, and not afterwards."""
+    async with (
+        serve(daemon.desk(), bind="127.0.0.1", port=0) as url,
+        ClientSession() as http,
+        http.get(f"{url}/livez") as answer,
+    ):
+        assert msgspec.json.decode(await answer.read()) == {"ok": True, "problems": []}
+    port = int(url.rpartition(":")[2])
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+async def test_a_taken_port_is_a_mistake_of_the_config(daemon: Daemon) -> None:
+    """A port in use is told with what to do, not with a traceback."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(UserError, match=r"http\.port"):
+            async with serve(daemon.desk(), bind="127.0.0.1", port=taken.getsockname()[1]):
+                pass

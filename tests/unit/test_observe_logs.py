@@ -1,0 +1,125 @@
+"""The log: no secret in any form leaves, times are UTC from the given clock, others' loggers are quiet."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from urllib.parse import quote
+
+import pytest
+import structlog
+
+from arbot.domain.redact import redactor
+from arbot.observe import logs
+
+SECRET = "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg=="
+NOW_NS = 1_700_000_000_123_456_789
+
+
+@pytest.fixture
+def written() -> Iterator[Callable[..., io.StringIO]]:
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level)
+
+    def set_up(*, as_json: bool = True, level: str = "debug") -> io.StringIO:
+        stream = io.StringIO()
+        logs.set_up(now_ns=lambda: NOW_NS, redact=redactor([SECRET]), as_json=as_json, level=level, stream=stream)
+        return stream
+
+    yield set_up
+    root.handlers[:], root.level = before[0], before[1]
+    structlog.reset_defaults()
+
+
+FORMS = {
+    "raw": SECRET,
+    "url": quote(SECRET, safe=""),
+    "base64": base64.b64encode(b"user:" + SECRET.encode()).decode(),
+    "json": json.dumps({"secret": SECRET}),
+}
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_canary_never_leaves(form: str, as_json: bool, written: Callable[..., io.StringIO]) -> None:
+    """A secret inside a message, a field, an exception or another library's line is blotted out in every encoding."""
+    stream, text = written(as_json=as_json), FORMS[form]
+    log = structlog.get_logger("arbot.test")
+    log.info("signed", event_text=text, field=text, nested={"deep": [text]})
+    logging.getLogger("ccxt.base").warning("POST %s", text)
+    try:
+        int(text)
+    except ValueError:
+        log.exception("failed")
+        logging.getLogger("other").exception("failed too")
+    told = stream.getvalue()
+    assert told.count("failed") >= 2
+    for shown in (SECRET, quote(SECRET, safe=""), base64.b64encode(b"user:" + SECRET.encode()).decode()):
+        assert shown not in told
+
+
+def test_the_canary_would_be_seen_without_the_redactor() -> None:
+    """The search above finds what it looks for when nothing blots it out."""
+    stream = io.StringIO()
+    root = logging.getLogger()
+    before = root.handlers[:]
+    try:
+        root.handlers[:] = []
+        logs.set_up(now_ns=lambda: NOW_NS, redact=lambda text: text, as_json=True, level="info", stream=stream)
+        structlog.get_logger("arbot.test").info(SECRET)
+    finally:
+        root.handlers[:] = before
+        structlog.reset_defaults()
+    assert SECRET in stream.getvalue()
+
+
+def test_a_line_is_json_with_the_time_of_the_given_clock(written: Callable[..., io.StringIO]) -> None:
+    """One line is one object; the time is UTC, to the microsecond, from the injected clock."""
+    stream = written()
+    structlog.get_logger("arbot.test").info("hello", venue="kraken")
+    line = json.loads(stream.getvalue())
+    assert (line["ts"], line["event"], line["venue"], line["level"], line["logger"]) == (
+        "2023-11-14T22:13:20.123456Z",
+        "hello",
+        "kraken",
+        "info",
+        "arbot.test",
+    )
+
+
+def test_a_venues_text_cannot_forge_a_line_or_move_the_cursor(written: Callable[..., io.StringIO]) -> None:
+    """Newlines and escape codes in what others said are shown as such."""
+    stream = written(as_json=False)
+    structlog.get_logger("arbot.test").warning("refused", detail="x\n2026 [critical] forged\x1b[2J")
+    assert len(stream.getvalue().splitlines()) == 1
+    assert "\x1b[2J" not in stream.getvalue()
+
+
+def test_talkative_libraries_are_kept_quiet(written: Callable[..., io.StringIO]) -> None:
+    """At level debug ccxt would print signed requests: below WARNING nothing of it comes through."""
+    stream = written()
+    for name in ("ccxt.base.exchange", "aiohttp.client", "sqlalchemy.engine"):
+        logging.getLogger(name).debug("chatter")
+        logging.getLogger(name).info("chatter")
+    assert stream.getvalue() == ""
+
+
+def test_the_level_holds_for_our_own_lines(written: Callable[..., io.StringIO]) -> None:
+    """What is below the configured level is not written."""
+    stream = written(level="warning")
+    structlog.get_logger("arbot.test").info("quiet")
+    structlog.get_logger("arbot.test").warning("loud")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["loud"]
+
+
+def test_secrets_learnt_later_join_those_known_before(written: Callable[..., io.StringIO]) -> None:
+    """Setting up again with more secrets does not forget the first."""
+    written()
+    stream = io.StringIO()
+    logs.set_up(now_ns=lambda: NOW_NS, redact=redactor(["second-secret"]), as_json=True, level="info", stream=stream)
+    structlog.get_logger("arbot.test").info(SECRET + " second-secret")
+    assert "second-secret" not in stream.getvalue()
+    assert SECRET not in stream.getvalue()
