@@ -84,17 +84,18 @@ class BookFeed:
     def _rows(
         self, side: Side, before: Sequence[tuple[int, int]], now: Sequence[tuple[int, int]]
     ) -> list[tuple[int, int]]:
-        """Return the rows that turn one view into the other for a client that truncates to the depth."""
+        """Return the rows that turn one view into the other for a client that truncates to the depth.
+
+        Removals come first, so that a client that truncates after every row arrives at the same book.
+        """
         if before == now:
             return []
         old, new = dict(before), dict(now)
-        rows = [(price, lots) for price, lots in now if old.get(price) != lots]
         is_full = len(now) == self._depth
-        for price in old:
-            fell_out = is_full and (now[-1][0] - price) * side.sign > 0
-            if price not in new and not fell_out:
-                rows.append((price, 0))
-        return rows
+        gone = [(price, 0) for price in old if price not in new]
+        if is_full:
+            gone = [(price, 0) for price, _ in gone if (price - now[-1][0]) * side.sign > 0]
+        return gone + [(price, lots) for price, lots in now if old.get(price) != lots]
 
 
 class Streams:
