@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Select, Table, create_engine, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from arbot.domain.errors import InvariantBroken
 from arbot.domain.ids import Asset
@@ -198,7 +199,7 @@ def _projection_problems(connection: Connection) -> Iterator[Problem]:
         with engine.connect() as scratch:
             try:
                 _derive(connection, scratch)
-            except InvariantBroken as error:
+            except (InvariantBroken, SQLAlchemyError) as error:  # told to whoever asked, as one more problem
                 yield Problem(seq=0, what=f"the journal cannot be projected: {error}")
                 return
             for table in schema.PROJECTIONS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from decimal import Decimal
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
@@ -27,6 +28,8 @@ from arbot.domain.events import (
 )
 from arbot.domain.instrument import Balance
 from arbot.domain.order import OrderState, Purpose, Side
+from arbot.journal import queries
+from arbot.journal.codec import link
 from arbot.journal.database import StoreFailed
 from arbot.journal.store import Access
 from arbot.ledger.posting import Ledger
@@ -256,6 +259,8 @@ def test_standing_outlives_the_process(store_url):
         store.end_run()
     with closing(a_store(store_url, access=Access.READ)) as store:
         assert STANDING == store.standing()
+        store.set_killed(True, actor="ann", reason="odd prices")
+        assert msgspec.structs.replace(STANDING, killed=True) == store.standing()
 
 
 def test_the_kill_switch_survives_and_needs_no_run(store_url):
@@ -413,6 +418,19 @@ def test_one_edit_in_the_journal_is_one_problem(store_url):
         with store.database.write() as connection:
             connection.execute(text("UPDATE journal SET body = replace(body, '0.04', '0.05') WHERE seq = 8"))
         assert [8] == [problem.seq for problem in store.verify()]
+
+
+def test_an_edit_with_a_fitting_hash_breaks_the_chain(store_url):
+    """Whoever edits a row and computes its hash anew is found at the next row, which continues another one."""
+    with closing(a_run(store_url)) as store:
+        store.commit(a_day(Scribe()))
+        with store.database.write() as connection:
+            row = queries.journal_page(connection, after=7, limit=1)[0]
+            body = row.body.replace("0.04", "0.05")
+            forged = {"body": body, "hash": link(row.prev_hash, row.seq, row.epoch, body)}
+            connection.execute(text("UPDATE journal SET body = :body, hash = :hash WHERE seq = 8"), forged)
+        found = store.verify()
+        assert (9, "does not continue 8: the chain is broken between them") == (found[0].seq, found[0].what)
 
 
 def test_projections_are_rebuilt_from_the_journal(store_url):
