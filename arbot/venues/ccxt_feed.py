@@ -28,7 +28,7 @@ from arbot.venues.feed import FeedPorts
 BACKOFF_S_MIN = 0.25
 BACKOFF_S_MAX = 30.0
 SNAPSHOT_S_MAX = 30.0  # some exchanges only send differences, and ccxt takes a while to fetch what they differ from
-OFF_GRID_MAX = 0.05  # of one integer step, far above the rounding of a float and far below a wrong price
+OFF_GRID_MAX = 1e-6  # of one integer step: above the rounding of a float, below any further digit a venue would send
 ORDER_ENDS = frozenset({"closed", "canceled", "expired", "rejected"})
 
 
@@ -254,18 +254,21 @@ def levels_of(rows: Sequence[Sequence[float]], instrument: Instrument) -> Levels
     """Return ccxt's levels as integers at the instrument's decimals. Raises: BookBroken when one is off the grid."""
     if not rows:
         return np.empty((0, 2), np.int64)
-    scale = np.array([10.0**instrument.price_decimals, 10.0**instrument.qty_decimals])
     try:
-        exact = np.array([row[:2] for row in rows], np.float64) * scale
+        told = np.array([row[:2] for row in rows], np.float64)
     except (TypeError, ValueError) as error:
         raise BookBroken(instrument, BookFault.MALFORMED, f"unreadable level: {error}") from error
+    if told.shape != (len(rows), 2) or not np.isfinite(told).all():
+        raise BookBroken(instrument, BookFault.MALFORMED, "a level is not two numbers")
+    exact = told * np.array([10.0**instrument.price_decimals, 10.0**instrument.qty_decimals])
     whole = np.rint(exact)
-    if exact.shape != (len(rows), 2) or not np.isfinite(exact).all() or (whole <= 0).any() or (whole >= INT_MAX).any():
-        raise BookBroken(instrument, BookFault.MALFORMED, "a level is no positive number")
+    if (whole <= 0).any() or (whole >= INT_MAX).any():
+        raise BookBroken(instrument, BookFault.MALFORMED, "a level is out of range")
     # beyond 2**53 a float cannot hold a single unit, so the tolerance grows with the number
     if (np.abs(exact - whole) > np.maximum(OFF_GRID_MAX, exact * 1e-15)).any():
         raise BookBroken(instrument, BookFault.MALFORMED, "a level is finer than the instrument's decimals")
-    return whole.astype(np.int64)
+    levels: Levels = whole.astype(np.int64)
+    return levels
 
 
 def check_order(instrument: Instrument, bids: Levels, asks: Levels) -> None:

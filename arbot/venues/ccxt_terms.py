@@ -33,6 +33,9 @@ TIME_IN_FORCE_MARKS: dict[TimeInForce, tuple[str, ...]] = {
 ORDER_BY_NAME: dict[str, str] = {"bitstamp": "client_order_id", "binance": "origClientOrderId"}
 """Exchanges that find an order by our own id, with the parameter of fetch_order that asks so."""
 
+FEES_IN_PERCENT = frozenset({"bitstamp"})
+"""Exchanges whose account fees ccxt (4.5.90) hands on as percent, where its unified rate is a fraction."""
+
 TRADES_PAGE_SIZE: dict[str, int] = {"bitstamp": 1000}
 TRADES_PAGE_SIZE_UNIFIED = 100
 TRADES_PARAMETERS: dict[str, Callable[[int], dict[str, Any]]] = {
@@ -42,7 +45,10 @@ TRADES_PARAMETERS: dict[str, Callable[[int], dict[str, Any]]] = {
 
 
 def redirected_urls(urls: Mapping[str, Any], config: VenueConfig) -> dict[str, Any]:
-    """Return an exchange's table of URLs with the hosts of the configuration in place of its own; paths stay."""
+    """Return an exchange's table of URLs with those of the configuration in place of its own.
+
+    A configured URL that has a path replaces the whole; one that has none replaces the host alone.
+    """
     return {name: _redirected(name, value, config) for name, value in urls.items()}
 
 
@@ -55,4 +61,6 @@ def _redirected(name: str, value: Any, config: VenueConfig) -> Any:
     private_url = config.ws_private_url if "private" in name.lower() else ""
     bases = {"http": config.rest_url, "https": config.rest_url}
     base = bases.get(parts.scheme, private_url or config.ws_public_url)
-    return base.rstrip("/") + parts.path if base else value
+    if not base:
+        return value
+    return base.rstrip("/") + ("" if urlsplit(base).path.strip("/") else parts.path)

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import ccxt.async_support as ccxt
 import ccxt.pro
-from asyncio_throttle import Throttler
+from asyncio_throttle.throttler import Throttler
 
 from arbot.domain.commands import CancelOrder, QueryOrder
 from arbot.domain.errors import InvariantBroken, VenueRefused, VenueUnavailable, ensure
@@ -81,6 +81,7 @@ TRANSFER_STATES: dict[str, TransferState] = {
     "rejected": TransferState.FAILED,
 }
 CCXT_VERSION_MIN = (4, 5, 90)  # older ones freeze after 1,024 frames, block on signing, and repeat nonces
+TAKER_RATE_MAX = Decimal("0.05")  # more than this is a percent read as a fraction
 POLLS_PER_S = 3
 POLL_WAIT_S_MAX = Decimal(20)
 URGENT_WAIT_S_MAX = Decimal(2)
@@ -189,13 +190,14 @@ class CcxtGateway:
             table = await self._poll("fetch_trading_fees")
         else:
             table = {symbol: await self._poll("fetch_trading_fee", symbol) for symbol in self._symbols}
+        scale = -2 if self._name in ccxt_terms.FEES_IN_PERCENT else 0
         fees = []
         for one in instruments.values():
             try:
-                taker, maker = (parse_decimal(table[one.symbol][name]) for name in ("taker", "maker"))
+                taker, maker = (parse_decimal(table[one.symbol][name]).scaleb(scale) for name in ("taker", "maker"))
             except (KeyError, TypeError, ValueError) as error:
                 raise VenueUnavailable(self.venue, f"no fees for {one.symbol}: {error}") from error
-            if not (0 < taker < 1 and 0 <= maker < 1):
+            if not (0 < taker < TAKER_RATE_MAX and -TAKER_RATE_MAX < maker < TAKER_RATE_MAX):
                 raise VenueUnavailable(self.venue, f"fees {taker} and {maker} of {one.symbol} are not to be believed")
             fees.append(FeeRate(instrument=one.id, taker=taker, maker=maker))
         return tuple(fees)

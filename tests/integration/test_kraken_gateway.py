@@ -113,7 +113,7 @@ def now():
     return SystemClock().now_ns()
 
 
-async def test_instruments_have_krakens_own_steps(venue, gateway):
+async def test_instruments_have_krakens_own_steps(gateway):
     """Tick size is the venue's field, decimals are those of the wire, and names are the field's."""
     bitcoin, dogecoin = await gateway.load_instruments()
     assert (bitcoin.id, bitcoin.venue_symbol, bitcoin.base) == ("BTC/USD@kraken", "XXBTZUSD", "BTC")
@@ -203,7 +203,7 @@ async def test_fault_after_the_request_is_unknown_and_never_repeated(venue, gate
     assert (event.request, len(venue.bodies(PRIVATE + "AddOrder")), len(venue.bodies("/elsewhere"))) == ("submit", 1, 0)
 
 
-async def test_venue_that_is_down_leaves_the_outcome_unknown(venue, gateway):
+async def test_venue_that_is_down_leaves_the_outcome_unknown(gateway):
     """A refused connection is not proof, as the class of error is the same as after an acceptance."""
     gateway._signer.urls["api"]["private"] = "http://127.0.0.1:1"
     (event,) = await gateway.submit(approved(KRAKEN, now()))
@@ -519,7 +519,7 @@ async def test_without_a_key_only_public_data_is_there(venue):
     assert (event.code, venue.bodies(PRIVATE + "AddOrder")) == (RejectCode.KEY_REFUSED, [])
 
 
-async def test_clock_of_whole_seconds_is_told_within_half_a_second(venue, gateway):
+async def test_clock_of_whole_seconds_is_told_within_half_a_second(gateway):
     """Kraken tells seconds; the middle of what is possible is returned."""
     told_ns = await gateway.fetch_time_ns()
     assert abs(told_ns - now()) < S

@@ -29,6 +29,7 @@ redact = redactor([SECRET, PEM, "organizations/canary/apiKeys/1"])
         PEM,
         json.dumps({"secret": PEM}),
         repr(PEM),
+        quote(PEM, safe=""),
         "organizations/canary/apiKeys/1",
         quote("organizations/canary/apiKeys/1", safe=""),
     ],

@@ -1,0 +1,1 @@
+"""Coinbase Advanced Trade: REST v3 and websocket."""

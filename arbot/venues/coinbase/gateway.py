@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import ccxt.async_support as ccxt
-from asyncio_throttle import Throttler
+from asyncio_throttle.throttler import Throttler
 
 from arbot.domain.commands import CancelOrder, QueryOrder
 from arbot.domain.errors import VenueRefused, VenueUnavailable, ensure

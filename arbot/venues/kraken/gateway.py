@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 import ccxt.async_support as ccxt
 import msgspec
-from asyncio_throttle import Throttler
+from asyncio_throttle.throttler import Throttler
 
 from arbot.domain.commands import CancelOrder, QueryOrder
 from arbot.domain.errors import VenueRefused, VenueUnavailable, ensure
