@@ -158,6 +158,7 @@ class Daemon:
             for venue in wiring.venues
         }
         self._signals = 0
+        self._reconciled: set[VenueId] = set()
 
     # --- what others may ask for ----------------------------------------------------------------------------------------
 
@@ -254,6 +255,7 @@ class Daemon:
     async def _tend_venue(self, venue: VenueConfig) -> None:
         reconciler = self.reconcilers[venue.venue]
         await recover_venue(reconciler, allow_withdraw=self.wiring.allow_withdraw)
+        self._reconciled.add(venue.venue)
         _log.info("venue reconciled", venue=venue.venue)
         await poll_venue(
             reconciler,
@@ -262,7 +264,12 @@ class Daemon:
         )
 
     async def catch_up(self, venue: VenueId) -> None:
-        """Ask a venue for what its account stream did not tell while it was down. Raises: VenueError."""
+        """Ask a venue for what its account stream did not tell while it was down. Raises: VenueError.
+
+        At the start recovery asks the same, and the engine asks after restored orders when the stream comes up.
+        """
+        if venue not in self._reconciled:
+            return
         await self.reconcilers[venue].query_unsettled()
         await self.reconcilers[venue].catch_up_fills()
 
@@ -335,7 +342,7 @@ class Daemon:
         if venue not in self.feeds:  # never reached: nothing of this run can be there, only of the one before
             return -1 if self.reconcilers[venue].unsettled() else 0
         left = await self.dispatch.cancel_all(venue)
-        if not self.sequencer.is_broken:
+        if not self.sequencer.is_broken and self.reconcilers[venue].unsettled():
             try:
                 await self.catch_up(venue)
             except VenueError as error:

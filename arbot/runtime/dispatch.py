@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -45,7 +46,7 @@ from arbot.runtime.clock import Scheduler
 from arbot.runtime.supervisor import Supervisor
 from arbot.runtime.timers import Timers
 
-CANCEL_ALL_TRIES = 5
+CANCEL_ALL_WAITS_S = (0.2, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0, 4.0)  # a venue's rate limit passes in that time
 _log = structlog.get_logger("arbot.dispatch")
 
 
@@ -65,6 +66,7 @@ class Dispatch:
         self._supervisor = supervisor
         self._alert = alert
         self._are_submits_halted = False
+        self._cancelling: dict[VenueId, asyncio.Future[int]] = {}
         self._feeds: Mapping[VenueId, Feed] = {}
         self._sink: EventSink
         self.timers = Timers(clock, lambda fired: self._sink.submit((fired,)))
@@ -98,16 +100,32 @@ class Dispatch:
         self._are_submits_halted = True
 
     async def cancel_all(self, venue: VenueId) -> int:
-        """Cancel all our orders at a venue until none is left; return how many are left after the last try, -1 unknown."""
+        """Cancel all our orders at a venue until none is left; return how many are left after the last try, -1 unknown.
+
+        Whoever asks while it is under way waits for the same answer: the venue's allowance is for cancels, not for echoes.
+        """
+        running = self._cancelling.get(venue)
+        if running is not None:
+            return await asyncio.shield(running)
+        self._cancelling[venue] = answer = asyncio.get_running_loop().create_future()
         left = -1
-        for attempt in range(CANCEL_ALL_TRIES):
+        try:
+            left = await self._cancel_all(venue)
+        finally:
+            del self._cancelling[venue]
+            answer.set_result(left)
+        return left
+
+    async def _cancel_all(self, venue: VenueId) -> int:
+        left = -1
+        for wait_s in CANCEL_ALL_WAITS_S:
             try:
                 left = await self._gateways[venue].cancel_all()
             except VenueError as error:
-                _log.warning("cancel all failed", venue=venue, error=error.detail, attempt=attempt)
+                _log.warning("cancel all failed", venue=venue, error=error.detail)
             if left == 0:
                 return 0
-            await self._clock.sleep(0.2 * 2**attempt)
+            await self._clock.sleep(wait_s)
         text = f"{venue}: {'unknown how many' if left < 0 else left} orders open after cancelling all"
         self._alert(RaiseAlert(severity=Severity.CRITICAL, code="orders_open", text=text))
         return left

@@ -1,10 +1,11 @@
 """Keep the garbage collector from stopping the loop for longer than `PAUSE_MS_MAX`.
 
-What lives at the end of the start-up is frozen, automatic collection is switched off, and a task collects the young
-objects often enough that each collection is short. The old generation is collected only while the last pause, grown in
-proportion to what has joined it since, stays well under the limit; otherwise its objects are frozen instead, which
-costs nothing now and leaves whatever cycles they hold uncollected. Every pause is measured and reported.
-(facts: gc off with bounded objects 0.5 ms; default 809 ms with a million live objects.)
+What lives at the end of the start-up is frozen: no collection looks at it again. Young objects are collected by the
+interpreter itself in small portions (a pause grows with the number of objects looked at, a few ten nanoseconds each).
+The old generation, whose collection has no such bound, is never collected automatically but by a task, and only while
+the last pause, grown in proportion to what has joined since, stays under half the limit; otherwise its objects are
+frozen too, which costs nothing now and leaves whatever cycles they hold uncollected. Every pause is measured.
+(facts: worst pause with a million live objects 809 ms by default, 0.5 ms with bounded objects.)
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 
-from arbot.runtime.clock import NS_PER_MS, NS_PER_S, Scheduler
+from arbot.runtime.clock import NS_PER_MS, Scheduler
 from arbot.runtime.latency import LatencyHistogram
 
 PAUSE_MS_MAX = 5
-PERIOD_S = 0.1
-YOUNG_MAX = 700  # allocations less deallocations that are worth a young collection
-MIDDLE_EVERY = 20  # young collections to a middle one
-OLD_EVERY = 15  # middle collections to an old one
+PERIOD_S = 10.0
+THRESHOLDS = (4_000, 4, 1_000_000_000)  # new objects to a young collection, young to a middle one, middle to an old one
 
 
 class GcPolicy:
@@ -28,38 +27,27 @@ class GcPolicy:
     def __init__(self, now_ns: Callable[[], int]) -> None:
         self._now_ns = now_ns
         self._began_ns = 0
-        self._young = 0
-        self._middle = 0
+        self._before = gc.get_threshold()
         self._old_pause_ns = 0
         self._old_periods = 0
         self.pauses = LatencyHistogram()
         self.freezes = 0
 
     def start(self) -> None:
-        """Collect all, freeze what lives, and take over from the automatic collector."""
+        """Collect all, freeze what lives, and bound what the interpreter collects by itself."""
         gc.collect()
         gc.freeze()
-        gc.disable()
+        gc.set_threshold(*THRESHOLDS)
         gc.callbacks.append(self._measure)
 
     def stop(self) -> None:
         """Give the collector back as it was."""
         gc.callbacks.remove(self._measure)
+        gc.set_threshold(*self._before)
         gc.unfreeze()
-        gc.enable()
 
     def tend(self) -> None:
-        """Collect as much as is due and can be afforded."""
-        if gc.get_count()[0] < YOUNG_MAX:
-            return
-        self._young += 1
-        if self._young % MIDDLE_EVERY:
-            gc.collect(0)
-            return
-        gc.collect(1)
-        self._middle += 1
-        if self._middle % OLD_EVERY:
-            return
+        """Collect the old generation if that can be afforded, else freeze it."""
         expected_ns = self._old_pause_ns * (self._old_periods + 1) // max(1, self._old_periods)
         if expected_ns > PAUSE_MS_MAX * NS_PER_MS // 2:
             gc.freeze()
@@ -67,7 +55,7 @@ class GcPolicy:
             self._old_pause_ns = self._old_periods = 0
             return
         began_ns = self._now_ns()
-        gc.collect(2)
+        gc.collect()
         self._old_pause_ns = self._now_ns() - began_ns
         self._old_periods += 1
 
@@ -80,7 +68,7 @@ class GcPolicy:
 
     def pause_max_ms(self) -> float:
         """Return the longest pause since the start."""
-        return round(self.pauses.max_ns / (NS_PER_S / 1_000), 3)
+        return round(self.pauses.max_ns / NS_PER_MS, 3)
 
     def _measure(self, phase: str, _info: dict[str, int]) -> None:
         if phase == "start":

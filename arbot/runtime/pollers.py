@@ -1,7 +1,9 @@
-"""Ask each venue periodically for what its streams may have lost: time, fills, open orders, transfers, balances, fees.
+"""Ask each venue periodically for what its streams may have lost: time, balances, fills, open orders, transfers, fees.
 
-The gateways pace these calls (asyncio-throttle) below the venue's own limit, so that they never crowd out a hedge. What
-polling finds enters as the same events the streams give; finding the same fill twice is normal and books nothing.
+Every private call costs of the venue's allowance, which hedges and queries need more (Kraken's counter sinks by one in
+two or three seconds): so a round asks for the time and the balances only, for fills when orders moved since the last
+round, and for the rest now and then; balances that differ bring everything at once. The gateways pace these calls
+(asyncio-throttle). What polling finds enters as the same events the streams give; the same fill twice books nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from arbot.domain.errors import VenueRefused, VenueUnavailable
 from arbot.domain.events import ReconciliationEnded
 from arbot.runtime.reconcile import Reconciler
 
+ORDERS_EVERY = 4  # rounds between two readings of open orders and transfers
 SLOW_EVERY = 20  # rounds between two readings of instruments and fees
 
 _log = structlog.get_logger("arbot.pollers")
@@ -27,12 +30,19 @@ async def poll_venue(
 ) -> None:
     """Poll one venue for ever. A venue that says no stops trading there until it says yes again."""
     was_equal = True
-    number = 0
+    number = order_steps = 0
     while True:
         await reconciler.wait(interval_ms / 1000)
         number += 1
+        calls = _due(reconciler, number, has_moved=order_steps != reconciler.order_steps())
+        order_steps = reconciler.order_steps()
         try:
-            was_equal = await _round(reconciler, was_equal=was_equal, is_slow=number % SLOW_EVERY == 0)
+            for call in calls:
+                await call()
+            report = await reconciler.compare()
+            if report.is_known and (report.differences or not was_equal):
+                reconciler.conclude(report)
+            was_equal = not report.differences if report.is_known else was_equal
         except VenueUnavailable as error:
             _log.warning("polling failed", venue=reconciler.venue, error=error.detail)
         except VenueRefused as error:
@@ -43,17 +53,10 @@ async def poll_venue(
         beat(f"poll:{reconciler.venue}")
 
 
-async def _round(reconciler: Reconciler, *, was_equal: bool, is_slow: bool) -> bool:
-    calls: list[Callable[[], Awaitable[None]]] = [
+def _due(reconciler: Reconciler, number: int, *, has_moved: bool) -> tuple[Callable[[], Awaitable[None]], ...]:
+    return (
         reconciler.measure_skew,
-        reconciler.catch_up_fills,
-        reconciler.adopt_or_cancel,
-        reconciler.catch_up_transfers,
-        *((reconciler.learn_instruments,) if is_slow else ()),
-    ]
-    for call in calls:
-        await call()
-    report = await reconciler.compare()
-    if report.is_known and (report.differences or not was_equal):
-        reconciler.conclude(report)
-    return not report.differences if report.is_known else was_equal
+        *((reconciler.catch_up_fills,) if has_moved else ()),
+        *((reconciler.adopt_or_cancel, reconciler.catch_up_transfers) if number % ORDERS_EVERY == 0 else ()),
+        *((reconciler.learn_instruments,) if number % SLOW_EVERY == 0 else ()),
+    )

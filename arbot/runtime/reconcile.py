@@ -99,7 +99,7 @@ class Reconciler:
         self._store = store
         self._ledger = ledger
         self._epoch = epoch
-        self._order_steps = order_steps
+        self.order_steps = order_steps
         self._alert = alert
         self._restored: set[ClientOrderId] = set()
         self._transfers: dict[str, TransferState] = {}
@@ -205,6 +205,7 @@ class Reconciler:
         if report.differences:
             await self.clock.sleep(QUIET_PAUSE_S)
             await self.catch_up_fills()
+            await self.adopt_or_cancel()
             await self.catch_up_transfers()
             report = await self._compare_once()
         return report
@@ -218,10 +219,10 @@ class Reconciler:
 
     async def _compare_once(self) -> Report:
         for _ in range(QUIET_TRIES):
-            steps = self._order_steps()
+            steps = self.order_steps()
             if not self.unsettled():
                 balances = await self.gateway.fetch_balances()
-                if steps == self._order_steps():
+                if steps == self.order_steps():
                     self.submit(AccountSnapshotReceived(venue=self.venue, balances=balances))
                     return Report(is_known=True, differences=self._ledger.compare(self.venue, balances))
             await self.clock.sleep(QUIET_PAUSE_S)

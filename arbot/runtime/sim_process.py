@@ -56,17 +56,18 @@ def sim_options(settings: Settings) -> SimOptions:
 
 
 class SimProcess:
-    """Runs pretend venues for a demo; `settings` are the demo's, `settings()` those that lead to them."""
+    """Runs pretend venues for a demo. `options` replace those that follow from the settings."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, options: SimOptions | None = None) -> None:
         self._settings = settings
+        self._options = options or sim_options(settings)
         self._folder = tempfile.TemporaryDirectory(prefix="arbot-demo-")
         self._told: dict[str, Any] = {}
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
         """Start the child and wait until it serves. Raises: UserError when it cannot."""
-        options = msgspec.json.encode(sim_options(self._settings), enc_hook=str)
+        options = msgspec.json.encode(self._options, enc_hook=str)
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -109,14 +110,26 @@ class SimProcess:
 
     async def truth(self) -> dict[str, dict[str, Decimal]]:
         """Return what each venue holds for us, by asset, from the simulator's own books."""
-        async with aiohttp.ClientSession() as http, http.get(f"{self._told['admin_url']}/truth") as response:
-            told = msgspec.json.decode(await response.read())
-        if "error" in told:
-            raise InvariantBroken(f"the simulator's own books do not hold together: {told['error']}")
         return {
-            name: {asset: parse_decimal(balance["total"]) for asset, balance in accounts["main"]["balances"].items()}
-            for name, accounts in told["venues"].items()
+            name: {asset: parse_decimal(balance["total"]) for asset, balance in account["balances"].items()}
+            for name, account in (await self.books()).items()
         }
+
+    async def books(self) -> dict[str, dict[str, Any]]:
+        """Return our account at each venue as the simulator has it: balances, orders, fills, transfers."""
+        return {name: accounts["main"] for name, accounts in (await self._ask())["venues"].items()}
+
+    async def fault_hits(self) -> dict[str, Any]:
+        """Return how often each fault has been met."""
+        hits: dict[str, Any] = (await self._ask())["faults"]
+        return hits
+
+    async def _ask(self) -> dict[str, Any]:
+        async with aiohttp.ClientSession() as http, http.get(f"{self._told['admin_url']}/truth") as response:
+            told: dict[str, Any] = msgspec.json.decode(await response.read())
+        if "venues" not in told:
+            raise InvariantBroken(f"the simulator's own books do not hold together: {told}")
+        return told
 
     async def _stop(self) -> None:
         if self._process is not None and self._process.returncode is None:

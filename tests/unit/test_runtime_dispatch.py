@@ -11,7 +11,7 @@ from arbot.domain.events import Event, OrderAccepted, OrderRejected, OrderSent, 
 from arbot.domain.ids import ClientOrderId, InstrumentId, VenueId, VenueOrderId
 from arbot.domain.order import Approved, Side
 from arbot.runtime.clock import SystemClock, VirtualClock
-from arbot.runtime.dispatch import Dispatch
+from arbot.runtime.dispatch import CANCEL_ALL_WAITS_S, Dispatch
 from arbot.runtime.supervisor import Supervisor
 from tests.unit.test_runtime_sequencer import approved
 
@@ -137,12 +137,22 @@ async def test_cancel_all_is_repeated_until_none_is_left():
     assert world.alerts == []
 
 
+async def test_asking_twice_cancels_once():
+    """A second request to cancel all, made while the first is under way, shares its answer."""
+    world = World(VirtualClock())
+    world.gateways[VenueId("one")].left = [1, 0]
+    world.dispatch((CancelAllOrders(venue=VenueId("one")), CancelAllOrders(venue=VenueId("one"))))
+    await world.clock.run_for(3)
+    assert world.gateways[VenueId("one")].left == []
+    assert world.supervisor.failure is None
+
+
 async def test_orders_that_stay_open_raise_an_alert():
     """When cancelling all does not help a person is told, with the number left."""
     world = World(VirtualClock())
-    world.gateways[VenueId("one")].left = [1, 1, 1, 1, 1]
+    world.gateways[VenueId("one")].left = [1] * len(CANCEL_ALL_WAITS_S)
     world.dispatch((CancelAllOrders(venue=VenueId("one")),))
-    await world.clock.run_for(10)
+    await world.clock.run_for(sum(CANCEL_ALL_WAITS_S) + 1)
     assert [alert.code for alert in world.alerts] == ["orders_open"]
 
 

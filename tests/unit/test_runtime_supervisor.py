@@ -7,7 +7,7 @@ import gc
 
 from arbot.domain.errors import InvariantBroken
 from arbot.runtime.clock import SystemClock, VirtualClock
-from arbot.runtime.gc_policy import MIDDLE_EVERY, OLD_EVERY, GcPolicy
+from arbot.runtime.gc_policy import THRESHOLDS, GcPolicy
 from arbot.runtime.latency import LatencyHistogram
 from arbot.runtime.supervisor import Supervisor
 
@@ -109,33 +109,33 @@ def test_quantiles_of_nothing_are_zero():
 
 
 def test_the_collector_is_given_back():
-    """While the policy runs automatic collection is off and objects are frozen; afterwards all is as before."""
+    """While the policy runs objects are frozen and old ones are not collected by themselves; afterwards all is as before."""
+    before = gc.get_threshold()
     policy = GcPolicy(SystemClock().now_ns)
     policy.start()
     try:
-        assert not gc.isenabled()
+        assert gc.get_threshold() == THRESHOLDS
         assert gc.get_freeze_count() > 0
-        kept = [[] for _ in range(5_000)]
-        for _ in range(1_000):
-            kept.extend([] for _ in range(1_000))
-            policy.tend()
-            del kept[5_000:]
-        assert policy.pauses.total > 0
+        kept = [[[] for _ in range(10)] for _ in range(10_000)]
+        assert policy.pauses.total > 0, kept
     finally:
         policy.stop()
-    assert gc.isenabled()
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
 
 
 def test_what_grows_old_is_frozen_before_it_costs_too_much():
-    """When the old generation would take longer than half the limit it is frozen instead of collected."""
-    policy = GcPolicy(lambda: 0)
-    policy.start()
-    try:
-        policy._old_pause_ns, policy._old_periods = 4_000_000, 1
-        kept = []
-        for _ in range(MIDDLE_EVERY * OLD_EVERY):
-            kept.append([[] for _ in range(1_000)])
-            policy.tend()
-        assert policy.freezes == 1
-    finally:
-        policy.stop()
+    """The old generation is collected while that is cheap, and frozen once it would take longer than half the limit."""
+    pauses_ms = iter((1, 2, 0))
+    now_ms = [0]
+
+    def now_ns() -> int:
+        now_ms[0] += next(pauses_ms) if reading[0] % 2 else 0
+        reading[0] += 1
+        return now_ms[0] * 1_000_000
+
+    reading = [0]
+    policy = GcPolicy(now_ns)
+    for _ in range(3):
+        policy.tend()
+    assert policy.freezes == 1
+    gc.unfreeze()
