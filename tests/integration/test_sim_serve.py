@@ -117,6 +117,16 @@ def test_impossible_options_are_told_together():
     assert 5 == len(caught.value.mistakes)
 
 
+async def test_a_port_that_is_taken_is_told():
+    """A fixed port in use ends with a message, not with a trace."""
+    async with serve(SimOptions(), SystemClock()) as server:
+        port = int(server.running["kraken"].urls["rest_url"].rsplit(":", 1)[1])
+        again = SimOptions(venues=(VenueOptions(name="kraken", flavour="kraken", port=port),))
+        with pytest.raises(UserError, match="cannot listen"):
+            async with serve(again, SystemClock()):
+                pass
+
+
 async def test_recorded_books_reach_a_client():
     """With a recording the venues list its symbol and show its books through the real protocol."""
     if not RECORDED.is_dir():

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 from aiohttp import web
 
-from arbot.domain.errors import Mistake, UserError
+from arbot.domain.errors import InvariantBroken, Mistake, UserError
 from arbot.domain.instrument import InstrumentStatus
 from arbot.domain.units import checked, fmt, parse_decimal
 from arbot.ports import Clock
@@ -104,6 +104,8 @@ class Admin:
                 result = work(request, body)
             except (UserError, msgspec.ValidationError, msgspec.DecodeError, ValueError, KeyError) as error:
                 return web.json_response({"error": str(error)}, status=400)
+            except InvariantBroken as error:  # told to whoever asked: the books do not hold together
+                return web.json_response({"error": str(error)}, status=500)
             return web.Response(body=msgspec.json.encode(result), content_type="application/json")
 
         return handler

@@ -156,8 +156,7 @@ class KrakenRest:
 
     def _time(self, _fields: Fields) -> object:
         now_ns = self._desk.now_ns()
-        iso = shapes.iso_seconds(now_ns)
-        return {"unixtime": now_ns // 10**9, "rfc1123": iso}
+        return {"unixtime": now_ns // 10**9, "rfc1123": shapes.rfc1123(now_ns)}
 
     def _system_status(self, _fields: Fields) -> object:
         return {"status": "online", "timestamp": shapes.iso_seconds(self._desk.now_ns())}

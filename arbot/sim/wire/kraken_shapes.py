@@ -151,6 +151,11 @@ def iso_seconds(ts_ns: int) -> str:
     return datetime.fromtimestamp(ts_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def rfc1123(ts_ns: int) -> str:
+    """Return a time as Time tells it: Sun, 22 Nov 26 02:09:48 +0000."""
+    return datetime.fromtimestamp(ts_ns // 10**9, UTC).strftime("%a, %d %b %y %H:%M:%S +0000")
+
+
 def parse_time_ns(value: str) -> int:
     """Return ns of an RFC 3339 time, exact to the microsecond. Raises: ValueError."""
     moment = datetime.fromisoformat(value)

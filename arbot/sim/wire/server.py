@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from arbot.domain.errors import ensure
+from arbot.domain.errors import Mistake, UserError, ensure
 from arbot.sim.accounts import ApiKey
 from arbot.sim.wire import auth_kraken, bitstamp, coinbase, kraken
 from arbot.sim.wire.auth_coinbase import Keyring, es256_key, key_name
@@ -104,17 +104,21 @@ class Site:
 
     def __init__(self, app: web.Application) -> None:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
-        self._port = 0
 
     async def start(self, port: int = 0, context: ssl.SSLContext | None = None) -> str:
-        """Listen (port 0: any free one), under TLS when a context is given, and return host:port."""
+        """Listen (port 0: any free one), under TLS when a context is given, and return host:port.
+
+        Raises: UserError when the port is taken.
+        """
         await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, port, ssl_context=context)
-        await site.start()
+        try:
+            await web.TCPSite(self._runner, HOST, port, ssl_context=context).start()
+        except OSError as error:
+            told = f"cannot listen on {HOST}:{port} ({error.strerror})"
+            raise UserError(Mistake("port", told, "leave it out for any free one")) from error
         addresses = self._runner.addresses
         ensure(addresses, "server has no address")
-        self._port = addresses[0][1]
-        return f"{HOST}:{self._port}"
+        return f"{HOST}:{addresses[0][1]}"
 
     async def stop(self) -> None:
         """Stop listening and drop every connection: to its customers the venue is down."""
