@@ -104,7 +104,7 @@ class SqlStore:
                 database.lock()
             _prepare_tables(database, access)
             store = cls(database, now_ns=now_ns, access=access, anchor=anchor)
-        except BaseException:
+        except BaseException:  # raised on to whoever opens; only the lock must not outlive it
             database.close()
             raise
         return store
