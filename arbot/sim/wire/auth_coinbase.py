@@ -30,6 +30,7 @@ from arbot.domain.errors import ArbotError
 
 TOKEN_SECONDS_MAX = 120
 LEGACY_SKEW_SECONDS_MAX = 30
+SECONDS_DIGITS_MAX = 12
 _ISSUERS = frozenset({"cdp", "coinbase-cloud"})
 _AUDIENCES = frozenset({"retail_rest_api_proxy", "cdp_service", "public_websocket_api"})
 _HOST = re.compile(r"^(?:https?://)?[^/]*")
@@ -145,7 +146,7 @@ class Keyring:
         if not name:
             raise AuthRefused("no credentials")
         timestamp = str(message.get("timestamp", ""))
-        products = ",".join(str(product) for product in message.get("product_ids", ()))
+        products = ",".join(str(product) for product in message.get("product_ids") or ())
         signed = f"{timestamp}{message.get('channel', '')}{products}"
         return self._verify_legacy(name, timestamp, signed, str(message.get("signature", "")), now_ns)
 
@@ -171,7 +172,7 @@ class Keyring:
         key = self._keys.get(name)
         if key is None or key.scheme is not Scheme.LEGACY:
             raise AuthRefused("unknown key")
-        if not timestamp.isascii() or not timestamp.isdigit():
+        if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= SECONDS_DIGITS_MAX):
             raise AuthRefused("timestamp is not a number of seconds")
         if abs(int(timestamp) - now_ns // 10**9) > LEGACY_SKEW_SECONDS_MAX:
             raise AuthRefused("request timestamp expired")
@@ -203,7 +204,8 @@ def _check_claims(claims: Mapping[str, Any], name: str, now_ns: int) -> None:
     if claims.get("iss") not in _ISSUERS:
         raise AuthRefused("unknown issuer")
     audience = claims.get("aud", [])
-    if not set([audience] if isinstance(audience, str) else audience) <= _AUDIENCES:
+    named = audience if isinstance(audience, list) else [audience]
+    if not all(isinstance(one, str) and one in _AUDIENCES for one in named):
         raise AuthRefused("unknown audience")
 
 

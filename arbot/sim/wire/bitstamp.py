@@ -28,7 +28,7 @@ from aiohttp import web
 from arbot.domain.errors import ArbotError
 from arbot.domain.instrument import InstrumentStatus
 from arbot.domain.order import Side, TimeInForce
-from arbot.domain.units import ZERO, fmt, parse_decimal
+from arbot.domain.units import ZERO, decimals_of, fmt, parse_decimal
 from arbot.sim import chance
 from arbot.sim.accounts import ApiKey
 from arbot.sim.model import (
@@ -62,6 +62,8 @@ BOOK_BATCH_S = 0.1
 BOOK_TOP = 100
 LEVELS_MAX = 100_000
 PAGE, PAGE_MAX = 100, 1_000
+DIGITS_MAX = 15
+NUMBER_MAX, DECIMALS_MAX = Decimal(10) ** 9, 18
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _SIDE_NUMBERS = {Side.BUY: 0, Side.SELL: 1}
@@ -96,7 +98,7 @@ class Asked(NamedTuple):
     def number(self, name: str, default: int, maximum: int) -> int:
         """Return a count from the form. Raises: BitstampRefused."""
         text = self.form.get(name, "")
-        if text and not (text.isascii() and text.isdigit()):
+        if text and not (text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX):
             raise _refused_all(f"Invalid {name}.")
         return min(int(text), maximum) if text else default
 
@@ -106,7 +108,7 @@ class Asked(NamedTuple):
             number = parse_decimal(self.form.get(name, ""))
         except ValueError:
             number = ZERO
-        if number <= 0:
+        if not 0 < number <= NUMBER_MAX or decimals_of(number) > DECIMALS_MAX:
             raise BitstampRefused(400, {name: ["Enter a valid number."]}, "400.000")
         return number
 
@@ -160,7 +162,7 @@ class BitstampRest:
         key = self.venue.accounts.keys.get(named.removeprefix("BITSTAMP "))
         if key is None:
             raise BitstampRefused(403, "API key not found", "API0001")
-        if not (timestamp.isascii() and timestamp.isdigit()):
+        if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= DIGITS_MAX):
             raise BitstampRefused(403, "Invalid timestamp", "API0017")
         if abs(int(timestamp) - now_ns // 10**6) > TIMESTAMP_SKEW_MS_MAX:
             raise BitstampRefused(403, "Request timestamp expired", "API0017")

@@ -24,7 +24,7 @@ import msgspec
 
 from arbot.domain.errors import ArbotError
 from arbot.domain.order import Side, TimeInForce
-from arbot.domain.units import ONE, ZERO, div, fmt, parse_decimal
+from arbot.domain.units import ONE, ZERO, decimals_of, div, fmt, parse_decimal
 from arbot.sim.model import (
     OrderRejected,
     OrderRequest,
@@ -49,6 +49,8 @@ PAGE_ORDERS, PAGE_ORDERS_MAX = 100, 1_000
 PAGE_ACCOUNTS, PAGE_ACCOUNTS_MAX = 49, 250
 PAGE_V2, PAGE_V2_MAX = 25, 300
 LEVELS_MAX = 10_000
+LIMIT_DIGITS_MAX = 9
+NUMBER_MAX, DECIMALS_MAX = Decimal(10) ** 9, 18
 USER_ID = "arbot-sim-user"
 
 NETWORK_FEES = {"BTC": Decimal("0.0001"), "DOGE": Decimal(2), "ETH": Decimal("0.0005"), "SOL": Decimal("0.000005")}
@@ -99,7 +101,7 @@ class Asked(NamedTuple):
         text = self.one("limit")
         if not text:
             return default
-        if not text.isascii() or not text.isdigit():
+        if not (text.isascii() and text.isdigit() and len(text) <= LIMIT_DIGITS_MAX):
             raise BadRequestBody("limit is not a number")
         return min(int(text), maximum) or default
 
@@ -775,8 +777,8 @@ def _decimal(terms: Mapping[str, Any], name: str) -> Decimal:
         number = parse_decimal(text)
     except ValueError as error:
         raise BadRequestBody(f"{name} is not a number") from error
-    if number <= 0:
-        raise BadRequestBody(f"{name} must be positive")
+    if not 0 < number <= NUMBER_MAX or decimals_of(number) > DECIMALS_MAX:
+        raise BadRequestBody(f"{name} is out of range")
     return number
 
 

@@ -112,7 +112,7 @@ class CoinbaseSession:
         if not isinstance(channel, str) or channel not in _CHANNELS:
             raise _Refused(f"channel {channel!r} is unknown")
         products = message.get("product_ids") or []
-        if not isinstance(products, list) or not all(product in self._symbols for product in products):
+        if not isinstance(products, list) or not all(one in self._symbols for one in map(str, products)):
             raise _Refused("product_ids are unknown")
         if not products and channel not in ("heartbeats", "user"):
             raise _Refused("product_ids are required")
