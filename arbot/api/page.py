@@ -11,7 +11,7 @@ import structlog
 
 from arbot.api.app import Adjustment, Desk, Request
 from arbot.api.server import LOOPBACK_NAMES, serve
-from arbot.domain.events import AdjustmentRecorded
+from arbot.domain.events import AdjustmentRecorded, Verb
 from arbot.domain.ids import VenueId
 from arbot.domain.units import parse_decimal
 from arbot.observe.collect import LATCHING
@@ -20,6 +20,7 @@ from arbot.runtime.state_dir import DaemonInfo, StateDir, write_private
 from arbot.settings.model import Settings
 
 TOKEN_FILE = "operator.token"  # noqa: S105 - the name of the file
+_SWITCH = {Verb.KILL: True, Verb.UNKILL: False}
 _log = structlog.get_logger("arbot.page")
 
 
@@ -48,6 +49,8 @@ def _desk(daemon: Daemon, token: str, hosts: frozenset[str]) -> Desk:
     def operate(asked: Request) -> None:
         if asked.argument and asked.argument not in LATCHING:
             raise ValueError(f"{asked.argument!r} is no limit that latches; those are {', '.join(LATCHING)}")
+        if asked.verb in _SWITCH:  # the switch outlives the process, so it is written before it is obeyed
+            daemon.wiring.store.set_killed(_SWITCH[asked.verb], actor=asked.actor, reason=asked.reason)
         daemon.request(asked.verb, asked.actor, asked.reason, asked.argument)
 
     def adjust(asked: Adjustment) -> None:

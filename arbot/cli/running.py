@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from arbot.runtime.daemon import Service
     from arbot.runtime.modes import Report
     from arbot.settings.model import Settings
+
+REACH_S = 10.0  # beyond its duration, for the instruments to be asked for
 
 DurationOption = Annotated[
     float | None, typer.Option("--duration", min=0.1, help="Stop after this many seconds.", show_default=False)
@@ -111,7 +114,21 @@ def scan(
     from arbot.runtime.modes import Options, run, run_scan
 
     view = edge_lines() if as_json else live_view(scan_table, on_stderr=False)
-    _refusing(lambda: run(run_scan(settings, Options(duration_s=duration, services=(view,)))))
+    work = run_scan(settings, Options(duration_s=duration, services=(view,)))
+    _refusing(lambda: run(_within(work, duration)))
+
+
+async def _within(work: Coroutine[Any, Any, None], duration: float | None) -> None:
+    """Do the work, but do not wait for ever for venues that cannot be reached. Raises: VenueUnavailable."""
+    import asyncio
+
+    from arbot.domain.errors import VenueUnavailable
+
+    try:
+        async with asyncio.timeout(duration + REACH_S if duration is not None else None):
+            await work
+    except TimeoutError as error:
+        raise VenueUnavailable("scan", "a venue could not be reached in time; the lines above say which") from error
 
 
 def scan_document(symbols: list[str], venues: list[str]) -> dict[str, Any]:
@@ -124,7 +141,7 @@ def scan_document(symbols: list[str], venues: list[str]) -> dict[str, Any]:
             "mode": "paper",
             "symbols": symbols,
             "ccy": min(quotes),
-            "log_level": "error",
+            "log_level": "warning",
         },
         "http": {"enabled": False},
         "venues": {name: {"adapter": name if name in fees else f"ccxt:{name}"} for name in venues},
