@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from arbot.domain.ids import ArbId, Asset, ClientOrderId, InstrumentId, TradeId, VenueId, VenueOrderId
-from arbot.domain.units import ZERO, Amount
+from arbot.domain.units import EXACT, Amount
 
 
 class Side(StrEnum):
@@ -143,7 +143,7 @@ class Approved(msgspec.Struct, frozen=True):
 class Fill(msgspec.Struct, frozen=True, kw_only=True):
     """One execution of our order, as the venue reports it.
 
-    Identity is (venue, venue_order_id, trade_id). `fee` may be negative (rebate) and in any asset.
+    Identity is the venue and `key`. `fee` may be negative (rebate) and in any asset.
     """
 
     venue: VenueId
@@ -162,13 +162,19 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     is_reversal: bool = False
 
     @property
+    def key(self) -> tuple[VenueOrderId, TradeId, bool]:
+        """What makes it the same fill at one venue. A reversal may carry the trade id that it takes back."""
+        return self.venue_order_id, self.trade_id, self.is_reversal
+
+    @property
     def base_delta(self) -> Decimal:
         """Change of our base balance, fee in base included."""
-        moved = self.qty * self.side.sign * (-1 if self.is_reversal else 1)
-        return moved - (self.fee.number if self.fee.asset == self.base else ZERO)
+        moved = EXACT.multiply(self.qty, Decimal(self.side.sign * (-1 if self.is_reversal else 1)))
+        return EXACT.subtract(moved, self.fee.number) if self.fee.asset == self.base else moved
 
     @property
     def quote_delta(self) -> Decimal:
         """Change of our quote balance, fee in quote included."""
-        moved = -self.qty * self.price * self.side.sign * (-1 if self.is_reversal else 1)
-        return moved - (self.fee.number if self.fee.asset == self.quote else ZERO)
+        sign = -self.side.sign * (-1 if self.is_reversal else 1)
+        moved = EXACT.multiply(EXACT.multiply(self.qty, self.price), Decimal(sign))
+        return EXACT.subtract(moved, self.fee.number) if self.fee.asset == self.quote else moved

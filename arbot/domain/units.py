@@ -39,7 +39,7 @@ class Amount(msgspec.Struct, frozen=True):
 
     def __add__(self, other: Amount) -> Amount:
         ensure(self.asset == other.asset, "amounts of different assets added", left=self, right=other)
-        return Amount(self.number + other.number, self.asset)
+        return Amount(EXACT.add(self.number, other.number), self.asset)
 
     def __neg__(self) -> Amount:
         return Amount(-self.number, self.asset)

@@ -275,7 +275,7 @@ def restore(state: State, step: Step, event: OrderRestored) -> None:
     arb = state.arbs.get(intent.arb_id) or _restored_arb(state, intent)
     order = OrderRecord(intent, state=event.state, venue_order_id=event.venue_order_id)
     for fill in event.fills:
-        order.fills[fill.venue_order_id, fill.trade_id] = fill
+        order.fills[fill.key] = fill
         order.filled_qty += -fill.qty if fill.is_reversal else fill.qty
     state.orders[intent.client_order_id] = order
     arb.orders.append(intent.client_order_id)

@@ -74,15 +74,14 @@ def unknown(state: State, step: Step, order: OrderRecord) -> None:
 
 def filled(state: State, step: Step, order: OrderRecord, fill: Fill) -> bool:
     """Book a fill once and return whether it was new. A fill after the end is booked all the same and reported."""
-    key = (fill.venue_order_id, fill.trade_id)
-    known = order.fills.get(key)
+    known = order.fills.get(fill.key)
     if known is not None:
         if (known.side, known.qty, known.price) != (fill.side, fill.qty, fill.price):
             step.decide(FillClashed(client_order_id=fill.client_order_id, trade_id=fill.trade_id))
             step.alert(Severity.CRITICAL, "fill_clashed", f"{fill.venue} reports trade {fill.trade_id} in two versions")
             state.standing.halted = True
         return False
-    order.fills[key] = fill
+    order.fills[fill.key] = fill
     order.filled_qty += -fill.qty if fill.is_reversal else fill.qty
     order.venue_order_id = order.venue_order_id or fill.venue_order_id
     known_venue = state.venue(fill.venue)

@@ -29,7 +29,7 @@ class OrderRecord:
     intent: OrderIntent
     state: OrderState = OrderState.INTENDED
     venue_order_id: VenueOrderId | None = None
-    fills: dict[tuple[VenueOrderId, TradeId], Fill] = field(default_factory=dict)
+    fills: dict[tuple[VenueOrderId, TradeId, bool], Fill] = field(default_factory=dict)
     filled_qty: Decimal = ZERO
     closing_as: OrderState | None = None  # the venue ended it, but fills up to `closing_qty` are still missing
     closing_qty: Decimal = ZERO

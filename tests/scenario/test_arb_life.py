@@ -80,6 +80,13 @@ kraken   expired
 coinbase expired                          -> missed
 coinbase filled 1 @101.0                  -> kraken buy 1 @100.2 hedge; orphan
 """,
+    "a fill that the venue takes back under its own id reopens the arb": """
+kraken   filled 1 @100.1
+coinbase filled 1 @101.0                  -> flat 0.9
+coinbase busted                           -> coinbase sell 1 @100.9 hedge; orphan
+coinbase busted
+coinbase filled 1 @101.0                  -> flat 0.9
+""",
     "an order past its deadline is canceled and asked about": """
 kraken   filled 1 @100.1
 coinbase accepted

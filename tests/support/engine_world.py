@@ -5,6 +5,7 @@ One line per event, `->` and what must come out of it; blank means that nothing 
     <venue> book bid 100.0x2 99.9x1 ask 100.1x2      <venue> silent | loud        <venue> invalid
     <venue> sent|accepted|unknown|canceled|expired   <venue> rejected <code>      <venue> filled 1 @100.1 [fee 0.1 BTC]
     <venue> again (the last fill once more)          <venue> absent               <venue> reported canceled 0.5
+    <venue> busted (the last fill is taken back)
     <venue> down | up                                operator pause               wait 250ms | 3s
 
 Orders are answered in the order in which they were sent to that venue; `filled` etc. speak of the last one.
@@ -14,6 +15,8 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+
+import msgspec
 
 from arbot.domain.book import BookState, Level
 from arbot.domain.commands import CancelAllOrders, CancelOrder, CancelTimer, QueryOrder, SetTimer, StopRun, SubmitOrder
@@ -259,6 +262,9 @@ class World:
         if word in ("down", "up"):
             event = FeedDisconnected(venue=venue, stream=Stream.ACCOUNT, reason="test") if word == "down" else None
             return self.give(event or FeedConnected(venue=venue, stream=Stream.ACCOUNT))
+        if word == "busted":
+            assert self.last_fill is not None
+            return self.give(OrderFilled(fill=msgspec.structs.replace(self.last_fill, is_reversal=True)))
         if word == "again":
             assert self.last_fill is not None
             return self.give(OrderFilled(fill=self.last_fill))
