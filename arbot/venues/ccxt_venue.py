@@ -216,8 +216,11 @@ class CcxtGateway:
             raise VenueUnavailable(self.venue, f"unreadable balance: {error}") from error
 
     async def fetch_time_ns(self) -> int:
-        """Return the venue's clock: from its own call, else from the Date header of a public answer. Raises: VenueError."""
-        sent_ns = self._clock.now_ns()
+        """Return the venue's clock as it stood in the middle of this call. Raises: VenueError.
+
+        It comes from the venue's own call where there is one, else from the Date header of a public answer.
+        """
+        called_ns = sent_ns = self._clock.now_ns()
         if self.exchange.has.get("fetchTime") is True:
             venue_ms = await self._call("fetch_time")
             if not isinstance(venue_ms, int):
@@ -234,7 +237,7 @@ class CcxtGateway:
             bounds = (second * 1000 * MS, (second + 1) * 1000 * MS)
         received_ns = self._clock.now_ns()
         self._offset.observe(sent_ns, received_ns, *bounds)
-        return received_ns + self._offset.ns()
+        return (called_ns + received_ns) // 2 + self._offset.ns()
 
     async def fetch_permissions(self) -> KeyPermissions:
         """Return that a key is there; ccxt has no call that asks what a key may do. Raises: VenueError."""

@@ -103,6 +103,7 @@ PAGES_MAX = 500
 OVERLAP_NS = 60_000_000_000
 QUEUED_WINDOW_NS = 3_600_000_000_000  # an order is not pending or queued for longer than this
 CANCEL_CHECKS = 4
+TOKEN_MARGIN_NS = 2_000_000_000  # of the 120 s that a token lives
 CACHE_MAX = 20_000
 MS = 1_000_000
 
@@ -137,8 +138,8 @@ class CoinbaseGateway:
         return signer
 
     def _venue_seconds(self) -> int:
-        """Return the venue's time: a token of a clock that runs ahead is not yet valid."""
-        return (self._clock.now_ns() + self._offset.ns()) // 1_000_000_000
+        """Return the venue's time less a margin: a token from the future is refused, and the offset is an estimate."""
+        return (self._clock.now_ns() + self._offset.ns() - TOKEN_MARGIN_NS) // 1_000_000_000
 
     # --- reference data ----------------------------------------------------------------------------------------------
 
@@ -219,16 +220,18 @@ class CoinbaseGateway:
         return tuple(found.values())
 
     async def fetch_time_ns(self) -> int:
-        """Return the venue's clock, to the millisecond. Raises: VenueError."""
+        """Return the venue's clock as it stood in the middle of this call, to the millisecond. Raises: VenueError."""
+        called_ns = self._clock.now_ns()
+        await self._take_public("time")
         sent_ns = self._clock.now_ns()
-        told = await self._public(f"{BASE}/time", {})
+        told = await self._public(f"{BASE}/time", {}, is_paid=True)
         received_ns = self._clock.now_ns()
         try:
             venue_ns = int(told["epochMillis"]) * MS
         except (KeyError, TypeError, ValueError) as error:
             raise VenueUnavailable(self.venue, f"unreadable time: {error}") from error
         self._offset.observe(sent_ns, received_ns, venue_ns, venue_ns + MS)
-        return received_ns + self._offset.ns()
+        return (called_ns + received_ns) // 2 + self._offset.ns()
 
     async def fetch_permissions(self) -> KeyPermissions:
         """Return what the key may do; any further `can_` flag that is set counts as an unknown name. Raises: VenueError."""
@@ -560,9 +563,13 @@ class CoinbaseGateway:
             await self.load_instruments()
         return self._instruments
 
-    async def _public(self, path: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    async def _take_public(self, path: str) -> None:
         if not await self.limiter.take((Charge("public"),), Lane.URGENT, POLL_WAIT_S_MAX):
             raise VenueUnavailable(self.venue, f"{path}: own limiter")
+
+    async def _public(self, path: str, fields: Mapping[str, Any], *, is_paid: bool = False) -> dict[str, Any]:
+        if not is_paid:
+            await self._take_public(path)
         signed = self._signer.sign(path, ["v3", "public"], "GET", dict(fields))
         return self._result(await self._rest.send(Request("GET", signed["url"], {})), path)
 

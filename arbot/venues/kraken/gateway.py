@@ -270,15 +270,20 @@ class KrakenGateway:
         return tuple(found.values())
 
     async def fetch_time_ns(self) -> int:
-        """Return the venue's clock. It tells whole seconds; several answers narrow it to about 0.1 s. Raises: VenueError."""
+        """Return the venue's clock as it stood in the middle of this call. Raises: VenueError.
+
+        Kraken tells whole seconds; several answers narrow the offset to about 0.1 s.
+        """
+        called_ns = self._clock.now_ns()
+        await self._take_public("Time")
         sent_ns = self._clock.now_ns()
-        told = await self._public("Time")
+        told = await self._public("Time", is_paid=True)
         received_ns = self._clock.now_ns()
         second = told.get("unixtime")
         if not isinstance(second, int):
             raise VenueUnavailable(self.venue, f"unreadable time {told!r}")
         self._offset.observe(sent_ns, received_ns, second * 1_000_000_000, (second + 1) * 1_000_000_000)
-        return received_ns + self._offset.ns()
+        return (called_ns + received_ns) // 2 + self._offset.ns()
 
     async def fetch_permissions(self) -> KeyPermissions:
         """Return what the key may do, in Kraken's own words. Raises: VenueError."""
@@ -594,9 +599,13 @@ class KrakenGateway:
             await self.load_instruments()
         return self._instruments
 
-    async def _public(self, path: str) -> dict[str, Any]:
+    async def _take_public(self, path: str) -> None:
         if not await self.limiter.take((Charge("public"),), Lane.URGENT, POLL_WAIT_S_MAX):
             raise VenueUnavailable(self.venue, f"{path}: own limiter")
+
+    async def _public(self, path: str, *, is_paid: bool = False) -> dict[str, Any]:
+        if not is_paid:
+            await self._take_public(path)
         signed = self._signer.sign(path, ["public"], "GET", {})
         reply = await self._rest.send(Request("GET", signed["url"], {}))
         result = self._result(reply, path, "public")
