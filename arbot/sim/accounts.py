@@ -135,10 +135,6 @@ class Accounts:
         key = (counterpart, asset)
         self._counterparts[key] = self._counterparts.get(key, ZERO) + change
 
-    def counterpart(self, counterpart: str, asset: str) -> Decimal:
-        """Return what a counterpart holds (negative: has given)."""
-        return self._counterparts.get((counterpart, asset), ZERO)
-
     def check(self) -> None:
         """Prove that nothing was made or lost. Raises: InvariantBroken."""
         sums: dict[str, Decimal] = {}

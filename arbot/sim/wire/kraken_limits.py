@@ -110,9 +110,5 @@ class Limits:
         """Count a cancel by the age of its order."""
         self._engine_counter(account, symbol).add(cost_by_age(CANCEL_COSTS, age_ns), now_ns)
 
-    def engine_level(self, account: str, symbol: str, now_ns: int) -> float:
-        """Return the engine's counter."""
-        return self._engine_counter(account, symbol).level(now_ns)
-
     def _engine_counter(self, account: str, symbol: str) -> Leaky:
         return self._engine.setdefault((account, symbol), Leaky(self.tier.engine_max, self.tier.engine_decay))

@@ -12,7 +12,7 @@ from arbot.sim.model import OrderRejected, OrderRequest, OrderType, OrderUnknown
 from arbot.sim.wire import kraken_shapes as shapes
 from arbot.sim.wire.auth_kraken import KrakenRefused
 from arbot.sim.wire.desk import Desk
-from arbot.sim.wire.kraken_limits import Limits
+from arbot.sim.wire.kraken_limits import AMEND_COSTS, Limits, cost_by_age
 
 _TIF = {"gtc": TimeInForce.GTC, "ioc": TimeInForce.IOC, "fok": TimeInForce.FOK, "gtd": TimeInForce.GTC}
 MS = 1_000_000
@@ -139,7 +139,8 @@ class OrderDesk:
         """Change price or quantity of an open order. Raises: KrakenRefused."""
         needs(key, "modify-trades")
         order = self.find(key.account, fields.get("order_id", ""), fields.get("cl_ord_id", ""))
-        self.limits.engine(key.account, order.symbol, 1, now_ns)
+        cost = 1 + cost_by_age(AMEND_COSTS, now_ns - order.opened_ns)
+        self.limits.engine(key.account, order.symbol, cost, now_ns)
         price = fields.get("limit_price", "")
         qty = fields.get("order_qty", "")
         if 0 < deadline_ns(fields.get("deadline", ""), now_ns) < now_ns:
