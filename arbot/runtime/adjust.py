@@ -12,7 +12,7 @@ from arbot import __version__
 from arbot.domain.accounting import Transaction
 from arbot.domain.decisions import Outcome
 from arbot.domain.errors import Mistake, UserError
-from arbot.domain.events import AdjustmentRecorded, Envelope, RunEnded, RunStarted
+from arbot.domain.events import AdjustmentRecorded, Envelope, Event, RunEnded, RunStarted
 from arbot.domain.ids import RunId
 from arbot.journal.store import SqlStore
 from arbot.ledger.posting import Ledger
@@ -49,7 +49,7 @@ def _book(store: SqlStore, clock: SystemClock, settings: Settings, adjustment: A
     epoch = store.begin_run(run_id=run_id, mode=mode, code_version=__version__, config_digest=config_digest)
     ledger = Ledger(store.all_balances(), store.transaction)
     started = RunStarted(run_id=run_id, epoch=epoch, code_version=__version__, config_digest=config_digest, mode=mode)
-    events = (started, adjustment, RunEnded(reason="adjusted", open_orders=0))
+    events: tuple[Event, ...] = (started, adjustment, RunEnded(reason="adjusted", open_orders=0))
     records = []
     for number, event in enumerate(events, start=1):
         envelope = Envelope(number, clock.now_ns(), event)

@@ -67,6 +67,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     totals: Totals
     decision_latency_us: dict[str, float]
     gc_pause_ms_max: float
+    books_moved: int
+    books_without_edge: int
     ledger_matches_venues: bool | None = None  # None where nobody has a truth to compare with
 
     def as_document(self) -> dict[str, Any]:
@@ -77,6 +79,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             **compared,
             "decision_latency_us": self.decision_latency_us,
             "gc_pause_ms_max": self.gc_pause_ms_max,
+            "books_moved": self.books_moved,
+            "books_without_edge": self.books_without_edge,
             "open_orders": self.ending.open_orders,
             "ended": self.ending.reason,
         }
@@ -119,10 +123,15 @@ async def run_demo(settings: Settings, options: Options) -> Report:
 
 
 async def run_scan(settings: Settings, options: Options) -> None:
-    """Look at the venues' public books until interrupted; needs no keys, keeps no state, sends nothing."""
+    """Look at the venues' public books until interrupted; needs no keys, keeps no state, sends nothing.
+
+    Raises: whatever ended it against its will.
+    """
     async with _ground(settings, IN_MEMORY) as ground:
         await _pretend(ground)
-        await Daemon(_wiring(ground, options, OnlyLooking(_strategy(settings)))).run(options.duration_s)
+        ending = await Daemon(_wiring(ground, options, OnlyLooking(_strategy(settings)))).run(options.duration_s)
+    if ending.failure is not None:
+        raise ending.failure
 
 
 # --- parts ----------------------------------------------------------------------------------------------------------------
@@ -248,6 +257,8 @@ def _report(daemon: Daemon, ending: Ending) -> Report:
         totals=daemon.summary.totals(daemon.wiring.clock.now_ns()),
         decision_latency_us=daemon.latency_us(),
         gc_pause_ms_max=daemon.gc.pause_max_ms(),
+        books_moved=daemon.sequencer.books_moved,
+        books_without_edge=daemon.sequencer.books_moved - daemon.sequencer.books_awake,
     )
 
 
@@ -262,8 +273,8 @@ def _demand_locks(settings: Settings, *, is_live: bool) -> None:
         mistakes.append(Mistake("--live", "the config says live, the command does not", "add --live, or use paper"))
     if is_live and settings.run.mode is not Mode.LIVE:
         mistakes.append(Mistake("run.mode", f"--live with mode {settings.run.mode.value}", 'set run.mode = "live"'))
-    if is_live and not settings.run.live:
-        mistakes.append(Mistake("run.live", "--live, but the config does not allow it", "set run.live = true"))
+    if (is_live or settings.run.mode is Mode.LIVE) and not settings.run.live:
+        mistakes.append(Mistake("run.live", "the config does not allow live trading", "set run.live = true"))
     if mistakes:
         raise UserError(*mistakes)
 

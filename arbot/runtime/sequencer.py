@@ -147,6 +147,8 @@ class Sequencer:
         self._ts_ns = 0
         self.order_steps = 0  # steps that sent, filled or ended an order: balances may have moved
         self.is_broken = False
+        self.books_moved = 0
+        self.books_awake = 0  # of those, how many the screen found worth a look
         self.latency = LatencyHistogram()  # frame received to decision made
         self.commits = LatencyHistogram()
 
@@ -174,8 +176,10 @@ class Sequencer:
 
     def book_moved(self, book: int) -> None:
         """Remember a book that moved if the screen finds it worth a look; look at the end of the burst."""
+        self.books_moved += 1
         if self.is_broken or not self._screen.screen(book):
             return
+        self.books_awake += 1
         if not self._moved:
             self._burst_recv_ts_ns = self._screen.recv_ts_ns(book)
         self._moved[book] = None

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from arbot.domain.errors import InvariantBroken
+from arbot.domain.errors import InvariantBroken, UserError
 from arbot.runtime.clock import NS_PER_MS, NS_PER_S, Scheduler
 from arbot.runtime.latency import LatencyHistogram
 
@@ -58,8 +58,12 @@ class Supervisor:
             self.stopping.set()
 
     def fail(self, error: BaseException, where: str) -> None:
-        """Record what went wrong and ask for the end of the run. The first failure stands, the others are logged."""
-        _log.critical("failure", where=where, error=f"{type(error).__name__}: {error}", exc_info=error)
+        """Record what went wrong and ask for the end of the run. The first failure stands, the others are logged.
+
+        A mistake of the user's is logged without a traceback: it is told in words, with its remedy, at the end.
+        """
+        trace = None if isinstance(error, UserError) else error
+        _log.critical("failure", where=where, error=f"{type(error).__name__}: {error}", exc_info=trace)
         if self.failure is None:
             self.failure = error
         self.stop(f"{where} failed: {type(error).__name__}: {error}")

@@ -7,7 +7,7 @@ from random import Random
 
 import structlog
 
-from arbot.domain.errors import VenueError
+from arbot.domain.errors import Mistake, UserError, VenueError
 from arbot.domain.events import FeedConnected, Stream
 from arbot.domain.ids import VenueId
 from arbot.domain.instrument import Instrument
@@ -32,11 +32,8 @@ def make_gateways(
 
     Raises: UserError for keys that are missing, readable by others, or of a wrong shape.
     """
-    keys: dict[VenueId, Credentials | None] = {
-        config.venue: load_credentials(config, settings.venues[config.venue].key_file, environ) if with_keys else None
-        for config in settings.venue_configs()
-    }
-    texts = [text.reveal() for pair in keys.values() if pair is not None for text in (pair.key, pair.secret)]
+    keys = _keys(settings, environ) if with_keys else {}
+    texts = [text.reveal() for pair in keys.values() for text in (pair.key, pair.secret)]
     logs.set_up(
         now_ns=clock.now_ns,
         redact=redactor(texts),
@@ -46,12 +43,26 @@ def make_gateways(
     return {
         config.venue: factory.make_gateway(
             config,
-            keys[config.venue],
+            keys.get(config.venue),
             clock,
             nonce_mark=FileMark(settings.run.state_dir / f"{config.venue}.nonce") if with_keys else None,
         )
         for config in settings.venue_configs()
     }
+
+
+def _keys(settings: Settings, environ: Mapping[str, str]) -> dict[VenueId, Credentials]:
+    """Return the key pair of every venue. Raises: UserError with the mistakes of all of them."""
+    keys: dict[VenueId, Credentials] = {}
+    mistakes: list[Mistake] = []
+    for config in settings.venue_configs():
+        try:
+            keys[config.venue] = load_credentials(config, settings.venues[config.venue].key_file, environ)
+        except UserError as error:
+            mistakes.extend(error.mistakes)
+    if mistakes:
+        raise UserError(*mistakes)
+    return keys
 
 
 def make_feed(daemon: Daemon, config: VenueConfig, instruments: tuple[Instrument, ...]) -> CountedFeed:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from arbot.domain.errors import UserError
 from arbot.journal.store import SqlStore
+from arbot.observe.status import Status
 from arbot.runtime.clock import SystemClock
-from arbot.runtime.modes import Options, Report, ours_equal, run_daemon
+from arbot.runtime.daemon import Daemon
+from arbot.runtime.modes import Options, Report, ours_equal, run_daemon, run_scan
 from arbot.runtime.sim_process import SimProcess, sim_options
 from arbot.settings.defaults import demo
+from arbot.settings.model import Mode
 from arbot.sim.market import SeededSpec
 
 BUSY = SeededSpec(jumps_per_minute=40.0)
@@ -81,3 +86,63 @@ async def test_nothing_is_lost_under_a_fault(tmp_path: Path, fault: str):
     assert report.ending.failure is None
     assert report.ledger_matches_venues is True
     assert open_orders(books) == []
+
+
+async def test_paper_trades_on_the_venues_books_without_keys(tmp_path: Path):
+    """On paper the public streams are the venues' own, the fills are pretend, and a second run goes on from the ledger."""
+    settings = demo(tmp_path)
+    options = msgspec.structs.replace(sim_options(settings), market=BUSY)
+    async with SimProcess(settings, options) as process:
+        pointed = process.settings()
+        paper = pointed.model_copy(update={"run": pointed.run.model_copy(update={"mode": Mode.PAPER})})
+        keyless = {name: venue.model_copy(update={"key_file": None}) for name, venue in paper.venues.items()}
+        paper = paper.model_copy(update={"venues": keyless})
+        first = await asyncio.wait_for(run_daemon(paper, Options(duration_s=5.0)), 60)
+        second = await asyncio.wait_for(run_daemon(paper, Options(duration_s=2.0)), 60)
+        books = await process.books()
+    assert (first.ending.is_clean, second.ending.is_clean) == (True, True)
+    assert first.totals.arbs_flat >= 1
+    assert [account["orders"] for account in books.values()] == [[], []]
+
+
+async def test_a_scan_looks_and_sends_nothing(tmp_path: Path):
+    """A scan shows both routes with their edges, needs no keys, opens nothing and leaves no file."""
+    settings = demo(tmp_path)
+    seen: list[Status] = []
+
+    @asynccontextmanager
+    async def watch(daemon: Daemon) -> AsyncIterator[None]:
+        yield
+        seen.append(daemon.status())
+
+    async with SimProcess(settings, msgspec.structs.replace(sim_options(settings), market=BUSY)) as process:
+        pointed = process.settings()
+        scan = pointed.model_copy(update={"run": pointed.run.model_copy(update={"mode": Mode.PAPER})})
+        await asyncio.wait_for(run_scan(scan, Options(duration_s=3.0, services=(watch,))), 60)
+    assert [(edge.buy, edge.sell) for edge in seen[0].edges] == [("kraken", "coinbase"), ("coinbase", "kraken")]
+    assert all(book.is_valid for book in seen[0].books)
+    assert seen[0].totals.arbs_opened == 0
+    assert not settings.run.state_dir.exists()
+
+
+async def test_a_wrong_key_ends_the_start_with_what_to_mend(tmp_path: Path):
+    """A key the venue does not know is the user's to mend: no order, no endless retry."""
+    settings = demo(tmp_path)
+    async with SimProcess(settings) as process:
+        pointed = process.settings()
+        key_file = pointed.venues["kraken"].key_file
+        key_file.write_text('{"key": "wrong", "secret": "d3Jvbmc="}')
+        with pytest.raises(UserError, match="the venue refused us"):
+            await asyncio.wait_for(run_daemon(pointed, Options(duration_s=20.0)), 60)
+
+
+async def test_a_venue_that_is_down_at_the_start_is_waited_for(tmp_path: Path):
+    """With one venue unreachable nothing is traded and nothing fails; the run ends cleanly when asked to."""
+    settings = demo(tmp_path)
+    async with SimProcess(settings) as process:
+        pointed = process.settings()
+        down = pointed.venues["coinbase"].model_copy(update={"rest_url": "http://127.0.0.1:9"})
+        pointed = pointed.model_copy(update={"venues": {**pointed.venues, "coinbase": down}})
+        report = await asyncio.wait_for(run_daemon(pointed, Options(duration_s=3.0)), 60)
+    assert report.ending.is_clean
+    assert report.totals.arbs_opened == 0
