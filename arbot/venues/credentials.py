@@ -47,12 +47,12 @@ def _from_file(path: Path, owner: int) -> tuple[str, str]:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except OSError as error:
         raise UserError(
-            Mistake(where, f"key file cannot be read: {error.strerror}", "create it, or correct credentials_file")
+            Mistake(where, f"key file cannot be read: {error.strerror}", "create it, or correct key_file")
         ) from error
     with os.fdopen(descriptor, "rb") as file:
         facts = os.fstat(file.fileno())  # of the file that is open, so it cannot be swapped between check and read
         if not stat.S_ISREG(facts.st_mode):
-            raise UserError(Mistake(where, "is not a regular file", "point credentials_file at a JSON file"))
+            raise UserError(Mistake(where, "is not a regular file", "point key_file at a JSON file"))
         if facts.st_uid != owner:
             raise UserError(Mistake(where, f"belongs to user {facts.st_uid}, we are {owner}", f"chown {owner} {where}"))
         if facts.st_mode & 0o177:
@@ -80,7 +80,7 @@ def _from_environment(config: VenueConfig, environ: Mapping[str, str]) -> tuple[
     if missing:
         raise UserError(
             *(
-                Mistake(name, f"no API key for {config.venue}", "set credentials_file to a file of mode 0600, or this")
+                Mistake(name, f"no API key for {config.venue}", "set key_file to a file of mode 0600, or this variable")
                 for name in missing
             )
         )
