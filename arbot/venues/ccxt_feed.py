@@ -21,7 +21,7 @@ from arbot.domain.ids import VenueOrderId
 from arbot.domain.instrument import Instrument
 from arbot.market.books import INT_MAX, Books, Levels
 from arbot.ports import VenueConfig
-from arbot.venues.ccxt_venue import CcxtGateway, make_exchange
+from arbot.venues.ccxt_venue import CcxtGateway, make_client
 from arbot.venues.codec import DropReason, FetchFills, StreamStats, clip
 from arbot.venues.feed import FeedPorts
 
@@ -61,7 +61,8 @@ def guard(exchange: Any, on_message: Callable[[], None]) -> None:
         on_message()
         try:
             handle(client, message)
-        except Exception as error:  # noqa: BLE001 - whoever watches is told, and the stream is built anew
+        # whoever watches is told, and the stream is built anew
+        except Exception as error:  # noqa: BLE001
             client.on_error(ccxt.NetworkError(f"message handler: {type(error).__name__}: {error}"))
 
     exchange.handle_message = guarded
@@ -124,7 +125,7 @@ class CcxtFeed:
         stats = self.stats[stream]
         is_market = stream is Stream.MARKET
         # books are sorted by ccxt and need its floats; whatever is about money comes as text
-        exchange = make_exchange(self._config, None) if is_market else self._private_exchange()
+        exchange = make_client(self._config, None) if is_market else self._private_client()
         guard(exchange, lambda: self._note_message(stats))
         stats.last_alive_ns = self._ports.clock.now_ns()
         stats.connects += 1
@@ -147,11 +148,11 @@ class CcxtFeed:
             await exchange.close()
         return dropped
 
-    def _private_exchange(self) -> Any:
+    def _private_client(self) -> Any:
         gateway = self._gateway
         if gateway is None:
             raise InvariantBroken("an account stream without a gateway")
-        return gateway.make_stream_exchange()
+        return gateway.make_stream_client()
 
     def _note_message(self, stats: StreamStats) -> None:
         stats.last_alive_ns = self._ports.clock.now_ns()
@@ -281,7 +282,7 @@ async def _watched(watch: Awaitable[Any]) -> Any:
     """Return what ccxt.pro says next; whatever goes wrong inside it is the end of the connection, not of the daemon."""
     try:
         return await watch
-    except Exception as error:
+    except Exception as error:  # the session that keeps the stream up is told
         raise _Dropped(DropReason.CLOSED, f"{type(error).__name__} {clip(error)}") from error
 
 

@@ -93,7 +93,7 @@ CACHE_MAX = 20_000
 MS = 1_000_000
 
 
-def make_exchange(config: VenueConfig, credentials: Credentials | None, **options: Any) -> Any:
+def make_client(config: VenueConfig, credentials: Credentials | None, **options: Any) -> Any:
     """Return a ccxt.pro instance of the configured exchange, its own limiter and retries off. Raises: VenueRefused."""
     exchange_name = config.adapter.removeprefix("ccxt:")
     version = tuple(int(part) for part in ccxt.__version__.split("."))
@@ -124,7 +124,7 @@ class CcxtGateway:
         self._credentials = credentials
         self._has_key = credentials is not None
         self._offset = ClockOffset()
-        self.exchange = make_exchange(config, credentials, number=str)
+        self.exchange = make_client(config, credentials, number=str)
         self.exchange.milliseconds = lambda: clock.now_ns() // MS
         self._name = str(self.exchange.id)
         install(self.exchange, self._rest)
@@ -133,9 +133,9 @@ class CcxtGateway:
         self._names: dict[str, ClientOrderId | None] = {}  # order id -> our name, None when not ours
         self._order_ids: dict[ClientOrderId, str] = {}
 
-    def make_stream_exchange(self) -> Any:
+    def make_stream_client(self) -> Any:
         """Return a further instance with our key, for a private stream; numbers stay texts."""
-        return make_exchange(self._config, self._credentials, number=str)
+        return make_client(self._config, self._credentials, number=str)
 
     # --- reference data ----------------------------------------------------------------------------------------------
 
@@ -308,7 +308,8 @@ class CcxtGateway:
                 )
             except InvariantBroken:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the engine is told by the verdict
+            # whatever it is, the engine is told by the verdict
+            except Exception as error:  # noqa: BLE001
                 return classify_error(record, error)
         return classify_order(record, order, intent.client_order_id)
 
@@ -334,7 +335,8 @@ class CcxtGateway:
         with recording() as record:
             try:
                 await self.exchange.cancel_order(order_id, symbol)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the engine is told by the verdict
+            # whatever it is, the engine is told by the verdict
+            except Exception as error:  # noqa: BLE001
                 if isinstance(error, ccxt.OrderNotFound) and _sole_answer(record) is not None:
                     return Rejected(RejectCode.OTHER, "order not found")
                 return Unknown(f"{type(error).__name__}: {error}")
@@ -439,7 +441,7 @@ class CcxtGateway:
                 if _sole_answer(record) is not None:
                     return None
                 raise VenueUnavailable(self.venue, "fetch_order: no usable answer") from None
-            except Exception as error:
+            except Exception as error:  # the caller is told
                 raise self._venue_error("fetch_order", error) from error
         return order if order.get("id") else None
 
@@ -555,7 +557,7 @@ class CcxtGateway:
             raise VenueUnavailable(self.venue, f"{method}: own limiter")
         try:
             return await getattr(self.exchange, method)(*arguments)
-        except Exception as error:
+        except Exception as error:  # the caller is told
             raise self._venue_error(method, error) from error
 
     def _venue_error(self, method: str, error: Exception) -> VenueRefused | VenueUnavailable:

@@ -30,7 +30,7 @@ from arbot.sim.listing import instruments_of
 from arbot.sim.serve import SimOptions, VenueOptions, serve
 from arbot.venues import ccxt_terms
 from arbot.venues.ccxt_feed import BookBroken, check_order, guard, levels_of
-from arbot.venues.ccxt_venue import make_exchange
+from arbot.venues.ccxt_venue import make_client
 from arbot.venues.factory import make_feed, make_gateway
 from tests.support.loopback import Bench, running, until
 from tests.support.orders import NAME, approved, query
@@ -172,7 +172,7 @@ def test_unknown_exchange_is_refused():
 @pytest.mark.parametrize("name", ["bitstamp", "kraken", "coinbase", "gemini", "bitfinex"])
 def test_every_url_is_redirected(name):
     """With configured hosts no URL of the exchange itself remains."""
-    made = make_exchange(
+    made = make_client(
         config(
             "http://127.0.0.1:7",
             adapter=f"ccxt:{name}",

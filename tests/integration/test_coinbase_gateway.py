@@ -450,6 +450,9 @@ async def test_permissions(venue, gateway):
         "p1",
         ("can_trade", "can_view"),
     )
+    venue.script[BASE + "key_permissions"] = {**told, "can_mint": True}
+    with pytest.raises(VenueRefused, match="can_mint"):
+        await gateway.fetch_permissions()
     venue.script[BASE + "key_permissions"] = {"can_view": True}
     with pytest.raises(VenueUnavailable):
         await gateway.fetch_permissions()

@@ -470,12 +470,17 @@ async def test_cancel_all_tells_what_would_not_go(venue, gateway):
 
 
 async def test_permissions(venue, gateway):
-    """The key's rights come in Kraken's words, with a warning for a key without an allow-list."""
+    """The key's rights come in Kraken's words, with warnings; a right nobody knows is refused."""
     info = {"permissions": ["query-funds", "withdraw-funds"], "iban": "AA88 N84G", "ipAllowlist": []}
     venue.script[PRIVATE + "GetApiKeyInfo"] = ok(info)
     found = await gateway.fetch_permissions()
     assert (found.can_trade, found.can_withdraw, found.account) == (False, True, "AA88 N84G")
-    assert len(found.warnings) == 1
+    lacking, open_to_all = found.warnings
+    assert "modify-trades" in lacking
+    assert "allow-list" in open_to_all
+    venue.script[PRIVATE + "GetApiKeyInfo"] = ok({**info, "permissions": ["query-funds", "mint-money"]})
+    with pytest.raises(VenueRefused, match="mint-money"):
+        await gateway.fetch_permissions()
 
 
 async def test_transfers_have_signs_and_states(venue, gateway):

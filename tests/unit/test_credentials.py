@@ -7,13 +7,12 @@ import pytest
 
 from arbot.domain.errors import UserError
 from arbot.domain.ids import VenueId
-from arbot.ports import KeyPermissions, VenueConfig
+from arbot.ports import VenueConfig
 from arbot.venues.credentials import load_credentials
-from arbot.venues.permissions import check_permissions
 
 KRAKEN = VenueConfig(venue=VenueId("kraken"), adapter="kraken", symbols=("BTC/USD",))
 COINBASE = VenueConfig(venue=VenueId("coinbase"), adapter="coinbase", symbols=("BTC/USD",))
-PEM = "-----BEGIN EC PRIVATE KEY-----\nMHc=\n-----END EC PRIVATE KEY-----\n"
+PEM = es256_key("main", "k").secret
 
 
 def write(path, content, mode=0o600):
@@ -86,39 +85,3 @@ def test_missing_variables_are_all_named():
     with pytest.raises(UserError) as caught:
         load_credentials(KRAKEN, None, {})
     assert [mistake.where for mistake in caught.value.mistakes] == ["ARBOT_KRAKEN_KEY", "ARBOT_KRAKEN_SECRET"]
-
-
-TRADES = (
-    "query-funds",
-    "query-open-trades",
-    "query-closed-trades",
-    "modify-trades",
-    "close-trades",
-    "query-ledger",
-    "create-ws-token",
-)
-
-
-def permissions(*raw, can_trade=True, can_withdraw=False):
-    return KeyPermissions(can_trade=can_trade, can_withdraw=can_withdraw, account="a", raw=raw)
-
-
-@pytest.mark.parametrize(
-    ("found", "mistakes"),
-    [
-        (permissions(*TRADES), 0),
-        (permissions(*TRADES, "withdraw-funds", can_withdraw=True), 1),
-        (permissions(*TRADES, "mint-money"), 1),
-        (permissions("query-funds", can_trade=False), 1),
-        (permissions("withdraw-funds", "mint-money", can_trade=False, can_withdraw=True), 3),
-    ],
-)
-def test_key_is_judged_by_what_it_may_do(found, mistakes):
-    """A key that can withdraw, that cannot trade, or that holds an unknown permission is refused."""
-    assert len(check_permissions(found, KRAKEN)) == mistakes
-
-
-def test_withdraw_key_is_allowed_when_transfers_are_on():
-    """With transfers switched on the same key passes."""
-    config = VenueConfig(venue=VenueId("kraken"), adapter="kraken", symbols=(), allow_withdraw_key=True)
-    assert check_permissions(permissions(*TRADES, "withdraw-funds", can_withdraw=True), config) == ()

@@ -234,10 +234,18 @@ class CoinbaseGateway:
         return (called_ns + received_ns) // 2 + self._offset.ns()
 
     async def fetch_permissions(self) -> KeyPermissions:
-        """Return what the key may do; any further `can_` flag that is set counts as an unknown name. Raises: VenueError."""
+        """Return what the key may do. A further `can_` flag that is set is a permission nobody knows: VenueRefused.
+
+        Raises: VenueError.
+        """
         told = await self._private("GET", f"{BASE}/key_permissions", {}, Lane.URGENT)
         if not all(isinstance(told.get(name), bool) for name in PERMISSION_NAMES):
             raise VenueUnavailable(self.venue, "the key's permissions are unreadable")
+        unknown = sorted(
+            name for name in told if name.startswith("can_") and told[name] and name not in PERMISSION_NAMES
+        )
+        if unknown:
+            raise VenueRefused(self.venue, f"the key holds permissions arbot does not know: {', '.join(unknown)}")
         return KeyPermissions(
             can_trade=told["can_view"] and told["can_trade"],
             can_withdraw=told["can_transfer"],

@@ -286,12 +286,18 @@ class KrakenGateway:
         return (called_ns + received_ns) // 2 + self._offset.ns()
 
     async def fetch_permissions(self) -> KeyPermissions:
-        """Return what the key may do, in Kraken's own words. Raises: VenueError."""
+        """Return what the key may do, in Kraken's own words. A permission with an unknown name is VenueRefused. Raises: VenueError."""
         info = await self._private("GetApiKeyInfo", {}, Lane.URGENT)
         names = info.get("permissions")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise VenueUnavailable(self.venue, "the key's permissions are unreadable")
-        warnings = () if info.get("ipAllowlist") else ("the key may be used from any address: give it an allow-list",)
+        unknown = sorted(set(names) - PERMISSIONS_KNOWN)
+        if unknown:
+            raise VenueRefused(self.venue, f"the key holds permissions arbot does not know: {', '.join(unknown)}")
+        missing = sorted(PERMISSIONS_TRADE.difference(names))
+        warnings = (f"the key lacks {', '.join(missing)}",) if missing else ()
+        if not info.get("ipAllowlist"):
+            warnings += ("the key may be used from any address: give it an allow-list",)
         return KeyPermissions(
             can_trade=set(names) >= PERMISSIONS_TRADE,
             can_withdraw=bool(PERMISSIONS_WITHDRAW.intersection(names)),
