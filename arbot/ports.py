@@ -64,7 +64,6 @@ class VenueConfig(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout_ms: int = 5_000
     frame_age_ms_max: int = 5_000  # no frame for this long and the socket is dropped
     poll_interval_ms: int = 15_000  # balances, fees, instruments and missed fills are polled this often
-    allow_withdraw_key: bool = False  # from [transfers] enabled
 
 
 class Clock(Protocol):

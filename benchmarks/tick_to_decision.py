@@ -2,8 +2,9 @@
 
 Paths, each with books of its own, fed the same frames in turns of CHUNK so that load on the machine hits all alike:
 
-- frame call: the one compiled call: parse, integrity check (checksum or sequence number), book, screen;
-- codec + screen: what the daemon runs per frame: the venue's codec around that call, then the sequencer's screen;
+- frame call: the compiled calls alone: parse, integrity check (checksum or sequence number), book; then the screen;
+- codec to decision: what the daemon runs per frame: the venue's codec around that call, the screen, and, where that says
+  a route may clear, the engine: detector, exact walk of both books, strategy, and the first rule that declines;
 - ccxt.pro: JSON decode (orjson) and `handle_message` with a stand-in client. No integrity check, no detector, no screen.
 
 Garbage collection is off, as in the daemon. Times are wall time per frame, with the timer's own cost (about 0.05 us) in
@@ -30,20 +31,28 @@ import orjson
 from ccxt.async_support.base.ws.functions import is_json_encoded_object
 from seeded_frames import BASES, SeededMarket, instrument, large_snapshot
 
+from arbot.domain.events import BooksMoved, Envelope, FeesLoaded, InstrumentsLoaded
+from arbot.domain.ids import Asset
+from arbot.domain.instrument import FeeRate
 from arbot.domain.order import Side
+from arbot.engine.config import EngineConfig
+from arbot.engine.engine import Engine
 from arbot.market.books import Books
 from arbot.market.frames import FrameStatus
+from arbot.market.screen import CLEARS
 from arbot.venues.codec import StreamStats
 from arbot.venues.coinbase.book_frames import CoinbaseBookFrames
 from arbot.venues.coinbase.codec import CoinbaseMarketCodec
 from arbot.venues.kraken.book_frames import KrakenBookFrames
 from arbot.venues.kraken.codec import KrakenMarketCodec
+from strategies.cross_venue import CrossVenue
 
 CHUNK = 200
 RATIO_MIN = 3
 TAKER_RATES = {"kraken": Decimal("0.0010"), "coinbase": Decimal("0.0015")}
 EDGE_NET_BPS_MIN = Decimal(1)
 DEPTHS = {"kraken": 100, "coinbase": 0}
+START_NS = 1_790_000_000_000_000_000
 SNAPSHOT_LEVELS = 46_000
 SNAPSHOT_ROUNDS = 5
 
@@ -75,6 +84,19 @@ def our_books(bases: Iterable[str]) -> tuple[Books, dict[str, list]]:
     return books, known
 
 
+def engine_over(books: Books, known: dict[str, list]) -> Engine:
+    """Return an engine that knows these instruments and their fees, and no account: it declines what it finds."""
+    instruments = tuple(one for those in known.values() for one in those)
+    config = EngineConfig(ccy=Asset("USD"), venues=tuple(known), instruments=tuple(one.id for one in instruments))
+    engine = Engine(config, CrossVenue({"edge_net_bps_min": str(EDGE_NET_BPS_MIN)}), books)
+    for venue, those in known.items():
+        rate = TAKER_RATES[venue]
+        fees = tuple(FeeRate(instrument=one.id, maker=rate, taker=rate) for one in those)
+        for event in (InstrumentsLoaded(venue=venue, instruments=tuple(those)), FeesLoaded(venue=venue, fees=fees)):
+            engine.step(Envelope(0, START_NS, event))
+    return engine
+
+
 class FrameCall:
     """The compiled call alone."""
 
@@ -94,14 +116,14 @@ class FrameCall:
         self.handle: dict[str, Handle] = {"kraken": self._on_kraken, "coinbase": self._on_coinbase}
 
     def _on_kraken(self, frame: bytes) -> None:
-        status, _, wakes = self._kraken.apply(frame, 1)
-        self.wakes += wakes
+        status, book = self._kraken.apply(frame, 1)
+        self.wakes += self.books.screen(book) == CLEARS
         self.faults += status != FrameStatus.APPLIED
 
     def _on_coinbase(self, frame: bytes) -> None:
-        status, _, wakes = self._coinbase.apply(frame, 1, self._sequence)
+        status, book = self._coinbase.apply(frame, 1, self._sequence)
         self._sequence += 1
-        self.wakes += wakes
+        self.wakes += self.books.screen(book) == CLEARS
         self.faults += status != FrameStatus.APPLIED
 
     def best(self, venue: str, base: str) -> tuple[float, float]:
@@ -110,15 +132,16 @@ class FrameCall:
         return tuple(float(self.books.best(known, side).price) for side in (Side.SELL, Side.BUY))
 
 
-class CodecAndScreen:
-    """The path of the daemon up to the question whether the engine is to be woken."""
+class CodecToDecision:
+    """The path of the daemon from the frame to what the engine makes of it."""
 
-    name = "codec + screen"
+    name = "codec to decision"
 
     def __init__(self, bases: Iterable[str]) -> None:
         self.books, known = our_books(bases)
-        self.wakes = 0
+        self.wakes = self.decisions = 0
         self.stats = StreamStats()
+        self._engine = engine_over(self.books, known)
         self._codecs = {
             "kraken": KrakenMarketCodec(known["kraken"], self.books, self.stats),
             "coinbase": CoinbaseMarketCodec(known["coinbase"], self.books, self.stats),
@@ -130,9 +153,15 @@ class CodecAndScreen:
 
         def handle(frame: bytes) -> None:
             for book in decode(frame, 1).moved:
-                self.wakes += screen(book)
+                if screen(book) == CLEARS:
+                    self._decide(book)
 
         return handle
+
+    def _decide(self, book: int) -> None:
+        self.wakes += 1
+        event = BooksMoved(instruments=(self.books.instrument(book).id,))
+        self.decisions += len(self._engine.step(Envelope(self.wakes, START_NS, event)).decisions)
 
     @property
     def faults(self) -> int:
@@ -243,7 +272,7 @@ def generated(seed: int, assets: int, count: int) -> list[dict]:
     """Measure on the seeded market."""
     bases = BASES[:assets]
     frames = list(SeededMarket(seed, assets).frames(count))
-    paths = [FrameCall(bases), CodecAndScreen(bases), Ccxt(bases)]
+    paths = [FrameCall(bases), CodecToDecision(bases), Ccxt(bases)]
     rows = report(f"generated, {2 * assets} books", timed(paths, frames), frames)
     checked(paths, DEPTHS, bases)
     share = round(paths[0].wakes / len(frames), 4)
@@ -267,7 +296,7 @@ def recorded() -> list[dict]:
                 head, tail = row["data"].split('"sequence_num":', 1)
                 frames.append(("coinbase", f'{head}"sequence_num":{len(frames)}{tail[tail.index(",") :]}'.encode()))
     bases = ("BTC", "ETH")
-    paths = [FrameCall(bases), CodecAndScreen(bases), Ccxt(bases)]
+    paths = [FrameCall(bases), CodecToDecision(bases), Ccxt(bases)]
     rows = report("recorded, 2 books of 46,000 and 23,000 levels", timed(paths, frames), frames)
     checked(paths, ["coinbase"], bases)
     return rows
@@ -279,7 +308,7 @@ def first_snapshot() -> list[dict]:
     text = frame.decode()
     spent: dict[str, list[float]] = {}
     for _ in range(SNAPSHOT_ROUNDS):
-        for path, data in ((FrameCall(("BTC",)), frame), (CodecAndScreen(("BTC",)), frame), (Ccxt(("BTC",)), text)):
+        for path, data in ((FrameCall(("BTC",)), frame), (CodecToDecision(("BTC",)), frame), (Ccxt(("BTC",)), text)):
             before = time.perf_counter_ns()
             path.handle["coinbase"](data)
             spent.setdefault(path.name, []).append((time.perf_counter_ns() - before) / 1e6)

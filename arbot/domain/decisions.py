@@ -48,7 +48,7 @@ ARB_LIFE: dict[ArbState, tuple[ArbState, ...]] = {
 class Reason(StrEnum):
     """Why an opportunity was not taken. Every one is counted."""
 
-    NO_EDGE = "no_edge"  # the screen was generous: exact numbers do not clear the minimum
+    NO_EDGE = "no_edge"  # a bid above another venue's ask that costs and the minimum eat up; counted when it appears
     QUOTE_MISMATCH = "quote_mismatch"
     BOOK_NOT_TRADABLE = "book_not_tradable"
     BOOK_AGE_RECV = "book_age_recv"

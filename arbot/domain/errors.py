@@ -4,7 +4,8 @@ ArbotError
 ├── InvariantBroken      ours: a bug or a corrupted state. Cancel all, stop. Never caught below the supervisor.
 ├── VenueError           the world's: raised only inside the shell, turned into an event before the core hears of it.
 │   ├── VenueUnavailable     no usable answer (timeout, connection, 5xx, unreadable body)
-│   └── VenueRefused         a complete venue answer that says no (wrong key, permission, unknown instrument)
+│   └── VenueRefused         a complete venue answer that says no (wrong key, permission)
+│       └── InstrumentUnknown    the venue does not list what the config names
 └── UserError            the user's: collected and shown together, each with where and what to do next.
 """
 
@@ -36,6 +37,10 @@ class VenueUnavailable(VenueError):
 
 class VenueRefused(VenueError):
     """The venue answered, and the answer is no."""
+
+
+class InstrumentUnknown(VenueRefused):
+    """The venue does not list an instrument that is configured for it."""
 
 
 class Mistake(NamedTuple):

@@ -59,7 +59,7 @@ class FeesLoaded(_Event, frozen=True, kw_only=True):
 
 
 class BooksMoved(_Event, frozen=True, kw_only=True):
-    """These books changed and the screen says that some route may now clear its costs. Never journaled."""
+    """These books changed and the screen says that some route is worth a look. Never journaled."""
 
     instruments: tuple[InstrumentId, ...]
 

@@ -10,7 +10,7 @@ on raw bytes. What they do not recognise goes through the typed decoder and then
     books.apply_update(i, bids, asks, venue_ts_ns, recv_ts_ns)     # False: there is no snapshot to update
     if books.checksum(i) != told: books.invalidate(i)              # Kraken
     elif not books.validate(i): ...                                # crossed or one-sided; see validate
-    woke = books.screen(i)
+    books.screen(i)                                                # screen.QUIET, APPARENT or CLEARS
 
 Implements engine.market_view.MarketView.
 """
@@ -46,6 +46,7 @@ from arbot.market.layout import (
     PRICE_DECIMALS,
     PRICE_UNIT,
     QTY_DECIMALS,
+    QUOTE,
     RECV_TS,
     START,
     SYNCED,
@@ -114,6 +115,7 @@ class Books:
         self._instruments: list[Instrument] = []
         self._indexes: dict[InstrumentId, int] = {}
         self._venues: dict[VenueId, int] = {}
+        self._quotes: dict[Asset, int] = {}
         self._bases: dict[Asset, int] = {}  # base asset -> its newest book
         self._heads_max = BOOKS_MAX_FIRST
         self.mem: Words = np.zeros(HEADS + BOOKS_MAX_FIRST * HEAD_WIDTH, np.int64)
@@ -147,6 +149,7 @@ class Books:
         self.mem[head + QTY_DECIMALS] = instrument.qty_decimals
         self.mem[head + PRICE_UNIT] = 10**instrument.price_decimals
         self.mem[head + VENUE] = self._venues.setdefault(instrument.venue, len(self._venues))
+        self.mem[head + QUOTE] = self._quotes.setdefault(instrument.quote, len(self._quotes))
         self.mem[head + NEXT] = self.mem[_head(ring) + NEXT] if ring != index else index
         self.mem[_head(ring) + NEXT] = index
         sides.clear(self.mem, head)
@@ -221,12 +224,14 @@ class Books:
         """Tell the screen the least net edge worth waking for, in bps of the buying price."""
         self.mem[EDGE_MIN_PPT] = _ppt_floor(bps_to_rate(bps))
 
-    def screen(self, index: int) -> bool:
-        """Return whether a route with this book in it may clear both taker fees and the minimum net edge at the touch.
+    def screen(self, index: int) -> int:
+        """Return what the best route with this book in it may be at the touch: screen.QUIET, APPARENT or CLEARS.
 
-        Never False where the exact numbers say yes; sometimes True where they say no.
+        CLEARS: both taker fees and the minimum net edge. Never less where the exact numbers say yes; sometimes it is
+        CLEARS where they say no.
         """
-        return bool(screen.screen(self.mem, index))
+        look: int = screen.screen(self.mem, index)
+        return look
 
     # --- MarketView ----------------------------------------------------------------------------------------------
 

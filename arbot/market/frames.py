@@ -1,11 +1,10 @@
 """What came of one raw frame, in numbers cheap enough for the hot path.
 
 A venue's `book_frames` module parses and applies the common book frames in one compiled call and answers with a plain
-tuple `(status, book, wakes)`:
+tuple `(status, book)`:
 
 - `status`: a FrameStatus as int;
-- `book`: index of the book in Books, or -1 when the frame names none that we know;
-- `wakes`: 1 when the screen says that a route with this book may clear its costs, else 0.
+- `book`: index of the book in Books, or -1 when the frame names none that we know.
 
 How a codec uses it: try the compiled path first; on NOT_RECOGNISED nothing was applied and the frame goes to the typed
 decoder, which ends in Books.apply_snapshot / apply_update, the integrity check, and Books.validate.
@@ -15,7 +14,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-FrameResult = tuple[int, int, int]
+FrameResult = tuple[int, int]
 
 
 class FrameStatus(IntEnum):

@@ -33,6 +33,7 @@ PRICE_UNIT = 7  # 10**price_decimals
 TAKER_PPT = 8  # 0 until the rate is known
 VENUE = 9  # number of the venue: books of one venue make no route
 NEXT = 10  # index of the next book of the same base asset, a ring
+QUOTE = 11  # number of the quote asset: an edge between unlike quotes is only an apparent one
 BIDS = 12  # words of the bid side
 ASKS = 16  # words of the ask side
 

@@ -43,6 +43,7 @@ from arbot.domain.events import (
     TransferReported,
 )
 from arbot.domain.ids import InstrumentId
+from arbot.market.screen import APPARENT, QUIET
 from arbot.ports import Record, Store
 from arbot.runtime.clock import Handle, Scheduler
 from arbot.runtime.latency import LatencyHistogram
@@ -99,8 +100,8 @@ class Ledger(Protocol):
 class Screen(Protocol):
     """What the sequencer needs of the books."""
 
-    def screen(self, index: int) -> bool:
-        """Say whether some route over this book may now clear its costs."""
+    def screen(self, index: int) -> int:
+        """Say what the best route over this book may be now: market.screen QUIET, APPARENT or CLEARS."""
         ...
 
     def instrument(self, index: int) -> InstrumentId:
@@ -139,6 +140,7 @@ class Sequencer:
         self._waiting: list[Record] = []
         self._flush: Handle | None = None
         self._moved: dict[int, None] = {}
+        self._apparent: set[int] = set()  # books whose apparent edge has been told
         self._burst: Handle | None = None
         self._burst_recv_ts_ns = 0
         self._is_stepping = False
@@ -175,11 +177,23 @@ class Sequencer:
             self._is_stepping = False
 
     def book_moved(self, book: int) -> None:
-        """Remember a book that moved if the screen finds it worth a look; look at the end of the burst."""
+        """Remember a book that moved if the screen finds it worth a look; look at the end of the burst.
+
+        An edge that costs eat up is looked at once, when it appears: it is declined with its numbers and counted.
+        """
         self.books_moved += 1
-        if self.is_broken or not self._screen.screen(book):
+        if self.is_broken:
+            return
+        look = self._screen.screen(book)
+        if look != APPARENT:
+            self._apparent.discard(book)
+        if look == QUIET:
             return
         self.books_awake += 1
+        if book in self._apparent:
+            return
+        if look == APPARENT:
+            self._apparent.add(book)
         if not self._moved:
             self._burst_recv_ts_ns = self._screen.recv_ts_ns(book)
         self._moved[book] = None

@@ -204,7 +204,6 @@ class Settings(Table):
                 request_timeout_ms=venue.request_timeout_ms,
                 frame_age_ms_max=venue.frame_age_ms_max,
                 poll_interval_ms=venue.poll_interval_ms,
-                allow_withdraw_key=self.transfers.enabled,
             )
             for name, venue in self.venues.items()
         )

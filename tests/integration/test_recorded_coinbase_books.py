@@ -25,7 +25,7 @@ def test_recorded_books_equal_twins_and_never_cross():
     seen = Counter()
     expected = 0
     for frame in recorded_frames("COINBASE"):
-        status, _, _ = frames.apply(frame, 1, expected)
+        status, _ = frames.apply(frame, 1, expected)
         if not frame.startswith(b'{"channel":"l2_data"'):
             assert status == FrameStatus.NOT_RECOGNISED
             assert json.loads(frame)["sequence_num"] == expected

@@ -84,12 +84,12 @@ def test_kraken_frames_equal_the_typed_path(messages):
     for number, (kind, bids, asks, time) in enumerate(messages, 1):
         (twin.snapshot if kind == "snapshot" else twin.update)(bids, asks)
         checksum = twin.checksum(PRICE_DECIMALS, QTY_DECIMALS)
-        status, book, wakes = frames.apply(kraken_frame(kind, "BTC/USD", bids, asks, checksum, time), number)
+        status, book = frames.apply(kraken_frame(kind, "BTC/USD", bids, asks, checksum, time), number)
         apply = typed.apply_snapshot if kind == "snapshot" else typed.apply_update
         apply(index, level_array(bids, KRAKEN), level_array(asks, KRAKEN), ns_of(time) if time else 0, number)
         assert checksum == typed.checksum(index)
         typed.validate(index)
-        assert (FrameStatus.CROSSED if twin.is_crossed else FrameStatus.APPLIED, index, 0) == (status, book, wakes)
+        assert (FrameStatus.CROSSED if twin.is_crossed else FrameStatus.APPLIED, index) == (status, book)
         assert whole(typed, KRAKEN) == whole(fast, KRAKEN)
         if twin.is_crossed:
             break
@@ -104,8 +104,8 @@ def test_kraken_checksum_mismatch_drops_the_book(messages, wrong):
     _, bids, asks, time = messages[0]
     twin.snapshot(bids, asks)
     told = twin.checksum(PRICE_DECIMALS, QTY_DECIMALS) ^ wrong
-    status, book, wakes = frames.apply(kraken_frame("snapshot", "BTC/USD", bids, asks, told, time), 1)
-    assert (FrameStatus.CHECKSUM_MISMATCH, index, 0) == (status, book, wakes)
+    status, book = frames.apply(kraken_frame("snapshot", "BTC/USD", bids, asks, told, time), 1)
+    assert (FrameStatus.CHECKSUM_MISMATCH, index) == (status, book)
     assert not books.is_synced(index)
     assert books.levels(KRAKEN.id, Side.BUY, 9) == ()
     right = kraken_frame("update", "BTC/USD", bids, asks, twin.checksum(PRICE_DECIMALS, QTY_DECIMALS), time)
@@ -139,9 +139,9 @@ def test_coinbase_frames_equal_the_typed_path(messages):
     for number, (kind, bids, asks, time, chance) in enumerate(messages, 1):
         frame = coinbase_frame(kind, "BTC-USD", mixed(bids, asks, chance), number, time)
         before = whole(fast, COINBASE)
-        assert (FrameStatus.SEQUENCE_GAP, index, 0) == frames.apply(frame, number, number + 1)
+        assert (FrameStatus.SEQUENCE_GAP, index) == frames.apply(frame, number, number + 1)
         assert before == whole(fast, COINBASE)
-        status, book, wakes = frames.apply(frame, number, number)
+        status, book = frames.apply(frame, number, number)
         if not bids and not asks:
             assert status == FrameStatus.NOT_RECOGNISED
             continue
@@ -153,7 +153,7 @@ def test_coinbase_frames_equal_the_typed_path(messages):
             twin.snapshot([], [])
             continue
         typed.validate(index)
-        assert (FrameStatus.CROSSED if twin.is_crossed else FrameStatus.APPLIED, index, 0) == (status, book, wakes)
+        assert (FrameStatus.CROSSED if twin.is_crossed else FrameStatus.APPLIED, index) == (status, book)
         assert whole(typed, COINBASE) == whole(fast, COINBASE)
         if twin.is_crossed:
             break
@@ -214,7 +214,7 @@ def test_mutated_coinbase_frame_is_refused_or_right(first, second, changes):
     before = whole(books, COINBASE)
     updates = [("bid", *level) for level in second[0]] + [("offer", *level) for level in second[1]]
     frame = mutated(coinbase_frame("update", "BTC-USD", updates, 1, time), changes)
-    status, book, _ = frames.apply(frame, 2, 1)
+    status, book = frames.apply(frame, 2, 1)
     if status not in (FrameStatus.APPLIED, FrameStatus.CROSSED):
         assert before == whole(books, COINBASE)
         return
@@ -253,7 +253,7 @@ def test_mutated_kraken_frame_is_refused_or_right(first, second, changes, rehash
             frame = frame.replace(b"1234567890", str(twin.checksum(1, 8)).encode())
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
         twin = None  # not a frame any more
-    status, _, _ = frames.apply(frame, 2)
+    status, _ = frames.apply(frame, 2)
     if status in (FrameStatus.CHECKSUM_MISMATCH, FrameStatus.CROSSED):
         assert whole(books, KRAKEN)[:2] == ((), ())
         assert not books.is_synced(0)
@@ -272,8 +272,8 @@ def test_noise_is_not_recognised(frame):
     """Random bytes are nobody's frame."""
     _, _, kraken = kraken_books()
     _, _, coinbase = coinbase_books()
-    assert kraken.apply(frame, 1) == (FrameStatus.NOT_RECOGNISED, -1, 0)
-    assert coinbase.apply(frame, 1, 0) == (FrameStatus.NOT_RECOGNISED, -1, 0)
+    assert kraken.apply(frame, 1) == (FrameStatus.NOT_RECOGNISED, -1)
+    assert coinbase.apply(frame, 1, 0) == (FrameStatus.NOT_RECOGNISED, -1)
 
 
 def test_every_prefix_is_not_recognised():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from arbot.domain.units import bps_to_rate, fmt
 from arbot.market.books import Books, level_array
 from arbot.market.layout import HEADS, TAKER_PPT
+from arbot.market.screen import APPARENT, CLEARS, QUIET
 from tests.support.books import an_instrument
 
 rates = st.decimals(Decimal("-0.001"), Decimal("0.02"), places=6)
@@ -41,7 +42,7 @@ def two_books(quotes, rates_known=(), edge_min=Decimal(0)):
 
 @settings(max_examples=400, deadline=None)
 @given(data=st.data(), edge_min=edges, rate_a=rates, rate_b=rates, places_a=decimals, places_b=decimals)
-def test_never_asleep_where_exact_numbers_clear(data, edge_min, rate_a, rate_b, places_a, places_b):  # noqa: PLR0917
+def test_never_asleep_where_exact_numbers_clear(data, edge_min, rate_a, rate_b, places_a, places_b):
     """Whatever prices, decimals, fees and minimum: exact yes implies screen yes, from either book of the route."""
     near = 10 ** data.draw(st.integers(1, 8))
     ticks_a = near * 10**places_a
@@ -61,9 +62,8 @@ def test_never_asleep_where_exact_numbers_clear(data, edge_min, rate_a, rate_b, 
         b[1], rate_b, a[0], rate_a, edge_min
     )
     if exact:
-        assert books.screen(one)
-        assert books.screen(other)
-    assert books.screen(one) == books.screen(other)
+        assert books.screen(one) == CLEARS
+    assert (books.screen(one) == CLEARS) == (books.screen(other) == CLEARS)
 
 
 @given(rate=st.decimals(-1, 1, places=20))
@@ -95,19 +95,19 @@ def test_fees_and_minimum_count():
         ((fee, fee + Decimal("0.002")), Decimal(10), False),
     ):
         books, (one, _) = two_books(quotes, rates_known, edge_min)
-        assert wakes == books.screen(one)
+        assert (CLEARS if wakes else APPARENT) == books.screen(one)
 
 
 def test_book_without_a_known_fee_wakes():
     """No rate counts as zero, so that the engine gets to decline with its reason."""
     books, (one, _) = two_books([("a", 1, Decimal(99), Decimal(100)), ("b", 1, Decimal("100.1"), Decimal(102))])
-    assert books.screen(one)
+    assert books.screen(one) == CLEARS
 
 
 def test_invalid_book_is_no_route():
     """Neither side of a route may be invalid."""
     books, (one, other) = two_books([("a", 1, Decimal(99), Decimal(100)), ("b", 1, Decimal(110), Decimal(111))])
-    assert books.screen(one)
+    assert books.screen(one) == CLEARS
     books.invalidate(other)
     assert not books.screen(one)
     assert not books.screen(other)
@@ -131,8 +131,8 @@ def test_one_venue_is_no_route():
         assert not books.screen(index)
 
 
-def test_unlike_quotes_wake_and_other_bases_do_not():
-    """BTC/USD and BTC/USDT are looked at together, BTC and ETH are not."""
+def test_unlike_quotes_are_apparent_and_other_bases_are_not():
+    """BTC/USD and BTC/USDT are looked at together and never clear, BTC and ETH are not looked at together."""
     books = Books()
     wakes = {}
     for venue, base, quote, bid in (("a", "BTC", "USD", 99), ("b", "ETH", "USD", 200), ("c", "BTC", "USDT", 120)):
@@ -148,4 +148,4 @@ def test_unlike_quotes_wake_and_other_bases_do_not():
         )
         books.validate(index)
         wakes[base, quote] = books.screen(index)
-    assert wakes == {("BTC", "USD"): False, ("ETH", "USD"): False, ("BTC", "USDT"): True}
+    assert wakes == {("BTC", "USD"): QUIET, ("ETH", "USD"): QUIET, ("BTC", "USDT"): APPARENT}

@@ -53,7 +53,7 @@ def settings() -> str:
     tables: list[type[BaseModel]] = [
         value
         for value in vars(model).values()
-        if isinstance(value, type) and issubclass(value, BaseModel) and value is not model.Table
+        if isinstance(value, type) and issubclass(value, BaseModel) and value not in (model.Table, BaseModel)
     ]
     parts = []
     for table in tables:

@@ -9,6 +9,7 @@ import pytest
 from arbot.domain.order import Side
 from arbot.market.books import Books, level_array
 from arbot.market.frames import FrameStatus
+from arbot.market.screen import CLEARS, QUIET
 from arbot.venues.coinbase.book_frames import CoinbaseBookFrames
 from arbot.venues.kraken.book_frames import KrakenBookFrames
 from tests.support.books import an_instrument
@@ -58,9 +59,9 @@ def coinbase():
 def test_kraken_worked_example():
     """The venue's layout with checksums computed by hand: snapshot, then an update that moves the best ask."""
     books, frames = kraken()
-    assert frames.apply(SNAPSHOT, 1) == (FrameStatus.APPLIED, 0, 0)
+    assert frames.apply(SNAPSHOT, 1) == (FrameStatus.APPLIED, 0)
     assert books.state(KRAKEN.id) == (True, 1, 0)
-    assert frames.apply(UPDATE, 2) == (FrameStatus.APPLIED, 0, 0)
+    assert frames.apply(UPDATE, 2) == (FrameStatus.APPLIED, 0)
     assert books.checksum(0) == 934226272
     assert books.state(KRAKEN.id) == (True, 2, 1_795_167_001_000_001_000)
     assert books.best(KRAKEN.id, Side.BUY) == (Decimal("65010.2"), Decimal("1.25"))
@@ -70,8 +71,8 @@ def test_kraken_worked_example():
 def test_coinbase_example_with_and_without_client_id():
     """Both envelopes seen are recognised, an absent level's removal is ignored, the newest event_time is the book's."""
     books, frames = coinbase()
-    assert frames.apply(L2_SNAPSHOT, 1, 0) == (FrameStatus.APPLIED, 0, 0)
-    assert frames.apply(L2_UPDATE, 2, 14) == (FrameStatus.APPLIED, 0, 0)
+    assert frames.apply(L2_SNAPSHOT, 1, 0) == (FrameStatus.APPLIED, 0)
+    assert frames.apply(L2_UPDATE, 2, 14) == (FrameStatus.APPLIED, 0)
     assert books.state(COINBASE.id) == (True, 2, 1_795_167_000_210_883_000)
     assert books.levels(COINBASE.id, Side.SELL, 9) == ((Decimal("65010.11"), Decimal("0.20371215")),)
     assert books.levels(COINBASE.id, Side.BUY, 9) == ((Decimal("65010.12"), Decimal("0.5")),)
@@ -99,15 +100,16 @@ def test_thin_snapshot_without_checksum_waits_for_the_first_verified_frame():
     assert books.state(KRAKEN.id).is_valid
 
 
-def test_wakes_when_the_other_venue_is_cheaper():
-    """The third number is the screen's answer: one book over two venues, and the frame that opens an edge says 1."""
+def test_the_screen_sees_the_frame_that_opens_an_edge():
+    """Two books over two venues: quiet before the frame, and a route that clears after it."""
     books = Books()
     frames = KrakenBookFrames(books, [("BTC/USD", books.add(KRAKEN, 10))])
     l2 = CoinbaseBookFrames(books, [("BTC-USD", books.add(COINBASE, 0))])
-    assert frames.apply(SNAPSHOT, 1) == (FrameStatus.APPLIED, 0, 0)
+    assert frames.apply(SNAPSHOT, 1) == (FrameStatus.APPLIED, 0)
+    assert books.screen(0) == QUIET
     dear = L2_SNAPSHOT.replace(b"65010.11", b"65810.11").replace(b"65010.12", b"65810.12")
-    assert l2.apply(dear, 2, 0) == (FrameStatus.APPLIED, 1, 1)
-    assert frames.apply(UPDATE, 3) == (FrameStatus.APPLIED, 0, 1)
+    assert l2.apply(dear, 2, 0) == (FrameStatus.APPLIED, 1)
+    assert books.screen(0) == books.screen(1) == CLEARS
 
 
 def test_symbols_are_matched_exactly():
@@ -192,7 +194,7 @@ def test_price_off_the_decimals_is_a_bad_number(number):
     """A price of zero, or finer than the instrument's decimals, is told apart from an unknown layout."""
     books, frames = kraken()
     frames.apply(SNAPSHOT, 1)
-    assert frames.apply(UPDATE.replace(b"65010.9", number), 2) == (FrameStatus.BAD_NUMBER, 0, 0)
+    assert frames.apply(UPDATE.replace(b"65010.9", number), 2) == (FrameStatus.BAD_NUMBER, 0)
     assert books.checksum(0) == 2282569089
 
 
@@ -238,7 +240,7 @@ def test_sequence_gap_applies_nothing():
     frames.apply(L2_SNAPSHOT, 1, 0)
     before = books.mem.copy()
     for expected in (0, 13, 15, -1):
-        assert frames.apply(L2_UPDATE, 2, expected) == (FrameStatus.SEQUENCE_GAP, 0, 0)
+        assert frames.apply(L2_UPDATE, 2, expected) == (FrameStatus.SEQUENCE_GAP, 0)
     assert (before == books.mem).all()
 
 

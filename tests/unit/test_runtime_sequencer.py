@@ -23,6 +23,7 @@ from arbot.domain.events import (
 from arbot.domain.ids import ArbId, Asset, ClientOrderId, InstrumentId, VenueId
 from arbot.domain.order import Approved, OrderIntent, Purpose, Side, TimeInForce
 from arbot.domain.units import ZERO
+from arbot.market.screen import APPARENT, CLEARS, QUIET
 from arbot.ports import Record
 from arbot.runtime.clock import VirtualClock
 from arbot.runtime.sequencer import BURST_MAX, FLUSH_S, Sequencer
@@ -73,6 +74,7 @@ class World:
 
     def __init__(self, answer: Callable[[Event], Outcome] = lambda _: Outcome()) -> None:
         self.seen: list[tuple[str, object]] = []
+        self.looks: dict[int, int] = {}
         self.clock = VirtualClock()
         self.answer = answer
         self.now_standing = STANDING
@@ -106,8 +108,8 @@ class World:
             raise self.commit_error
         self.seen.append(("committed", tuple(record.envelope.seq for record in records)))
 
-    def screen(self, index: int) -> bool:
-        return index >= 0
+    def screen(self, index: int) -> int:
+        return self.looks.get(index, CLEARS)
 
     def instrument(self, index: int) -> InstrumentId:
         return InstrumentId(f"S{index}@v")
@@ -242,9 +244,20 @@ def test_a_burst_is_capped():
 def test_a_book_the_screen_rejects_wakes_nobody():
     """Nothing is stepped for a book from which no route can clear its costs."""
     world = World()
-    world.sequencer.book_moved(-1)
+    world.looks[1] = QUIET
+    world.sequencer.book_moved(1)
     world.clock.advance(1)
     assert world.seen == []
+
+
+def test_an_edge_that_costs_eat_up_is_told_once_while_it_lasts():
+    """An apparent edge wakes the engine when it appears, not on every frame, and again after it was gone."""
+    world = World()
+    for look in (APPARENT, APPARENT, QUIET, APPARENT, CLEARS, CLEARS, APPARENT):
+        world.looks[1] = look
+        world.sequencer.book_moved(1)
+        world.clock.advance(1)
+    assert len(world.only("stepped")) == 5
 
 
 def test_a_declined_look_at_the_books_is_not_journaled():

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from numba import types
 
-from arbot.market import screen, sides, text
+from arbot.market import sides, text
 from arbot.market.books import Books
 from arbot.market.compiled import compiled, uniform
 from arbot.market.frames import NEED_ROOM, NEED_WORKSPACE, FrameResult, FrameStatus, frame_levels_max
@@ -153,7 +153,7 @@ def _apply(mem: Words, work: Words, data: bytes, recv_ts_ns: int, sequence_expec
     if sides.check(mem, head) == sides.CROSSED:
         sides.clear(mem, head)
         return _CROSSED, index, 0
-    return _APPLIED, index, screen.screen(mem, index)
+    return _APPLIED, index, 0
 
 
 class CoinbaseBookFrames:
@@ -167,17 +167,17 @@ class CoinbaseBookFrames:
         self.apply(b"", 0, 0)  # the first call of a compiled function is a slow one
 
     def apply(self, frame: bytes, recv_ts_ns: int, sequence_expected: int) -> FrameResult:
-        """Apply one frame and return (status, book, wakes); see FrameStatus for what was done and what is owed.
+        """Apply one frame and return (status, book); see FrameStatus for what was done and what is owed.
 
         The frame's sequence number was the expected one unless the status is NOT_RECOGNISED (the typed decoder has to
         look) or SEQUENCE_GAP: on every other status the caller counts one up. The venue's time of the book is the
         newest `event_time` of the frame.
         """
-        result: FrameResult = _apply(self._books.mem, self._work, frame, recv_ts_ns, sequence_expected)
-        while result[0] < 0:
-            if result[0] == NEED_ROOM:
-                self._books.grow(result[1], result[2])
+        status, book, levels = _apply(self._books.mem, self._work, frame, recv_ts_ns, sequence_expected)
+        while status < 0:
+            if status == NEED_ROOM:
+                self._books.grow(book, levels)
             else:
                 self._work = text.workspace(self._symbols, frame_levels_max(len(frame), _LEVEL_BYTES_MIN))
-            result = _apply(self._books.mem, self._work, frame, recv_ts_ns, sequence_expected)
-        return result
+            status, book, levels = _apply(self._books.mem, self._work, frame, recv_ts_ns, sequence_expected)
+        return status, book

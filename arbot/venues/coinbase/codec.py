@@ -147,7 +147,7 @@ class CoinbaseMarketCodec:
         self._stats.frames += 1
         self._stats.bytes += len(frame)
         sequence = self._sequence
-        status, book, _ = self._frames.apply(frame, recv_ts_ns, sequence.expected)
+        status, book = self._frames.apply(frame, recv_ts_ns, sequence.expected)
         if status not in _LEFT_TO_TYPES:
             sequence.place(sequence.expected)
             return self.followed.moved[book] if status == _APPLIED else self._not_applied(status, book)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from numba import types
 
-from arbot.market import crc32, screen, sides, text
+from arbot.market import crc32, sides, text
 from arbot.market.books import Books
 from arbot.market.compiled import compiled, uniform
 from arbot.market.frames import NEED_ROOM, NEED_WORKSPACE, FrameResult, FrameStatus, frame_levels_max
@@ -147,7 +147,7 @@ def _apply(mem: Words, work: Words, data: bytes, recv_ts_ns: int) -> FrameResult
     if sides.check(mem, head) == sides.CROSSED:
         sides.clear(mem, head)
         return _CROSSED, index, 0
-    return _APPLIED, index, screen.screen(mem, index)
+    return _APPLIED, index, 0
 
 
 class KrakenBookFrames:
@@ -161,15 +161,15 @@ class KrakenBookFrames:
         self.apply(b"", 0)  # the first call of a compiled function is a slow one
 
     def apply(self, frame: bytes, recv_ts_ns: int) -> FrameResult:
-        """Apply one frame and return (status, book, wakes); see FrameStatus for what was done and what is owed.
+        """Apply one frame and return (status, book); see FrameStatus for what was done and what is owed.
 
         The venue's time of the book is the frame's timestamp, 0 where it has none.
         """
-        result: FrameResult = _apply(self._books.mem, self._work, frame, recv_ts_ns)
-        while result[0] < 0:
-            if result[0] == NEED_ROOM:
-                self._books.grow(result[1], result[2])
+        status, book, levels = _apply(self._books.mem, self._work, frame, recv_ts_ns)
+        while status < 0:
+            if status == NEED_ROOM:
+                self._books.grow(book, levels)
             else:
                 self._work = text.workspace(self._symbols, frame_levels_max(len(frame), _LEVEL_BYTES_MIN))
-            result = _apply(self._books.mem, self._work, frame, recv_ts_ns)
-        return result
+            status, book, levels = _apply(self._books.mem, self._work, frame, recv_ts_ns)
+        return status, book

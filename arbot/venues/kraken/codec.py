@@ -89,7 +89,7 @@ OPEN_SYSTEMS = ("online", "limit_only")  # engine states in which an IOC limit o
 
 _APPLIED = int(FrameStatus.APPLIED)
 _NOT_RECOGNISED = int(FrameStatus.NOT_RECOGNISED)
-_LEFT_TO_TYPES: FrameResult = (_NOT_RECOGNISED, -1, 0)
+_LEFT_TO_TYPES: FrameResult = (_NOT_RECOGNISED, -1)
 _FAULTS = {
     int(FrameStatus.CHECKSUM_MISMATCH): BookFault.CHECKSUM,
     int(FrameStatus.CROSSED): BookFault.CROSSED,
@@ -143,7 +143,7 @@ class KrakenMarketCodec:
         """Return what the frame means, after applying it to the books. Never raises."""
         self._stats.frames += 1
         self._stats.bytes += len(frame)
-        status, book, _ = _LEFT_TO_TYPES if self._is_closed else self._frames.apply(frame, recv_ts_ns)
+        status, book = _LEFT_TO_TYPES if self._is_closed else self._frames.apply(frame, recv_ts_ns)
         if status == _APPLIED:
             decoded = self.followed.moved[book]
         elif status != _NOT_RECOGNISED:
