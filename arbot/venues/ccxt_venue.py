@@ -20,7 +20,7 @@ import ccxt.pro
 from asyncio_throttle.throttler import Throttler
 
 from arbot.domain.commands import CancelOrder, QueryOrder
-from arbot.domain.errors import InvariantBroken, VenueRefused, VenueUnavailable, ensure
+from arbot.domain.errors import InstrumentUnknown, InvariantBroken, VenueRefused, VenueUnavailable, ensure
 from arbot.domain.events import (
     CancelRejected,
     Event,
@@ -146,7 +146,7 @@ class CcxtGateway:
         for symbol in self._config.symbols:
             market = markets.get(symbol)
             if market is None or not market.get("spot"):
-                raise VenueRefused(self.venue, f"no spot instrument {symbol}")
+                raise InstrumentUnknown(self.venue, f"no spot instrument {symbol}")
             try:
                 found[symbol] = self._instrument(market)
             except (KeyError, TypeError, ValueError) as error:

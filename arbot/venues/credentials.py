@@ -14,6 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from arbot.domain.errors import Mistake, UserError
 from arbot.ports import Credentials, Secret, VenueConfig
@@ -67,7 +70,7 @@ def _from_file(path: Path, owner: int) -> tuple[str, str]:
     for key_field, secret_field in _FORMATS:
         key, secret = found.get(key_field), found.get(secret_field)
         if isinstance(key, str) and isinstance(secret, str):
-            return key.strip(), secret.strip()
+            return key.strip(), _in_lines(secret.strip())
     raise UserError(
         Mistake(where, "holds neither key and secret nor name and privateKey", 'write {"key": "...", "secret": "..."}')
     )
@@ -85,7 +88,12 @@ def _from_environment(config: VenueConfig, environ: Mapping[str, str]) -> tuple[
             )
         )
     key, secret = (environ[name].strip() for name in names)
-    return key, secret.replace("\\n", "\n")  # a PEM squeezed into one line
+    return key, _in_lines(secret)
+
+
+def _in_lines(secret: str) -> str:
+    """Return a PEM that was squeezed into one line as the lines it was."""
+    return secret.replace("\\n", "\n")
 
 
 def _format_mistakes(config: VenueConfig, where: str, key: str, secret: str) -> list[Mistake]:
@@ -98,12 +106,24 @@ def _format_mistakes(config: VenueConfig, where: str, key: str, secret: str) -> 
             base64.b64decode(secret, validate=True)
         except binascii.Error:
             mistakes.append(Mistake(where, "Kraken's secret is not base64", "paste the private key whole"))
-    elif config.adapter == "coinbase" and not secret.startswith("-----BEGIN"):
+    elif config.adapter == "coinbase" and (wrong := _wrong_with_pem(secret)):
         mistakes.append(
             Mistake(
                 where,
-                "Coinbase's private key is not PEM",
-                "create an ECDSA (ES256) key; Ed25519 keys do not work on every Coinbase stream",
+                f"Coinbase's private key {wrong}",
+                "paste it whole; create an ECDSA (ES256) key, Ed25519 keys do not work on every Coinbase stream",
             )
         )
     return mistakes
+
+
+def _wrong_with_pem(secret: str) -> str:
+    """Return what is wrong with a private key that has to sign ES256, or nothing."""
+    if not secret.startswith("-----BEGIN"):
+        return "is not PEM"
+    try:
+        key = load_pem_private_key(secret.encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return "is damaged, or locked by a password"
+    is_p256 = isinstance(key, EllipticCurvePrivateKey) and isinstance(key.curve, SECP256R1)
+    return "" if is_p256 else "is not of the curve P-256"

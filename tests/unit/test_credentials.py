@@ -8,6 +8,7 @@ import pytest
 from arbot.domain.errors import UserError
 from arbot.domain.ids import VenueId
 from arbot.ports import VenueConfig
+from arbot.sim.wire.auth_coinbase import es256_key
 from arbot.venues.credentials import load_credentials
 
 KRAKEN = VenueConfig(venue=VenueId("kraken"), adapter="kraken", symbols=("BTC/USD",))

@@ -15,7 +15,7 @@ import ccxt.async_support as ccxt
 from asyncio_throttle.throttler import Throttler
 
 from arbot.domain.commands import CancelOrder, QueryOrder
-from arbot.domain.errors import VenueRefused, VenueUnavailable, ensure
+from arbot.domain.errors import InstrumentUnknown, VenueRefused, VenueUnavailable, ensure
 from arbot.domain.events import (
     CancelRejected,
     Event,
@@ -158,7 +158,7 @@ class CoinbaseGateway:
                     raise VenueUnavailable(self.venue, f"{product_id}: unreadable instrument: {error}") from error
         missing = [symbol for product_id, symbol in wanted.items() if product_id not in found]
         if missing:
-            raise VenueRefused(self.venue, f"no instrument {', '.join(missing)}")
+            raise InstrumentUnknown(self.venue, f"no instrument {', '.join(missing)}")
         self._products = found
         self._instruments = {one.id: one for one in found.values()}
         return tuple(found[product_id] for product_id in wanted)

@@ -17,7 +17,7 @@ import msgspec
 from asyncio_throttle.throttler import Throttler
 
 from arbot.domain.commands import CancelOrder, QueryOrder
-from arbot.domain.errors import VenueRefused, VenueUnavailable, ensure
+from arbot.domain.errors import InstrumentUnknown, VenueRefused, VenueUnavailable, ensure
 from arbot.domain.events import (
     CancelRejected,
     Event,
@@ -180,7 +180,7 @@ class KrakenGateway:
             if symbol in broken:
                 raise VenueUnavailable(self.venue, f"{symbol}: unreadable instrument: {broken[symbol]}")
             if symbol not in found:
-                raise VenueRefused(self.venue, f"no instrument {symbol}")
+                raise InstrumentUnknown(self.venue, f"no instrument {symbol}")
         self._pairs = by_name
         configured = tuple(found[symbol] for symbol in self._config.symbols)
         self._instruments = {one.id: one for one in configured}
