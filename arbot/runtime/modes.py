@@ -25,7 +25,7 @@ import structlog
 from arbot import __version__
 from arbot.domain.commands import RaiseAlert
 from arbot.domain.decisions import OpportunityDeclined
-from arbot.domain.errors import Mistake, UserError, VenueUnavailable
+from arbot.domain.errors import Mistake, UserError, VenueRefused, VenueUnavailable
 from arbot.domain.events import RunStarted
 from arbot.domain.ids import Asset, InstrumentId, RunId, VenueId
 from arbot.domain.instrument import Balance, FeeRate
@@ -38,6 +38,7 @@ from arbot.observe.summary import Totals
 from arbot.ports import Gateway
 from arbot.runtime.clock import SystemClock
 from arbot.runtime.daemon import Daemon, Ending, Service, Wiring
+from arbot.runtime.recover import refusal
 from arbot.runtime.sim_process import SimProcess
 from arbot.runtime.state_dir import StateDir
 from arbot.runtime.strategy_loader import load_strategy
@@ -113,13 +114,14 @@ async def run_demo(settings: Settings, options: Options) -> Report:
     _forget_old_demo(settings)
     async with SimProcess(settings) as sim:
         report = await run_daemon(sim.settings(), options)
-        truth = await sim.truth()
+        truth, books = await sim.truth(), await sim.books()
     store = SqlStore.open(settings.store_url(), now_ns=SystemClock().now_ns)
     try:
         ours = {venue: dict(store.balances(venue_assets(VenueId(venue)))) for venue in truth}
     finally:
         store.close()
-    return msgspec.structs.replace(report, ledger_matches_venues=ours_equal(ours, truth))
+    reached = {venue: held for venue, held in truth.items() if ours[venue] or books[venue]["orders"]}
+    return msgspec.structs.replace(report, ledger_matches_venues=ours_equal(ours, reached))
 
 
 async def run_scan(settings: Settings, options: Options) -> None:
@@ -244,6 +246,8 @@ async def _patiently(call: Callable[[], Coroutine[Any, Any, T]], clock: SystemCl
     while True:
         try:
             return await call()
+        except VenueRefused as error:
+            raise refusal(error) from error
         except VenueUnavailable as error:
             _log.warning("venue cannot be reached, trying again", venue=error.venue, error=error.detail)
             await clock.sleep(2)

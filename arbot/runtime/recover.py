@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from arbot.domain.errors import Mistake, UserError, VenueRefused, VenueUnavailable
+from arbot.domain.errors import InstrumentUnknown, Mistake, UserError, VenueRefused, VenueUnavailable
 from arbot.domain.events import ReconciliationEnded, RunStarted
 from arbot.ports import EventSink, KeyPermissions, Store
 from arbot.runtime.reconcile import Reconciler, Report, restored_event
@@ -42,20 +42,18 @@ def restore(store: Store, sink: EventSink, started: RunStarted, reconcilers: Ite
 async def recover_venue(reconciler: Reconciler, *, allow_withdraw: bool) -> None:
     """Bring one venue to where it may be traded, however long that takes. Raises: UserError for a key that will not do."""
     attempt = 0
+    warned: tuple[str, ...] = ()
     while True:
         try:
-            report = await _once(reconciler, allow_withdraw=allow_withdraw)
+            permissions = await reconciler.gateway.fetch_permissions()
+            check_permissions(reconciler.venue, permissions, allow_withdraw=allow_withdraw)
+            warned = _warn(reconciler.venue, permissions, warned)
+            report = await _once(reconciler)
         except VenueUnavailable as error:
             _log.warning("venue cannot be reached, trying again", venue=reconciler.venue, error=error.detail)
             await reconciler.clock.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
         except VenueRefused as error:
-            raise UserError(
-                Mistake(
-                    f"venues.{reconciler.venue}",
-                    f"the venue refused us: {error.detail}",
-                    "check the key file, its permissions at the venue, and the clock of this machine",
-                )
-            ) from error
+            raise refusal(error) from error
         else:
             if report.is_known and not report.differences:
                 return
@@ -63,8 +61,17 @@ async def recover_venue(reconciler: Reconciler, *, allow_withdraw: bool) -> None
         attempt += 1
 
 
-async def _once(reconciler: Reconciler, *, allow_withdraw: bool) -> Report:
-    check_permissions(reconciler.venue, await reconciler.gateway.fetch_permissions(), allow_withdraw=allow_withdraw)
+def refusal(error: VenueRefused) -> UserError:
+    """Return what a person has to mend when a venue says no at the start."""
+    where = f"venues.{error.venue}"
+    if isinstance(error, InstrumentUnknown):
+        remedy = f"take it out of run.symbols, or give [{where}] symbols of its own"
+        return UserError(Mistake(f"{where}.symbols", f"the venue has {error.detail}", remedy))
+    remedy = "check the key file, its permissions at the venue, and the clock of this machine"
+    return UserError(Mistake(where, f"the venue refused us: {error.detail}", remedy))
+
+
+async def _once(reconciler: Reconciler) -> Report:
     await reconciler.measure_skew()
     await reconciler.learn_instruments()
     await reconciler.query_unsettled()
@@ -98,5 +105,11 @@ def check_permissions(venue: str, permissions: KeyPermissions, *, allow_withdraw
         )
     if mistakes:
         raise UserError(*mistakes)
+
+
+def _warn(venue: str, permissions: KeyPermissions, warned: tuple[str, ...]) -> tuple[str, ...]:
+    """Say what is new among the warnings and return all of them."""
     for warning in permissions.warnings:
-        _log.warning("key", venue=venue, warning=warning)
+        if warning not in warned:
+            _log.warning("key", venue=venue, warning=warning)
+    return permissions.warnings

@@ -66,20 +66,20 @@ async def test_it_trades_and_every_unit_is_accounted_for(tmp_path: Path):
 @pytest.mark.parametrize(
     "fault",
     [
-        "leg2-reject",
-        "timeout-after-accept:rate=0.5,every_ms=0,ms=8000",
-        "http-502-after-accept:rate=0.5,every_ms=0",
-        "cut-after-accept:rate=0.5,every_ms=0",
-        "request-lost:rate=0.3,every_ms=0",
+        "leg2-reject:rate=1",
+        "timeout-after-accept:rate=0.8,every_ms=0,ms=8000",
+        "http-502-after-accept:rate=0.8,every_ms=0",
+        "cut-after-accept:rate=0.8,every_ms=0",
+        "request-lost:rate=0.6,every_ms=0",
         "ws-cut:at_ms=1000,every_ms=1500",
         "latency",
-        "dup-fill",
+        "dup-fill:rate=1",
         "late-fill:rate=0.5",
     ],
 )
 async def test_nothing_is_lost_under_a_fault(tmp_path: Path, fault: str):
     """With one thing going wrong all the time, all is still booked once and nothing stays open or unknown in silence."""
-    report, books, hits = await play(tmp_path, 6.0, faults=[fault])
+    report, books, hits = await play(tmp_path, 5.0, faults=[fault])
     assert sum(hits.values()) >= 1, hits
     assert report.totals.arbs_opened >= 1
     assert report.ending.open_orders == 0

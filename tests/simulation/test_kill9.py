@@ -33,7 +33,7 @@ from arbot.settings.load import load
 report = run(run_daemon(load(Path(sys.argv[1])), Options(duration_s=float(sys.argv[2]))))
 sys.exit(0 if report.ending.is_clean and not report.ending.stranded else 1)
 """
-KILLS = 4
+KILLS = 3
 LAST_RUN_S = 5.0
 FAULTS = ((), ("cut-after-accept:rate=0.3,every_ms=0",), ("latency:ms=80",), ("late-fill:rate=0.3,ms=500", "dup-fill"))
 
@@ -61,7 +61,7 @@ async def moment_of_a_new_order(sim: SimProcess, chance: random.Random) -> None:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_nothing_is_lost_and_nothing_doubled(seed: int, tmp_path: Path):
-    """After four kills and a clean last run, journal, ledger and simulator tell the same story to the last unit."""
+    """After three kills and a clean last run, journal, ledger and simulator tell the same story to the last unit."""
     chance = random.Random(seed)
     settings = demo(
         tmp_path,
