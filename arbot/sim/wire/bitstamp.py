@@ -275,6 +275,12 @@ class BitstampRest:
         start = asked.number("offset", 0, 200_000)
         return [row for _, row in rows[start : start + asked.number("limit", PAGE, PAGE_MAX)]]
 
+    def withdrawal_requests(self, asked: Asked) -> Json:
+        """Answer the withdrawals of the last `timedelta` seconds, newest first."""
+        since_ns = asked.now_ns - asked.number("timedelta", 86_400, 50_000_000_000) * 10**9
+        moved = (one for one in self.venue.transfers(asked.account, deposits=False) if one.updated_ns >= since_ns)
+        return [_withdrawal_row(one) for one in sorted(moved, key=lambda one: -one.updated_ns)]
+
     def websockets_token(self, asked: Asked) -> Json:
         """Answer a token for private channels."""
         token = chance.word(self._rng, 32)
@@ -490,6 +496,7 @@ ROUTES = tuple(
         ("POST", "fees/trading", BitstampRest.fees_trading),
         ("POST", "user_transactions", BitstampRest.user_transactions),
         ("POST", f"user_transactions/{_PAIR}", BitstampRest.user_transactions),
+        ("POST", "withdrawal-requests", BitstampRest.withdrawal_requests),
         ("POST", "websockets_token", BitstampRest.websockets_token),
         ("POST", f"(?P<side>buy|sell)/market/{_PAIR}", BitstampRest.place_market),
         ("POST", f"(?P<side>buy|sell)/{_PAIR}", BitstampRest.place_limit),
@@ -538,6 +545,28 @@ def _transfer_row(transfer: Transfer) -> Json:
         "fee": fmt(transfer.fee),
         transfer.asset.lower(): fmt(moved),
     }
+
+
+def _withdrawal_row(transfer: Transfer) -> Json:
+    return {
+        "id": _transfer_row(transfer)["id"],
+        "datetime": _datetime(transfer.updated_ns),
+        "type": 1,
+        "currency": transfer.asset,
+        "amount": fmt(transfer.amount),
+        "status": _WITHDRAWAL_STATUSES[transfer.status],
+        "transaction_id": transfer.txid,
+    }
+
+
+_WITHDRAWAL_STATUSES = {
+    TransferStatus.INITIAL: 0,
+    TransferStatus.PENDING: 1,
+    TransferStatus.SETTLED: 1,
+    TransferStatus.SUCCESS: 2,
+    TransferStatus.FAILURE: 4,
+}
+"""Bitstamp's numbers: 0 open, 1 in process, 2 finished, 3 canceled, 4 failed."""
 
 
 def new_key(rng: random.Random, account: str) -> ApiKey:
