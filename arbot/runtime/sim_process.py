@@ -82,7 +82,7 @@ class SimProcess:
                 _writer(self._process).write(options + b"\n")
                 line = await _reader(self._process).readline()
             self._told = _told(line)
-        except BaseException:
+        except BaseException:  # whatever it was, the caller is told; the simulator must not outlive us
             await self._stop()
             raise
         return self

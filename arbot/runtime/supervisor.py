@@ -118,7 +118,8 @@ class Supervisor:
     async def _guarded(self, work: Coroutine[Any, Any, object], name: str, *, is_endless: bool) -> None:
         try:
             await work
-        except Exception as error:  # noqa: BLE001 - every failure of a task stops the run: told to the one who waits
+        # every failure of a task stops the run: told to the one who waits
+        except Exception as error:  # noqa: BLE001
             self.fail(error, name)
         else:
             if is_endless:

@@ -40,8 +40,9 @@ times = st.integers(0, 4_000_000_000_000_000).map(
 
 
 def ns_of(text):
-    moment = datetime.fromisoformat(text)
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+    moment = datetime.fromisoformat(text[:19] + "Z")
+    fraction = text[19:].strip(".Z").ljust(9, "0")[:9]
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1) * 1_000_000_000 + int(fraction)
 
 
 def kraken_books():

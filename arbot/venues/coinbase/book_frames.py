@@ -48,6 +48,63 @@ _RECORDED_BYTES = 5_200_000  # the workspace is made for a first snapshot of thi
 _i8 = types.int64
 
 
+@compiled(uniform(_i8, 5)(text.Frame, _i8, types.int64[::1], _i8, _i8, _i8))
+def _levels(  # noqa: PLR0917
+    data: bytes, at: int, work: Words, first: int, price_decimals: int, qty_decimals: int
+) -> tuple[int, int, int, int, int]:
+    """Read the updates up to the last into `work[first:]`.
+
+    Returns (fault or 0, position, next free word, newest event time, 1 when a number fits no level).
+    """
+    free = first
+    venue_ts_ns = 0
+    stamp = stamp_size = 0
+    bad_number = 0
+    while True:
+        sign = 1
+        start = at
+        at = text.expect(data, start, _BID)
+        if at < 0:
+            sign = -1
+            at = text.expect(data, start, _OFFER)
+            if at < 0:
+                return _NOT_RECOGNISED, at, free, 0, 0
+        if stamp_size > 0 and text.repeats(data, at, stamp, stamp_size):
+            at += stamp_size  # nearly all levels of a frame bear the same time
+        else:
+            stamp = at
+            event_ts_ns, at = text.timestamp(data, at)
+            if event_ts_ns < 0:
+                return _NOT_RECOGNISED, at, free, 0, 0
+            stamp_size = at - stamp
+            venue_ts_ns = max(venue_ts_ns, event_ts_ns)
+        at = text.expect(data, at, _PRICE)
+        if at < 0:
+            return _NOT_RECOGNISED, at, free, 0, 0
+        price, at = text.number(data, at, price_decimals)
+        if price == text.NO:
+            return _NOT_RECOGNISED, at, free, 0, 0
+        at = text.expect(data, at, _QTY)
+        if at < 0:
+            return _NOT_RECOGNISED, at, free, 0, 0
+        qty, at = text.number(data, at, qty_decimals)
+        if qty == text.NO:
+            return _NOT_RECOGNISED, at, free, 0, 0
+        at = text.expect(data, at, _LEVEL_CLOSE)
+        if at < 0 or at >= len(data):
+            return _NOT_RECOGNISED, at, free, 0, 0
+        if price <= 0 or qty < 0:
+            bad_number = 1
+        if free + 2 > work.size:
+            return NEED_WORKSPACE, at, free, 0, 0
+        work[free] = price * sign
+        work[free + 1] = qty
+        free += 2
+        if byte_at(data, at) != 44:
+            return 0, at, free, venue_ts_ns, bad_number
+        at += 1
+
+
 @compiled(uniform(_i8, 3)(types.int64[::1], types.int64[::1], text.Frame, _i8, _i8))
 def _apply(mem: Words, work: Words, data: bytes, recv_ts_ns: int, sequence_expected: int) -> FrameResult:
     at = text.expect(data, 0, _OPEN)
@@ -88,52 +145,9 @@ def _apply(mem: Words, work: Words, data: bytes, recv_ts_ns: int, sequence_expec
     if at < 0:
         return _NOT_RECOGNISED, index, 0
     first = text.TABLE + work[0]
-    free = first
-    venue_ts_ns = 0
-    stamp = stamp_size = 0
-    bad_number = False
-    while True:
-        sign = 1
-        start = at
-        at = text.expect(data, start, _BID)
-        if at < 0:
-            sign = -1
-            at = text.expect(data, start, _OFFER)
-            if at < 0:
-                return _NOT_RECOGNISED, index, 0
-        if stamp_size > 0 and text.repeats(data, at, stamp, stamp_size):
-            at += stamp_size  # nearly all levels of a frame bear the same time
-        else:
-            stamp = at
-            event_ts_ns, at = text.timestamp(data, at)
-            if event_ts_ns < 0:
-                return _NOT_RECOGNISED, index, 0
-            stamp_size = at - stamp
-            venue_ts_ns = max(venue_ts_ns, event_ts_ns)
-        at = text.expect(data, at, _PRICE)
-        if at < 0:
-            return _NOT_RECOGNISED, index, 0
-        price, at = text.number(data, at, price_decimals)
-        if price == text.NO:
-            return _NOT_RECOGNISED, index, 0
-        at = text.expect(data, at, _QTY)
-        if at < 0:
-            return _NOT_RECOGNISED, index, 0
-        qty, at = text.number(data, at, qty_decimals)
-        if qty == text.NO:
-            return _NOT_RECOGNISED, index, 0
-        at = text.expect(data, at, _LEVEL_CLOSE)
-        if at < 0 or at >= len(data):
-            return _NOT_RECOGNISED, index, 0
-        bad_number |= price <= 0 or qty < 0
-        if free + 2 > work.size:
-            return NEED_WORKSPACE, index, 0
-        work[free] = price * sign
-        work[free + 1] = qty
-        free += 2
-        if byte_at(data, at) != 44:
-            break
-        at += 1
+    fault, at, free, venue_ts_ns, bad_number = _levels(data, at, work, first, price_decimals, qty_decimals)
+    if fault != 0:
+        return fault, index, 0
     if text.expect(data, at, _CLOSE) != len(data):
         return _NOT_RECOGNISED, index, 0
     if bad_number:
