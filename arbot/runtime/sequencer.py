@@ -150,7 +150,7 @@ class Sequencer:
         self.order_steps = 0  # steps that sent, filled or ended an order: balances may have moved
         self.is_broken = False
         self.books_moved = 0
-        self.books_awake = 0  # of those, how many the screen found worth a look
+        self.books_awake = 0  # of those, how many were worth a look
         self.latency = LatencyHistogram()  # frame received to decision made
         self.commits = LatencyHistogram()
 
@@ -189,7 +189,6 @@ class Sequencer:
             self._apparent.discard(book)
         if look == QUIET:
             return
-        self.books_awake += 1
         if book in self._apparent:
             return
         if look == APPARENT:
@@ -197,6 +196,7 @@ class Sequencer:
         if not self._moved:
             self._burst_recv_ts_ns = self._screen.recv_ts_ns(book)
         self._moved[book] = None
+        self.books_awake += 1
         if len(self._moved) >= BURST_MAX and not self._is_stepping:
             self.end_burst()
         elif self._burst is None:
