@@ -81,13 +81,13 @@ def kill(config: ConfigOption = None, reason: ReasonOption = "", as_json: JsonOp
 
 
 def unkill(reason: ReasonOption, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Take the kill switch back. A reason is needed; the running daemon stays paused if it was."""
+    """Take the kill switch back. A reason is needed; a running daemon stays paused until `arbot resume`."""
     if not reason.strip():
         raise typer.BadParameter("say why", param_hint="--reason")
     settings = settings_of(config)
     try:
         _client(settings).operate("unkill", reason=reason)
-        daemon = "told"
+        daemon = "told; it stays paused until `arbot resume`"
     except NotRunning:
         _throw(settings, killed=False, reason=reason)
         daemon = "not running"
