@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from arbot.domain.commands import RaiseAlert
-from arbot.domain.events import FeedConnected, RunStarted, Stream, Verb
+from arbot.domain.decisions import ArbOpened, Outcome
+from arbot.domain.errors import InvariantBroken
+from arbot.domain.events import Envelope, FeedConnected, OrderFilled, RunStarted, Stream, Verb
 from arbot.domain.ids import Asset, InstrumentId, RunId, VenueId, instrument_id
 from arbot.domain.instrument import Balance, FeeRate, Instrument
 from arbot.engine.config import EngineConfig
@@ -73,7 +75,7 @@ class WobblingFeed:
         raise AssertionError(instrument)
 
 
-def wire(path: Path, alerts: list[RaiseAlert]) -> Daemon:
+def wire(path: Path, alerts: list[RaiseAlert], latency_ms: int = 5) -> Daemon:
     clock = SystemClock()
     store = SqlStore.open(f"sqlite:///{path / 'arbot.sqlite'}", now_ns=clock.now_ns)
     epoch = store.begin_run(run_id="run", mode="paper", code_version="test", config_digest="test")
@@ -88,7 +90,7 @@ def wire(path: Path, alerts: list[RaiseAlert]) -> Daemon:
             instruments=(instrument(venue),),
             fees=(FeeRate(instrument=instrument(venue).id, maker=Decimal(0), taker=Decimal("0.001")),),
             balances=tuple(Balance(asset=asset, total=total) for asset, total in held),
-            latency_ms=5,
+            latency_ms=latency_ms,
         )
     started = RunStarted(run_id=RunId("run"), epoch=epoch, code_version="test", config_digest="test", mode="paper")
     return Daemon(
@@ -198,3 +200,45 @@ async def test_a_failing_task_stops_the_run_with_its_cause(tmp_path: Path):
     ending = await run(daemon, 4.0, plant)
     assert isinstance(ending.failure, RuntimeError)
     assert not ending.is_clean
+
+
+async def test_a_broken_promise_of_the_engine_stops_everything(tmp_path: Path):
+    """InvariantBroken in a step: nothing more is decided, all venues are told to cancel, and the ending says why."""
+    daemon = wire(tmp_path, [])
+    cancelled: list[str] = []
+    for venue, gateway in daemon.wiring.gateways.items():
+
+        async def cancel_all(venue: str = venue) -> int:
+            cancelled.append(venue)
+            return 0
+
+        gateway.cancel_all = cancel_all  # type: ignore[method-assign]
+    step = daemon.engine.step
+
+    def break_on_a_fill(envelope: Envelope) -> Outcome:
+        if isinstance(envelope.event, OrderFilled):
+            raise InvariantBroken("planted")
+        return step(envelope)
+
+    daemon.engine.step = break_on_a_fill  # type: ignore[method-assign]
+    ending = await run(daemon, 10.0)
+    assert isinstance(ending.failure, InvariantBroken)
+    assert sorted(cancelled) == ["one", "two"]
+    assert daemon.summary.totals(0).fills == 0
+
+
+async def test_sigterm_in_the_middle_of_an_arb_finishes_it(tmp_path: Path):
+    """Orders on their way when SIGTERM comes are waited for: the arb ends flat and its fills are booked."""
+    daemon = wire(tmp_path, [], latency_ms=400)
+    observe = daemon.summary.observe
+
+    def kill_on_sight(envelope: Envelope, outcome: Outcome) -> None:
+        observe(envelope, outcome)
+        if any(isinstance(decision, ArbOpened) for decision in outcome.decisions):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    daemon.summary.observe = kill_on_sight  # type: ignore[method-assign]
+    ending = await run(daemon, 20.0)
+    totals = daemon.summary.totals(0)
+    assert (ending.is_clean, ending.reason, totals.arbs_opened, totals.arbs_flat) == (True, "drained", 1, 1)
+    assert list(daemon.engine.state.unfinished) == []
