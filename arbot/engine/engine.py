@@ -45,7 +45,6 @@ from arbot.domain.events import (
     TimerFired,
     TradePrinted,
     TransferReported,
-    TransferState,
     Verb,
 )
 from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, VenueId
@@ -171,8 +170,6 @@ class Engine:
             case ReconciliationEnded():
                 known = self.state.venue(event.venue)
                 known.is_reconciled, known.differences = event.differences == 0, event.detail
-            case TransferReported():
-                self._on_transfer(event)
             case AdjustmentRecorded():
                 step.command(RequestAccountSnapshot(venue=event.venue))
             case InstrumentsLoaded():
@@ -191,8 +188,8 @@ class Engine:
                 self._on_standing(event)
             case RunStarted():
                 self.state.epoch = event.epoch
-            case BooksMoved() | BookInvalidated() | TradePrinted() | RunEnded():
-                pass  # books speak through the MarketView
+            case BooksMoved() | BookInvalidated() | TradePrinted() | TransferReported() | RunEnded():
+                pass  # books speak through the MarketView, transfers through the next snapshot of balances
             case _:
                 assert_never(event)
 
@@ -276,11 +273,6 @@ class Engine:
         known.has_balances = True
         known.totals = {balance.asset: balance.total for balance in event.balances}
         known.reserved_foreign = {b.asset: b.reserved for b in event.balances if b.reserved} if is_quiet else {}
-
-    def _on_transfer(self, event: TransferReported) -> None:
-        totals = self.state.venue(event.venue).totals
-        if event.state is TransferState.DONE and event.asset in totals:
-            totals[Asset(event.asset)] += event.qty - event.fee
 
     def _on_instruments(self, event: InstrumentsLoaded) -> None:
         state = self.state
@@ -431,6 +423,10 @@ class Engine:
         lines += [f"fee {fee.instrument} {fmt(fee.taker)} {fmt(fee.maker)}" for fee in state.fees.values()]
         lines += [f"instrument {instrument}" for instrument in state.instruments]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def knows(self, client_order_id: ClientOrderId) -> bool:
+        """Return whether an order is one of this run's, or was restored into it, and is not yet forgotten."""
+        return client_order_id in self.state.orders
 
     def carried(self) -> dict[Asset, Decimal]:
         """Return the sub-minimum residuals of closed arbs, by asset."""

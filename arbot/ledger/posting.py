@@ -131,11 +131,15 @@ class Ledger:
             if self.balance(account, asset) != listed.get(asset, ZERO)
         )
 
+    def is_booked(self, fill: Fill) -> bool:
+        """Return whether this fill was posted before, by this run or an earlier one."""
+        return self._find(_fill_reference(fill)) is not None
+
     # --- one event, one transaction -----------------------------------------------------------------------------------
 
     def _fill(self, envelope: Envelope, fill: Fill) -> Transaction | None:
         kind = TransactionKind.FILL_REVERSAL if fill.is_reversal else TransactionKind.FILL
-        reference = f"{kind}|{fill.venue}|{fill.venue_order_id}|{fill.trade_id}"
+        reference = _fill_reference(fill)
         if self._find(reference) is not None:
             return None
         ours = accounts.venue_assets(fill.venue)
@@ -223,6 +227,11 @@ class Ledger:
 
 _TRANSFER_ORDER = (TransferState.PENDING, TransferState.DONE, TransferState.FAILED)
 """A later state is never undone by news of an earlier one."""
+
+
+def _fill_reference(fill: Fill) -> str:
+    kind = TransactionKind.FILL_REVERSAL if fill.is_reversal else TransactionKind.FILL
+    return f"{kind}|{fill.venue}|{fill.venue_order_id}|{fill.trade_id}"
 
 
 def _opening_reference(venue: VenueId) -> str:

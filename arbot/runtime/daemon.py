@@ -151,7 +151,6 @@ class Daemon:
                 store=store,
                 ledger=self.ledger,
                 clock=clock,
-                epoch=wiring.started.epoch,
                 order_steps=lambda: self.sequencer.order_steps,
                 alert=wiring.alert,
             )
@@ -227,7 +226,7 @@ class Daemon:
         """Run until asked to stop, until `duration_s` have passed, or until something fails; leave nothing open."""
         self.supervisor.watch_loop()
         self._take_signals()
-        restore(self.wiring.store, self.sequencer, self.wiring.started, self.reconcilers.values())
+        restore(self.wiring.store, self.sequencer, self.wiring.started)
         self.gc.start()
         try:
             await self._serve(list(self.wiring.services), duration_s)

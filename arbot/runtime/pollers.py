@@ -57,6 +57,6 @@ def _due(reconciler: Reconciler, number: int, *, has_moved: bool) -> tuple[Calla
     return (
         reconciler.measure_skew,
         *((reconciler.catch_up_fills,) if has_moved else ()),
-        *((reconciler.adopt_or_cancel, reconciler.catch_up_transfers) if number % ORDERS_EVERY == 0 else ()),
+        *((reconciler.cancel_strays, reconciler.catch_up_transfers) if number % ORDERS_EVERY == 0 else ()),
         *((reconciler.learn_instruments,) if number % SLOW_EVERY == 0 else ()),
     )

@@ -2,7 +2,7 @@
 
 Rules:
 - Only evidence goes to the engine: a fill we missed, a status we asked for, a snapshot taken while nothing was in flight.
-- An open order with our prefix is adopted when its intent is in the store, and cancelled when it is not.
+- An order of an arb that is not flat was restored and is waited for. Any other open order with our prefix is cancelled.
 - Balances are compared exactly, and only while no order of ours may still fill; a snapshot during which anything moved
   says nothing. Two snapshots in a row must differ before a difference is believed.
 - Everything here can be done again at any time: fills are identified, states are asked for, nothing is counted up.
@@ -88,7 +88,6 @@ class Reconciler:
         store: Store,
         ledger: Ledger,
         clock: Scheduler,
-        epoch: int,
         order_steps: Callable[[], int],
         alert: Callable[[RaiseAlert], None],
     ) -> None:
@@ -98,10 +97,8 @@ class Reconciler:
         self._sink = sink
         self._store = store
         self._ledger = ledger
-        self._epoch = epoch
         self.order_steps = order_steps
         self._alert = alert
-        self._restored: set[ClientOrderId] = set()
         self._transfers: dict[str, TransferState] = {}
         self._woken = asyncio.Event()
 
@@ -121,10 +118,6 @@ class Reconciler:
     def submit(self, *events: Event) -> None:
         """Give events to the engine."""
         self._sink.submit(events)
-
-    def restored(self, order: StoredOrder) -> None:
-        """Note that the engine has been told of an order of an earlier run."""
-        self._restored.add(order.intent.client_order_id)
 
     # --- what the venue is ----------------------------------------------------------------------------------------------
 
@@ -183,19 +176,14 @@ class Reconciler:
                 self._transfers[transfer.transfer_id] = transfer.state
                 self.submit(transfer)
 
-    async def adopt_or_cancel(self) -> None:
-        """Look at open orders with our prefix: ask after those we know, cancel those we do not. Raises: VenueError."""
+    async def cancel_strays(self) -> None:
+        """Cancel open orders with our prefix that we do not wait for; their fills come in as orphans. Raises: VenueError."""
         known = {order.intent.client_order_id for order in self.unsettled()}
         for order in await self.gateway.fetch_open_orders():
             name = order.client_order_id
             if name is None or name in known or parse_client_order_id(name) is None:
                 continue
-            stored = self._store.order(name)
-            if stored is None:
-                await self._cancel_foreign(order, name)
-            elif self._is_gone_from_engine(name):
-                self._restore(stored)
-                await self._query(stored)
+            await self._cancel_stray(order, name)
 
     # --- balances -------------------------------------------------------------------------------------------------------
 
@@ -205,7 +193,7 @@ class Reconciler:
         if report.differences:
             await self.clock.sleep(QUIET_PAUSE_S)
             await self.catch_up_fills()
-            await self.adopt_or_cancel()
+            await self.cancel_strays()
             await self.catch_up_transfers()
             report = await self._compare_once()
         return report
@@ -236,27 +224,14 @@ class Reconciler:
         return min(filter(None, (cursor_ns, *unsettled)), default=0)
 
     def _hand_on(self, fill: Fill) -> None:
-        stored = self._store.order(fill.client_order_id)
-        if stored is None:
-            _log.warning("fill of an unknown order", venue=self.venue, order=fill.client_order_id, trade=fill.trade_id)
+        """Hand on a fill of an order whose intent is ours; another arbot's on the same account is for a person."""
+        if self._store.order(fill.client_order_id) is not None:
+            self.submit(OrderFilled(fill=fill))
             return
-        if any(
-            (fill.venue_order_id, fill.trade_id, fill.is_reversal)
-            == (booked.venue_order_id, booked.trade_id, booked.is_reversal)
-            for booked in stored.fills
-        ):
-            return
-        if self._is_gone_from_engine(fill.client_order_id):
-            self._restore(stored)
-        self.submit(OrderFilled(fill=fill))
-
-    def _is_gone_from_engine(self, name: ClientOrderId) -> bool:
-        parts = parse_client_order_id(name)
-        return name not in self._restored and (parts is None or parts.epoch != self._epoch)
-
-    def _restore(self, stored: StoredOrder) -> None:
-        self.restored(stored)
-        self.submit(restored_event(stored))
+        text = (
+            f"{self.venue}: trade {fill.trade_id} fills {fill.client_order_id}, which has our prefix and no intent here"
+        )
+        self._alert(RaiseAlert(severity=Severity.CRITICAL, code="fill_unknown", text=text))
 
     async def _query(self, order: StoredOrder) -> None:
         intent = order.intent
@@ -271,9 +246,10 @@ class Reconciler:
         )
         self.submit(*events)
 
-    async def _cancel_foreign(self, order: OpenOrder, name: ClientOrderId) -> None:
-        text = f"{self.venue}: open order {name} has our prefix but no intent in this store; cancelling it"
-        self._alert(RaiseAlert(severity=Severity.WARNING, code="order_unknown", text=text))
+    async def _cancel_stray(self, order: OpenOrder, name: ClientOrderId) -> None:
+        known = "ended for us" if self._store.order(name) is not None else "has no intent in this store"
+        text = f"{self.venue}: open order {name} has our prefix but {known}; cancelling it"
+        self._alert(RaiseAlert(severity=Severity.WARNING, code="order_stray", text=text))
         await self.gateway.cancel(
             CancelOrder(
                 client_order_id=name,

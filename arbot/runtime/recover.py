@@ -8,8 +8,6 @@ A venue that cannot be reached is tried again for ever and nothing is traded the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import structlog
 
 from arbot.domain.errors import InstrumentUnknown, Mistake, UserError, VenueRefused, VenueUnavailable
@@ -23,7 +21,7 @@ RECHECK_S = 2.0
 _log = structlog.get_logger("arbot.recover")
 
 
-def restore(store: Store, sink: EventSink, started: RunStarted, reconcilers: Iterable[Reconciler]) -> None:
+def restore(store: Store, sink: EventSink, started: RunStarted) -> None:
     """Tell the engine what outlived the last run, of the new one, and of every order of an arb that is not flat.
 
     The standing goes first: any step before it would write a standing that has forgotten the old one.
@@ -32,10 +30,7 @@ def restore(store: Store, sink: EventSink, started: RunStarted, reconcilers: Ite
     if standing is not None:
         sink.submit((standing,))
     sink.submit((started,))
-    by_venue = {reconciler.venue: reconciler for reconciler in reconcilers}
     for order in store.unsettled_orders():
-        if order.intent.venue in by_venue:
-            by_venue[order.intent.venue].restored(order)
         sink.submit((restored_event(order),))
 
 
@@ -76,7 +71,7 @@ async def _once(reconciler: Reconciler) -> Report:
     await reconciler.learn_instruments()
     await reconciler.query_unsettled()
     await reconciler.catch_up_fills()
-    await reconciler.adopt_or_cancel()
+    await reconciler.cancel_strays()
     await reconciler.catch_up_transfers()
     report = await reconciler.compare()
     if report.is_known:

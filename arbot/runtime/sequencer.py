@@ -8,6 +8,7 @@ Rules:
   next such commit, in order.
 - A step that raises, or a commit that fails, breaks the sequencer for good: the supervisor is told, nothing more is
   decided, and no command of that step leaves.
+- A fill that the ledger has, for an order the engine has forgotten, is old news told again: it goes no further.
 - Books that moved are remembered until the end of the burst and given to the engine as one BooksMoved. Such a step is
   recorded only when it did something; what it merely declined is for the observers.
 """
@@ -42,7 +43,8 @@ from arbot.domain.events import (
     TradePrinted,
     TransferReported,
 )
-from arbot.domain.ids import InstrumentId
+from arbot.domain.ids import ClientOrderId, InstrumentId
+from arbot.domain.order import Fill
 from arbot.market.screen import APPARENT, QUIET
 from arbot.ports import Record, Store
 from arbot.runtime.clock import Handle, Scheduler
@@ -88,12 +90,20 @@ class Engine(Protocol):
         """Return what has to outlive the process."""
         ...
 
+    def knows(self, client_order_id: ClientOrderId) -> bool:
+        """Say whether an order is still in the engine's mind."""
+        ...
+
 
 class Ledger(Protocol):
     """What the sequencer needs of the ledger."""
 
     def apply(self, envelope: Envelope) -> tuple[Transaction, ...]:
         """Return what the event means in double entry."""
+        ...
+
+    def is_booked(self, fill: Fill) -> bool:
+        """Say whether a fill was posted before."""
         ...
 
 
@@ -236,6 +246,8 @@ class Sequencer:
             self._tell_broken(error)
 
     def _step(self, event: Event) -> None:
+        if isinstance(event, OrderFilled) and self._is_old_news(event.fill):
+            return
         self._seq += 1
         self._ts_ns = max(self._ts_ns, self._clock.now_ns())
         envelope = Envelope(self._seq, self._ts_ns, event)
@@ -247,6 +259,10 @@ class Sequencer:
             self._record(envelope, outcome, transactions)
         self._observe(envelope, outcome)
         self._dispatch(outcome.commands)
+
+    def _is_old_news(self, fill: Fill) -> bool:
+        """Say whether a fill is one we booked for an order the engine has forgotten: to it, it would be an orphan."""
+        return not self._engine.knows(fill.client_order_id) and self._ledger.is_booked(fill)
 
     def _record(self, envelope: Envelope, outcome: Outcome, transactions: tuple[Transaction, ...]) -> None:
         is_sending = any(isinstance(command, SubmitOrder) for command in outcome.commands)

@@ -96,7 +96,7 @@ class Twin:
         return zlib.crc32(text.encode())
 
 
-def kraken_frame(  # noqa: PLR0917
+def kraken_frame(
     kind: str, symbol: str, bids: Iterable[Pair], asks: Iterable[Pair], checksum: int | None, timestamp: str | None
 ) -> bytes:
     """Write a Kraken v2 book frame; numbers as the Decimals write themselves."""

@@ -22,11 +22,12 @@ def test_generated_parts_are_fresh(part: str) -> None:
 
 def test_links_between_files_lead_somewhere() -> None:
     """Point every relative link of the docs at a file that exists."""
-    dead = []
-    for path in DOCS:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
-            if not (path.parent / target).exists():
-                dead.append(f"{path.relative_to(ROOT)} -> {target}")
+    dead = [
+        f"{path.relative_to(ROOT)} -> {target}"
+        for path in DOCS
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
+        if not (path.parent / target).exists()
+    ]
 
     assert dead == []
 

@@ -16,17 +16,19 @@ from arbot.domain.events import (
     Envelope,
     Event,
     OperatorRequested,
+    OrderFilled,
     StandingRestored,
     TimerFired,
     Verb,
 )
 from arbot.domain.ids import ArbId, Asset, ClientOrderId, InstrumentId, VenueId
-from arbot.domain.order import Approved, OrderIntent, Purpose, Side, TimeInForce
+from arbot.domain.order import Approved, Fill, OrderIntent, Purpose, Side, TimeInForce
 from arbot.domain.units import ZERO
 from arbot.market.screen import APPARENT, CLEARS, QUIET
 from arbot.ports import Record
 from arbot.runtime.clock import VirtualClock
 from arbot.runtime.sequencer import BURST_MAX, FLUSH_S, Sequencer
+from tests.support.accounting import a_fill
 
 BUY, SELL = InstrumentId("BTC/USD@one"), InstrumentId("BTC/USD@two")
 
@@ -75,6 +77,8 @@ class World:
     def __init__(self, answer: Callable[[Event], Outcome] = lambda _: Outcome()) -> None:
         self.seen: list[tuple[str, object]] = []
         self.looks: dict[int, int] = {}
+        self.known: set[str] = set()
+        self.booked: set[str] = set()
         self.clock = VirtualClock()
         self.answer = answer
         self.now_standing = STANDING
@@ -107,6 +111,12 @@ class World:
         if self.commit_error:
             raise self.commit_error
         self.seen.append(("committed", tuple(record.envelope.seq for record in records)))
+
+    def knows(self, client_order_id: ClientOrderId) -> bool:
+        return client_order_id in self.known
+
+    def is_booked(self, fill: Fill) -> bool:
+        return fill.trade_id in self.booked
 
     def screen(self, index: int) -> int:
         return self.looks.get(index, CLEARS)
@@ -258,6 +268,17 @@ def test_an_edge_that_costs_eat_up_is_told_once_while_it_lasts():
         world.sequencer.book_moved(1)
         world.clock.advance(1)
     assert len(world.only("stepped")) == 5
+
+
+def test_a_booked_fill_of_a_forgotten_order_goes_no_further():
+    """An old fill told again is dropped; one of an order the engine knows, or one never booked, is stepped."""
+    for is_known, is_booked, steps in ((False, True, 0), (True, True, 1), (False, False, 1)):
+        world = World()
+        fill = a_fill()
+        world.known = {fill.client_order_id} if is_known else set()
+        world.booked = {fill.trade_id} if is_booked else set()
+        world.sequencer.submit((OrderFilled(fill=fill),))
+        assert len(world.only("stepped")) == steps
 
 
 def test_a_declined_look_at_the_books_is_not_journaled():

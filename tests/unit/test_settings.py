@@ -191,7 +191,7 @@ REPLACED = [
 
 
 @pytest.mark.parametrize(("old", "new", "where", "what", "remedy"), REPLACED, ids=[row[1] for row in REPLACED])
-def test_each_wrong_value_is_told_with_place_and_remedy(  # noqa: PLR0917 - a table row
+def test_each_wrong_value_is_told_with_place_and_remedy(
     tmp_path: Path, old: str, new: str, where: str, what: str, remedy: str
 ) -> None:
     """A wrong value in a file is named by its key, said in plain words, and comes with what to do."""
