@@ -18,6 +18,8 @@ from arbot.engine.market_view import Level
 from arbot.engine.state import State
 from arbot.engine.strategy import Proposal
 
+SHALLOW = 4  # levels looked at first
+
 
 class Detector:
     """The engine's side of a strategy's Context: reads the state, changes nothing."""
@@ -80,7 +82,7 @@ class Detector:
         if not (market.state(buy.id).is_valid and market.state(sell.id).is_valid):
             return _declined(buy, sell, Reason.BOOK_NOT_TRADABLE)
         factors = (ONE + fee_buy.taker + bps_to_rate(edge_net_bps_min), ONE - fee_sell.taker)
-        walked = walk(self.levels(buy.id, Side.BUY), self.levels(sell.id, Side.SELL), *factors)
+        walked = self._walk(buy.id, sell.id, *factors)
         if walked is None:
             net = bid.price * factors[1] - ask.price * (ONE + fee_buy.taker)
             edge = share_bps(net, ask.price)
@@ -95,6 +97,20 @@ class Detector:
             edge_gross_bps=share_bps(proceeds - cost, cost),
             edge_net_bps=share_bps(proceeds * factors[1] - cost * (ONE + fee_buy.taker), cost),
         )
+
+    def _walk(
+        self, buy: InstrumentId, sell: InstrumentId, ask_factor: Decimal, bid_factor: Decimal
+    ) -> tuple[Decimal, Decimal, Decimal, Decimal, Decimal] | None:
+        """Walk the first levels, and as deep as the policy allows only when those did not end it: most edges are thin."""
+        market, depth_max = self._state.market, self._state.config.execution.depth_max
+        depth = min(SHALLOW, depth_max)
+        while True:
+            asks, bids = market.levels(buy, Side.BUY, depth), market.levels(sell, Side.SELL, depth)
+            walked = walk(asks, bids, ask_factor, bid_factor)
+            ended = walked is None or (walked[3] != asks[-1].price and walked[4] != bids[-1].price)
+            if ended or depth == depth_max:
+                return walked
+            depth = depth_max
 
 
 def walk(

@@ -12,9 +12,11 @@ from arbot.domain.decisions import Reason
 from arbot.domain.ids import OrderName, client_order_id, parse_client_order_id
 from arbot.domain.order import Side
 from arbot.domain.units import ONE, ceil_to_step, common_step, floor_to_step, fmt, is_multiple
+from arbot.engine.config import ExecutionPolicy
 from arbot.engine.detector import reach, walk
 from arbot.engine.sizing import Bound, joint_step, least_qty, limit_price, size
-from tests.support.engine_world import an_instrument
+from arbot.engine.strategy import Proposal
+from tests.support.engine_world import World, an_instrument
 
 numbers = st.decimals("0.00000001", "1000000", allow_nan=False, allow_infinity=False, places=8)
 steps = st.sampled_from([Decimal(s) for s in ("0.00000001", "0.0001", "0.025", "0.01", "0.5", "1", "5", "100")])
@@ -129,3 +131,20 @@ def test_order_names_come_back(epoch: int, arb: int, leg: int, attempt: int) -> 
     assert name == parse_client_order_id(text)
     assert len(text) <= 18
     assert text.isascii()
+
+
+@given(sides(falling=False), sides(falling=True), st.integers(1, 8))
+def test_looking_at_the_first_levels_first_changes_nothing(asks: list[Level], bids: list[Level], depth: int) -> None:
+    """Find the same opportunity as a walk over all allowed levels at once."""
+    world = World(execution=ExecutionPolicy(depth_max=depth), fee="0")
+    buy, sell = world.instruments.values()
+    for instrument, those in ((buy, {Side.BUY: tuple(asks)}), (sell, {Side.SELL: tuple(bids)})):
+        world.market.books[instrument.id] = those
+        world.market.valid[instrument.id] = True
+    found = world.engine._detector.opportunity(buy, sell, Decimal(2))
+    walked = walk(asks[:depth], bids[:depth], ONE + Decimal("0.0002"), ONE)
+
+    assert (walked is None) == (not isinstance(found, Proposal))
+    if isinstance(found, Proposal):
+        assert walked is not None
+        assert (walked[0], walked[3], walked[4]) == (found.qty, found.buy_price, found.sell_price)
