@@ -321,6 +321,7 @@ class Daemon:
         self.dispatch.halt_submits()
         if failure is not None and not self.sequencer.is_broken:
             self.request(Verb.HALT, "supervisor", reason)
+        await self.supervisor.cancel("venue:")  # what the venues still allow us is for cancelling
         await self.supervisor.finish("submit:", LAST_REQUESTS_S)
         left = await asyncio.gather(*(self._leave(venue) for venue in self.wiring.gateways))
         open_orders = -1 if min(left, default=0) < 0 else sum(left)

@@ -46,7 +46,7 @@ from arbot.runtime.clock import Scheduler
 from arbot.runtime.supervisor import Supervisor
 from arbot.runtime.timers import Timers
 
-CANCEL_ALL_WAITS_S = (0.2, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0, 4.0)  # a venue's rate limit passes in that time
+CANCEL_ALL_WAITS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 10.0, 10.0)  # a venue's rate limit passes in that time
 _log = structlog.get_logger("arbot.dispatch")
 
 

@@ -8,6 +8,9 @@ A venue that cannot be reached is tried again for ever and nothing is traded the
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 import structlog
 
 from arbot.domain.errors import InstrumentUnknown, Mistake, UserError, VenueRefused, VenueUnavailable
@@ -15,9 +18,10 @@ from arbot.domain.events import ReconciliationEnded, RunStarted
 from arbot.ports import EventSink, KeyPermissions, Store
 from arbot.runtime.reconcile import Reconciler, Report, restored_event
 
-RETRY_S = (0.5, 1.0, 2.0, 5.0)
-RECHECK_S = 2.0
+RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # after a call that failed; the venue may be counting our calls
+RECHECK_S = (2.0, 4.0, 8.0, 15.0)  # between two comparisons that did not end well
 
+T = TypeVar("T")
 _log = structlog.get_logger("arbot.recover")
 
 
@@ -35,25 +39,42 @@ def restore(store: Store, sink: EventSink, started: RunStarted) -> None:
 
 
 async def recover_venue(reconciler: Reconciler, *, allow_withdraw: bool) -> None:
-    """Bring one venue to where it may be traded, however long that takes. Raises: UserError for a key that will not do."""
+    """Bring one venue to where it may be traded, however long that takes. Raises: UserError for a key that will not do.
+
+    A call that fails is made again by itself: what was learned before it stays learned, since calls are counted.
+    """
+
+    async def know_the_key() -> None:
+        permissions = await reconciler.gateway.fetch_permissions()
+        check_permissions(reconciler.venue, permissions, allow_withdraw=allow_withdraw)
+
+    for call in (
+        know_the_key,
+        reconciler.measure_skew,
+        reconciler.learn_instruments,
+        reconciler.query_unsettled,
+        reconciler.catch_up_fills,
+        reconciler.cancel_strays,
+        reconciler.catch_up_transfers,
+    ):
+        await _insist(reconciler, call)
     attempt = 0
-    warned: tuple[str, ...] = ()
+    while not _is_equal(reconciler, await _insist(reconciler, reconciler.compare)):
+        await reconciler.wait(RECHECK_S[min(attempt, len(RECHECK_S) - 1)])
+        attempt += 1
+
+
+async def _insist(reconciler: Reconciler, call: Callable[[], Awaitable[T]]) -> T:
+    attempt = 0
     while True:
         try:
-            permissions = await reconciler.gateway.fetch_permissions()
-            check_permissions(reconciler.venue, permissions, allow_withdraw=allow_withdraw)
-            warned = _warn(reconciler.venue, permissions, warned)
-            report = await _once(reconciler)
+            return await call()
         except VenueUnavailable as error:
             _log.warning("venue cannot be reached, trying again", venue=reconciler.venue, error=error.detail)
             await reconciler.clock.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+            attempt += 1
         except VenueRefused as error:
             raise refusal(error) from error
-        else:
-            if report.is_known and not report.differences:
-                return
-            await reconciler.wait(RECHECK_S)
-        attempt += 1
 
 
 def refusal(error: VenueRefused) -> UserError:
@@ -66,23 +87,15 @@ def refusal(error: VenueRefused) -> UserError:
     return UserError(Mistake(where, f"the venue refused us: {error.detail}", remedy))
 
 
-async def _once(reconciler: Reconciler) -> Report:
-    await reconciler.measure_skew()
-    await reconciler.learn_instruments()
-    await reconciler.query_unsettled()
-    await reconciler.catch_up_fills()
-    await reconciler.cancel_strays()
-    await reconciler.catch_up_transfers()
-    report = await reconciler.compare()
+def _is_equal(reconciler: Reconciler, report: Report) -> bool:
     if report.is_known:
         reconciler.conclude(report)
-    else:
-        waiting = tuple(order.intent.client_order_id for order in reconciler.unsettled())
-        _log.warning("orders of the last run are still unresolved", venue=reconciler.venue, orders=waiting)
-        reconciler.submit(
-            ReconciliationEnded(venue=reconciler.venue, differences=1, detail=(f"orders unresolved: {waiting}",))
-        )
-    return report
+        return not report.differences
+    waiting = ", ".join(order.intent.client_order_id for order in reconciler.unsettled())
+    _log.warning("orders of the last run are still unresolved", venue=reconciler.venue, orders=waiting)
+    detail = (f"orders unresolved: {waiting}",)
+    reconciler.submit(ReconciliationEnded(venue=reconciler.venue, differences=1, detail=detail))
+    return False
 
 
 def check_permissions(venue: str, permissions: KeyPermissions, *, allow_withdraw: bool) -> None:
@@ -101,10 +114,5 @@ def check_permissions(venue: str, permissions: KeyPermissions, *, allow_withdraw
     if mistakes:
         raise UserError(*mistakes)
 
-
-def _warn(venue: str, permissions: KeyPermissions, warned: tuple[str, ...]) -> tuple[str, ...]:
-    """Say what is new among the warnings and return all of them."""
     for warning in permissions.warnings:
-        if warning not in warned:
-            _log.warning("key", venue=venue, warning=warning)
-    return permissions.warnings
+        _log.warning("key", venue=venue, warning=warning)

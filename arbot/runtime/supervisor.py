@@ -108,12 +108,17 @@ class Supervisor:
             await self._clock.sleep(0.01)
         return True
 
-    async def close(self) -> None:
-        """Cancel every task and wait for all of them."""
-        for task in list(self._tasks):
+    async def cancel(self, prefix: str) -> None:
+        """Cancel the tasks whose names begin with `prefix` and wait for them."""
+        chosen = [task for task, name in self._tasks.items() if name.startswith(prefix)]
+        for task in chosen:
             task.cancel()
+        await asyncio.gather(*chosen, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Cancel every task and wait for all of them, also for those that ended ones have left behind."""
         while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self.cancel("")
 
     async def _guarded(self, work: Coroutine[Any, Any, object], name: str, *, is_endless: bool) -> None:
         try:

@@ -221,12 +221,12 @@ async def test_an_order_found_filled_is_booked_once_and_then_balances_are_equal(
 
 
 async def test_an_order_that_stays_unknown_blocks_trading():
-    """While nobody can say what became of an order, reconciliation does not end well and goes on asking."""
+    """While nobody can say what became of an order, reconciliation does not end well."""
     world = World()
     world.orders[OLD] = order(OLD, OrderState.UNKNOWN)
     await world.recover(8)
     assert [event.differences for event in world.of(ReconciliationEnded)] == [1, 1]
-    assert world.asked == [OLD, OLD, OLD]
+    assert world.asked == [OLD]
 
 
 async def test_a_missed_fill_of_a_settled_order_is_found():
