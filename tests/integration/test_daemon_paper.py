@@ -242,3 +242,22 @@ async def test_sigterm_in_the_middle_of_an_arb_finishes_it(tmp_path: Path):
     totals = daemon.summary.totals(0)
     assert (ending.is_clean, ending.reason, totals.arbs_opened, totals.arbs_flat) == (True, "drained", 1, 1)
     assert list(daemon.engine.state.unfinished) == []
+
+
+async def test_a_second_signal_does_not_wait_for_the_drain(tmp_path: Path):
+    """SIGTERM twice: no more hedging, but answers on their way are still booked and nothing stays open."""
+    daemon = wire(tmp_path, [], latency_ms=1_500)
+    observe = daemon.summary.observe
+
+    def kill_on_sight(envelope: Envelope, outcome: Outcome) -> None:
+        observe(envelope, outcome)
+        if any(isinstance(decision, ArbOpened) for decision in outcome.decisions):
+            loop = asyncio.get_running_loop()
+            for seconds in (0.0, 0.2):
+                loop.call_later(seconds, os.kill, os.getpid(), signal.SIGTERM)
+
+    daemon.summary.observe = kill_on_sight  # type: ignore[method-assign]
+    ending = await run(daemon, 20.0)
+    assert (ending.is_clean, ending.reason) == (True, "SIGTERM again: cancelling without draining")
+    for venue, gateway in daemon.wiring.gateways.items():
+        assert daemon.ledger.compare(venue, await gateway.fetch_balances()) == ()
