@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import assert_never
 
+import msgspec
+
 from arbot.domain.commands import CancelAllOrders, RequestAccountSnapshot, Severity, StopRun
 from arbot.domain.decisions import OpportunityDeclined, OpportunitySeen, Outcome, Reason, TradingStateChanged
 from arbot.domain.errors import ensure
@@ -37,6 +39,7 @@ from arbot.domain.events import (
     OrderSent,
     OrderStatusReported,
     ReconciliationEnded,
+    RejectCode,
     RequestOutcomeUnknown,
     RunEnded,
     RunStarted,
@@ -48,6 +51,7 @@ from arbot.domain.events import (
     Verb,
 )
 from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, VenueId
+from arbot.domain.instrument import InstrumentStatus
 from arbot.domain.order import OrderState, Side
 from arbot.domain.units import ZERO, Amount, fmt
 from arbot.engine import arbs, orders
@@ -216,6 +220,8 @@ class Engine:
                 orders.accepted(state, step, order, event.venue_order_id)
             case OrderRejected():
                 orders.rejected(state, step, order)
+                if event.code is RejectCode.MARKET_CLOSED:
+                    self._close(step, order.intent.instrument, event.detail)
             case RequestOutcomeUnknown():
                 orders.unknown(state, step, order)
             case OrderCanceled():
@@ -280,6 +286,17 @@ class Engine:
         wanted = state.config.instruments
         state.instruments = kept | {i.id: i for i in event.instruments if i.id in wanted}
         self._detector.rebuild()
+
+    def _close(self, step: Step, instrument: InstrumentId, detail: str) -> None:
+        """Take the venue's word that an instrument is closed until instruments are loaded again.
+
+        Otherwise every further arb would find its other leg alone, and pay for unwinding it.
+        """
+        known = self.state.instruments.get(instrument)
+        if known is not None and known.takes_ioc:
+            self.state.instruments[instrument] = msgspec.structs.replace(known, status=InstrumentStatus.CANCEL_ONLY)
+            self._detector.rebuild()
+            step.alert(Severity.WARNING, "instrument_closed", f"{instrument} takes no orders: {detail}")
 
     def _on_feed(self, step: Step, venue: VenueId, stream: Stream, *, is_up: bool) -> None:
         known = self.state.venue(venue)
@@ -421,7 +438,7 @@ class Engine:
         for arb in state.arbs.values():
             lines.append(f"arb {arb.id} {arb.state.value} {fmt(state.residual(arb))} {arb.tries} {arb.unhedged_ns}")
         lines += [f"fee {fee.instrument} {fmt(fee.taker)} {fmt(fee.maker)}" for fee in state.fees.values()]
-        lines += [f"instrument {instrument}" for instrument in state.instruments]
+        lines += [f"instrument {one.id} {one.status.value}" for one in state.instruments.values()]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def knows(self, client_order_id: ClientOrderId) -> bool:

@@ -23,6 +23,13 @@ coinbase rejected insufficient_funds      -> coinbase sell 1 @100.9 hedge
 coinbase rejected insufficient_funds      -> kraken sell 1 @99.9 unwind
 kraken   filled 1 @100.0 fee 0.1 USD      -> flat -0.3001
 """,
+    "a venue that says its market is closed gets no hedge and no further arb": """
+kraken   filled 1 @100.1
+coinbase rejected market_closed           -> kraken sell 1 @99.9 unwind; refused instrument_closed
+kraken   filled 1 @100.0                  -> flat -0.1
+wait 2s
+coinbase book bid 101.0x1 ask 101.2x3     -> declined instrument_closed
+""",
     "a partial second leg is completed on the second venue": """
 kraken   filled 1 @100.1
 coinbase filled 0.4 @101.0
