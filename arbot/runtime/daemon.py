@@ -255,6 +255,7 @@ class Daemon:
         reconciler = self.reconcilers[venue.venue]
         await recover_venue(reconciler, allow_withdraw=self.wiring.allow_withdraw)
         self._reconciled.add(venue.venue)
+        self.gc.settle()
         _log.info("venue reconciled", venue=venue.venue)
         await poll_venue(
             reconciler,

@@ -18,7 +18,7 @@ from arbot.runtime.latency import LatencyHistogram
 
 PAUSE_MS_MAX = 5
 PERIOD_S = 10.0
-THRESHOLDS = (4_000, 4, 1_000_000_000)  # new objects to a young collection, young to a middle one, middle to an old one
+THRESHOLDS = (2_000, 3, 1_000_000_000)  # new objects to a young collection, young to a middle one, middle to an old one
 
 
 class GcPolicy:
@@ -39,6 +39,10 @@ class GcPolicy:
         gc.freeze()
         gc.set_threshold(*THRESHOLDS)
         gc.callbacks.append(self._measure)
+
+    def settle(self) -> None:
+        """Freeze what a venue's start has brought to stay: instruments, sessions, caches."""
+        gc.freeze()
 
     def stop(self) -> None:
         """Give the collector back as it was."""

@@ -18,6 +18,7 @@ from arbot.runtime.reconcile import Reconciler
 
 ORDERS_EVERY = 4  # rounds between two readings of open orders and transfers
 SLOW_EVERY = 20  # rounds between two readings of instruments and fees
+RESTLESS_MAX = 4  # rounds without one quiet moment to compare balances in; then no arb is opened until there was one
 
 _log = structlog.get_logger("arbot.pollers")
 
@@ -30,7 +31,7 @@ async def poll_venue(
 ) -> None:
     """Poll one venue for ever. A venue that says no stops trading there until it says yes again."""
     was_equal = True
-    number = order_steps = 0
+    number = order_steps = restless = 0
     while True:
         await reconciler.wait(interval_ms / 1000)
         number += 1
@@ -43,6 +44,13 @@ async def poll_venue(
             if report.is_known and (report.differences or not was_equal):
                 reconciler.conclude(report)
             was_equal = not report.differences if report.is_known else was_equal
+            restless = 0 if report.is_known else restless + 1
+            if restless == RESTLESS_MAX:
+                was_equal = False
+                detail = (
+                    f"{reconciler.venue}: orders never rested, so balances could not be compared; waiting for it",
+                )
+                reconciler.submit(ReconciliationEnded(venue=reconciler.venue, differences=1, detail=detail))
         except VenueUnavailable as error:
             _log.warning("polling failed", venue=reconciler.venue, error=error.detail)
         except VenueRefused as error:
