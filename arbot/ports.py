@@ -161,6 +161,10 @@ class Gateway(Protocol):
         """Return the venue's clock. Raises: VenueError."""
         ...
 
+    def has_arb_budget(self, instrument: Instrument) -> bool:
+        """Return whether a leg, a hedge and a cancel would all pass the venue's rate limits now, by our own count."""
+        ...
+
     async def submit(self, approved: Approved) -> tuple[Event, ...]:
         """Send the order once; return OrderAccepted, OrderRejected or RequestOutcomeUnknown. Never raises VenueError."""
         ...

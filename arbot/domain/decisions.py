@@ -66,6 +66,7 @@ class Reason(StrEnum):
     NET_DELTA = "net_delta"
     COUNTERPARTY_SHARE = "counterparty_share"
     ORDER_RATE = "order_rate"
+    RATE_BUDGET = "rate_budget"
     LOSS_DAY = "loss_day"
     DRAWDOWN = "drawdown"
     HEDGE_LOSS = "hedge_loss"

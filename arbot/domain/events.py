@@ -124,6 +124,13 @@ class ClockSkewMeasured(_Event, frozen=True, kw_only=True):
     rtt_ms: int
 
 
+class RateBudgetChanged(_Event, frozen=True, kw_only=True):
+    """Whether a venue's own rate limit leaves room for a leg, a hedge and a cancel of an instrument now."""
+
+    instrument: InstrumentId
+    has_room: bool
+
+
 # --- orders ----------------------------------------------------------------------------------------------------------
 
 
@@ -333,6 +340,7 @@ Event = (
     | FeedConnected
     | FeedDisconnected
     | ClockSkewMeasured
+    | RateBudgetChanged
     | OrderSent
     | OrderAccepted
     | OrderRejected

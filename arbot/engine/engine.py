@@ -38,6 +38,7 @@ from arbot.domain.events import (
     OrderRestored,
     OrderSent,
     OrderStatusReported,
+    RateBudgetChanged,
     ReconciliationEnded,
     RejectCode,
     RequestOutcomeUnknown,
@@ -186,6 +187,10 @@ class Engine:
                 self._on_feed(step, event.venue, event.stream, is_up=False)
             case ClockSkewMeasured():
                 self.state.venue(event.venue).skew_ms = event.skew_ms
+            case RateBudgetChanged():
+                self.state.rate_limited.pop(event.instrument, None)
+                if not event.has_room:
+                    self.state.rate_limited[event.instrument] = None
             case OrderRestored():
                 arbs.restore(self.state, step, event)
             case StandingRestored():
@@ -437,6 +442,7 @@ class Engine:
             lines.append(f"order {order.intent.client_order_id} {facts} {sorted(order.fills)}")
         for arb in state.arbs.values():
             lines.append(f"arb {arb.id} {arb.state.value} {fmt(state.residual(arb))} {arb.tries} {arb.unhedged_ns}")
+        lines += [f"rate limited {instrument}" for instrument in state.rate_limited]
         lines += [f"fee {fee.instrument} {fmt(fee.taker)} {fmt(fee.maker)}" for fee in state.fees.values()]
         lines += [f"instrument {one.id} {one.status.value}" for one in state.instruments.values()]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -141,6 +141,7 @@ class State:
     live: dict[ClientOrderId, OrderRecord] = field(default_factory=dict)  # the orders that may still fill
     arbs: dict[ArbId, Arb] = field(default_factory=dict)
     unfinished: dict[ArbId, Arb] = field(default_factory=dict)  # the arbs that are not flat
+    rate_limited: dict[InstrumentId, None] = field(default_factory=dict)  # the venue's counters have no room for an arb
     carried: dict[Asset, Decimal] = field(default_factory=dict)
     flush_after_ns: dict[Asset, int] = field(default_factory=dict)
     cool_until_ns: dict[tuple[InstrumentId, InstrumentId], int] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -44,6 +44,7 @@ from arbot.observe.status import About, Status
 from arbot.observe.summary import Summary
 from arbot.observe.watch import Watch
 from arbot.ports import Feed, Gateway, VenueConfig
+from arbot.runtime.budget import BudgetWatch
 from arbot.runtime.clock import SystemClock
 from arbot.runtime.dispatch import Dispatch
 from arbot.runtime.gc_policy import GcPolicy
@@ -156,6 +157,7 @@ class Daemon:
             )
             for venue in wiring.venues
         }
+        self._budget = BudgetWatch(wiring.gateways, self._instruments, self.sequencer)
         self._signals = 0
         self._reconciled: set[VenueId] = set()
 
@@ -197,6 +199,9 @@ class Daemon:
     def problems_ready(self) -> tuple[str, ...]:
         """Return why no arb would be opened now."""
         return (*self.problems_live(), *(reason.value for reason in self.engine.blocked_by))
+
+    def _instruments(self) -> Iterable[Instrument]:
+        return self.engine.state.instruments.values()
 
     def _beats_late(self) -> Iterator[tuple[str, int]]:
         for name, age_ms in self.supervisor.beat_ages_ms().items():
@@ -245,6 +250,7 @@ class Daemon:
         spawn(self.gc.run(self.wiring.clock, self.supervisor.beat), "gc", is_endless=True)
         spawn(self._watch_kill_switch(), "kill-switch", is_endless=True)
         spawn(self._anchor(), "anchor", is_endless=True)
+        spawn(self._budget.run(self.wiring.clock), "budget", is_endless=True)
         for venue in self.wiring.venues:
             spawn(self._tend_venue(venue), f"venue:{venue.venue}", is_endless=True)
         if duration_s is not None:

@@ -119,6 +119,10 @@ class PaperGateway:
         """Return our own clock: the pretend venue has no other."""
         return self._clock.now_ns()
 
+    def has_arb_budget(self, instrument: Instrument) -> bool:  # noqa: ARG002 - the port asks per instrument
+        """Return True: a pretend account has no rate limit of its own."""
+        return True
+
     async def submit(self, approved: Approved) -> tuple[Event, ...]:
         """Carry the order to the book and return all that came of it: refused, or accepted with its fills and its end.
 

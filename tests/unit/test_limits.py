@@ -15,12 +15,13 @@ from arbot.domain.events import (
     FeedDisconnected,
     InstrumentsLoaded,
     OperatorRequested,
+    RateBudgetChanged,
     ReconciliationEnded,
     StandingRestored,
     Stream,
     Verb,
 )
-from arbot.domain.ids import Asset, VenueId
+from arbot.domain.ids import Asset, InstrumentId, VenueId
 from arbot.domain.instrument import Balance, InstrumentStatus
 from arbot.engine.config import RiskLimits
 from tests.support.engine_world import MS, World, an_instrument
@@ -93,6 +94,7 @@ TRIPPED: dict[Reason, Callable[[], World]] = {
     Reason.CLOCK_SKEW: after(ClockSkewMeasured(venue=COIN, skew_ms=1_001, rtt_ms=1)),
     Reason.TOO_GOOD_TO_BE_TRUE: limited(edge_gross_bps_max=Decimal(50)),
     Reason.ORDER_RATE: rate_used_up,
+    Reason.RATE_BUDGET: after(RateBudgetChanged(instrument=InstrumentId("BTC/USD@kraken"), has_room=False)),
     Reason.COUNTERPARTY_SHARE: limited(counterparty_share_max=Decimal("0.49")),
     Reason.NOTIONAL_PER_ARB: limited(notional_per_arb_max=Decimal(5)),
     Reason.INVENTORY: limited(inventory_notional_max=Decimal(1_005)),

@@ -122,6 +122,12 @@ def order_rate(plan: Plan) -> Breach | None:
     return None
 
 
+def rate_budget(plan: Plan) -> Breach | None:
+    """Require room in both venues' own rate limits for a leg, its hedge and a cancel, before the first leg leaves."""
+    limited = plan.state.rate_limited
+    return Breach(Reason.RATE_BUDGET) if plan.buy.id in limited or plan.sell.id in limited else None
+
+
 def counterparty_share(plan: Plan) -> Breach | None:
     """Require that neither venue holds more than `counterparty_share_max` of all capital."""
     capital, limit = plan.state.capital(), plan.state.config.limits.counterparty_share_max
@@ -148,6 +154,7 @@ GATES: tuple[Gate, ...] = (
     cool_down,
     arbs_open,
     order_rate,
+    rate_budget,
     counterparty_share,
 )
 
