@@ -94,7 +94,7 @@ def _closed(path: Path) -> None:
         (_syntax, "not valid TOML"),
         (_binary, "it is not UTF-8"),
         (Path.mkdir, "cannot be read: Is a directory"),
-        (lambda path: None, "cannot be read: No such file"),
+        (Path.exists, "cannot be read: No such file"),
         pytest.param(
             _closed,
             "cannot be read: Permission denied",
@@ -201,7 +201,7 @@ def test_missing_and_malformed_key_files_are_told_together(desk: Desk) -> None:
 def test_half_a_key_and_a_secret_of_the_wrong_kind_are_told_together(desk: Desk) -> None:
     """A file without a secret, and a Coinbase secret that is no PEM, are named with their remedies."""
     desk.write_key("kraken", key="only half")
-    desk.write_key("coinbase", key="organizations/o/apiKeys/k", secret="c2VjcmV0")  # noqa: S106 - made up
+    desk.write_key("coinbase", key="organizations/o/apiKeys/k", secret="c2VjcmV0")
     told = refused(desk)
     assert f"{desk.key_file('kraken')}: holds neither key and secret nor name and privateKey" in told
     assert f"{desk.key_file('coinbase')}: Coinbase's private key is not PEM" in told

@@ -23,6 +23,8 @@ from typing import Any
 
 import msgspec
 
+from arbot.journal.store import Access, SqlStore
+from arbot.runtime.clock import SystemClock
 from arbot.sim.market import SeededSpec
 from arbot.sim.serve import SimOptions, VenueOptions
 
@@ -189,12 +191,13 @@ class Desk:
         """Fail unless ledger and venues agree on every unit and every fill, no order is open, and the journal holds."""
         accounts = self.venues.accounts()
         assert [order for order in self.venues.orders() if order["status"] == "open"] == []
-        assert self.run("ledger", "verify").code == 0
-        ours = {
-            (row["account"], row["asset"]): Decimal(row["number"])
-            for row in json.loads(self.run("ledger", "balances", "--json").out, parse_float=Decimal)
-            if row["account"].startswith("assets:")
-        }
+        store = SqlStore.open(f"sqlite:///{self.state}/arbot.sqlite", now_ns=SystemClock().now_ns, access=Access.READ)
+        try:
+            problems, balances, booked = store.verify(), store.all_balances(), store.trades(limit=10_000)
+        finally:
+            store.close()
+        assert problems == ()
+        ours = {(account, asset): number for account, asset, number in balances if account.startswith("assets:")}
         theirs = {
             (f"assets:{venue}", asset): Decimal(held["total"])
             for venue, account in accounts.items()
@@ -202,8 +205,7 @@ class Desk:
         }
         keys = ours.keys() | theirs.keys()
         assert {key: theirs.get(key, 0) for key in keys} == {key: ours.get(key, 0) for key in keys}
-        booked = json.loads(self.run("ledger", "trades", "--json", "--limit", "10000").out)
-        assert self.venues.fills() == sorted((row["fill"]["venue_order_id"], row["fill"]["trade_id"]) for row in booked)
+        assert self.venues.fills() == sorted((row.fill.venue_order_id, row.fill.trade_id) for row in booked)
 
     @contextmanager
     def daemon(self, *arguments: str) -> Iterator[Daemon]:
