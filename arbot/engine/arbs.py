@@ -36,6 +36,7 @@ from arbot.engine.step import Step
 LEG_NUMBER = {Side.BUY: 1, Side.SELL: 2}
 FLUSH_RETRY_MS = 60_000
 RESTORE_SETTLE_MS = 1_000
+RESTORE_GRACE_MS = 120_000
 
 
 def open_arb(state: State, step: Step, plan: Plan, qty: Decimal) -> Arb:
@@ -181,9 +182,25 @@ def _spent(state: State, arb: Arb) -> str:
         return "halted before the residual was worked off"
     if arb.tries_spent >= policy.hedge_tries_max:
         return f"{arb.tries_spent} orders did not bring it down"
+    if _is_coming_back(state, arb):
+        return ""
     if state.now_ns - arb.one_sided_ts_ns > policy.hedge_seconds_max * 1000 * MS:
         return f"no venue took it within {policy.hedge_seconds_max} s and {policy.hedge_loss_max} {arb.quote} of loss"
     return ""
+
+
+def _is_coming_back(state: State, arb: Arb) -> bool:
+    """Return whether a venue of a restored arb has not told its balances yet: until then no order can be sized there.
+
+    The seconds of hedging begin anew with each look, for at most RESTORE_GRACE_MS: recovering may take a rate-limited venue
+    longer than a residual may be worked.
+    """
+    venues = {state.instruments[i].venue for i in (arb.buy, arb.sell) if i in state.instruments}
+    is_ready = len(venues) > 0 and all(state.venue(venue).has_balances for venue in sorted(venues))
+    if not arb.restored_ts_ns or is_ready or state.now_ns - arb.restored_ts_ns > RESTORE_GRACE_MS * MS:
+        return False
+    arb.one_sided_ts_ns = state.now_ns
+    return True
 
 
 def _give_up(state: State, step: Step, arb: Arb, residual: Decimal, why: str) -> None:
@@ -310,6 +327,7 @@ def _restored_arb(state: State, intent: OrderIntent) -> Arb:
         sell_price=intent.limit_price,
         opened_ts_ns=intent.decided_ts_ns,
         state=ArbState.WORKING,
+        restored_ts_ns=state.now_ns,
     )
     state.arbs[arb.id] = state.unfinished[arb.id] = arb
     return arb

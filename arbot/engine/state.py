@@ -73,6 +73,7 @@ class Arb:
     tries_spent: int = 0  # of the budget; a person's `flatten` grants a new one
     tries_by_instrument: dict[InstrumentId, int] = field(default_factory=dict)
     one_sided_ts_ns: int = 0
+    restored_ts_ns: int = 0  # 0 for an arb of this run
     unhedged_since_ns: int = 0
     unhedged_ns: int = 0
     counted_pnl: Decimal = ZERO  # already in the standing: an arb that a late fill reopens counts only what is new

@@ -43,7 +43,7 @@ from arbot.runtime.sim_process import SimProcess
 from arbot.runtime.state_dir import StateDir
 from arbot.runtime.strategy_loader import load_strategy
 from arbot.runtime.venue_parts import make_feed, make_gateways
-from arbot.settings.model import Mode, Settings
+from arbot.settings.model import PAPER_MAKER_BPS, PAPER_TAKER_BPS, Mode, Settings
 from arbot.settings.show import digest
 from arbot.sim.paper import PaperGateway
 from arbot.venues import factory
@@ -228,7 +228,8 @@ async def _pretend(ground: _Ground) -> None:
             account = settings.paper.venues[venue]
             instruments = await _patiently(gateway.load_instruments, clock)
             held = ground.store.balances(venue_assets(venue)) or account.balances.items()
-            maker, taker = bps_to_rate(account.maker_bps), bps_to_rate(account.taker_bps)
+            rates_bps = account.rates_bps() or (PAPER_MAKER_BPS, PAPER_TAKER_BPS)
+            maker, taker = (bps_to_rate(bps) for bps in rates_bps)
             ground.gateways[venue] = PaperGateway(
                 venue=venue,
                 market=ground.books,

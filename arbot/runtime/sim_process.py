@@ -42,6 +42,7 @@ def sim_options(settings: Settings) -> SimOptions:
                 name=name,
                 flavour=venue.adapter.removeprefix("ccxt:"),
                 balances=dict(settings.paper.venues[name].balances),
+                rates_bps=settings.paper.venues[name].rates_bps(),
                 rate_tier=venue.tier,
             )
             for name, venue in settings.venues.items()

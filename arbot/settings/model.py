@@ -122,12 +122,22 @@ class Venue(Table):
     poll_interval_ms: Annotated[int, Field(ge=100, le=3_600_000)] = 15_000
 
 
+PAPER_MAKER_BPS, PAPER_TAKER_BPS = Decimal(25), Decimal(40)  # Kraken's first tier, read 2026-11
+
+
 class PretendAccount(Table):
     """[paper.venues.<name>]: what a pretend account starts with and pays."""
 
     balances: Annotated[dict[AssetName, Holding], Field(min_length=1)]
-    maker_bps: Annotated[Holding, Field(le=1_000)] = Decimal(25)
-    taker_bps: Annotated[Holding, Field(le=1_000)] = Decimal(40)
+    maker_bps: Annotated[Holding, Field(le=1_000)] | None = None  # without both: in the demo the venue's own tiers,
+    taker_bps: Annotated[Holding, Field(le=1_000)] | None = None  # on paper 25 and 40
+
+    def rates_bps(self) -> tuple[Decimal, Decimal] | None:
+        """Return (maker, taker) when the file says both or one of them, else None for the venue's own schedule."""
+        if self.maker_bps is None and self.taker_bps is None:
+            return None
+        maker = PAPER_MAKER_BPS if self.maker_bps is None else self.maker_bps
+        return maker, PAPER_TAKER_BPS if self.taker_bps is None else self.taker_bps
 
 
 class Paper(Table):

@@ -20,10 +20,11 @@ import msgspec
 from aiohttp import web
 
 from arbot.domain.errors import Mistake, UserError
-from arbot.domain.units import fmt
+from arbot.domain.units import ZERO, bps_to_rate, fmt
 from arbot.ports import Clock
 from arbot.sim import chance
 from arbot.sim.faults import FaultPlan, parse_fault
+from arbot.sim.fees import FeeTier
 from arbot.sim.latency import Latency, LatencyModel
 from arbot.sim.listing import FLAVOURS, instruments_of
 from arbot.sim.market import Market, SeededMarket, SeededSpec
@@ -44,13 +45,15 @@ DEFAULT_PLAYERS = {"kraken": "kraken", "coinbase": "bitfinex", "bitstamp": "gemi
 class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     """One pretend venue. `flavour` is a row of `listing.FLAVOURS` and says which protocol it speaks.
 
-    `volume_opening` None takes the flavour's; `withdraw_keys` are (asset, name, address, fee) of registered addresses.
+    `volume_opening` None takes the flavour's; `rates_bps` (maker, taker) stand for its tiers at any volume;
+    `withdraw_keys` are (asset, name, address, fee) of registered addresses.
     """
 
     name: str
     flavour: str
     balances: dict[str, Decimal] = msgspec.field(default_factory=lambda: dict(DEFAULT_BALANCES))
     volume_opening: Decimal | None = None
+    rates_bps: tuple[Decimal, Decimal] | None = None
     rate_tier: str = "intermediate"
     can_withdraw: bool = False
     withdraw_keys: tuple[tuple[str, str, str, Decimal], ...] = ()
@@ -264,7 +267,7 @@ def _venue(one: VenueOptions, symbols: tuple[str, ...], options: SimOptions, now
     venue = SimVenue(
         one.name,
         instruments_of(one.name, one.flavour, symbols),
-        flavour.tiers,
+        flavour.tiers if one.rates_bps is None else (FeeTier(ZERO, *(bps_to_rate(bps) for bps in one.rates_bps)),),
         chance.stream(options.seed, "venue", one.name),
         flavour.policy,
     )
