@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arbot.cli import parsing
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.output import say, to_json
 from arbot.cli.where import ConfigOption, JsonOption, settings_of
@@ -94,7 +95,7 @@ def adjust(  # noqa: PLR0917 - one per option
     venue: Annotated[str, typer.Argument(help="Venue of the config.")],
     asset: Annotated[str, typer.Argument(help="Asset, such as BTC.")],
     qty: Annotated[str, typer.Argument(help="What the ledger lacks; negative when it has too much.")],
-    reason: Annotated[str, typer.Option("--reason", help="What explains the difference.")],
+    reason: Annotated[str, typer.Option("--reason", help="What explains the difference.", callback=parsing.reason)],
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:

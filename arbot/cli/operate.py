@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arbot.cli import parsing
 from arbot.cli.errors import DaemonRefused, NotRunning
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.output import say, tell, to_json
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 WAIT_S = 60.0
 _POLL_S = 0.2
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is written into the journal.")]
+NeededReason = Annotated[
+    str, typer.Option("--reason", help="Why; it is written into the journal.", callback=parsing.reason)
+]
 
 
 def status(
@@ -80,10 +84,8 @@ def kill(config: ConfigOption = None, reason: ReasonOption = "", as_json: JsonOp
     _report({"verb": "kill", "killed": True, "daemon": daemon}, f"killed; daemon: {daemon}", as_json=as_json)
 
 
-def unkill(reason: ReasonOption, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Take the kill switch back. A reason is needed; a running daemon stays paused until `arbot resume`."""
-    if not reason.strip():
-        raise typer.BadParameter("say why", param_hint="--reason")
+def unkill(reason: NeededReason, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Take the kill switch back. A reason is needed; trading stays paused until `arbot resume`."""
     settings = settings_of(config)
     try:
         _client(settings).operate("unkill", reason=reason)
@@ -96,7 +98,7 @@ def unkill(reason: ReasonOption, config: ConfigOption = None, as_json: JsonOptio
 
 def reset_limit(
     name: Annotated[str, typer.Argument(help="The limit that latched: loss_day or drawdown.")],
-    reason: ReasonOption,
+    reason: NeededReason,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -95,10 +95,14 @@ def is_killed(connection: Connection) -> bool:
 
 
 def standing(connection: Connection) -> StandingRestored | None:
-    """Return the newest standing with the kill switch as it is now; None for a store where neither was ever written."""
+    """Return the newest standing with the kill switch as it is now; None for a store where neither was ever written.
+
+    A switch released while no daemon ran leaves trading paused, as one released through the daemon does.
+    """
     body, killed = connection.execute(select(STANDING.c.body)).scalar(), is_killed(connection)
     if body is not None:
-        return msgspec.structs.replace(decode(body, StandingRestored), killed=killed)
+        last = decode(body, StandingRestored)
+        return msgspec.structs.replace(last, killed=killed, paused=last.paused or (last.killed and not killed))
     return msgspec.structs.replace(_NO_STANDING, killed=True) if killed else None
 
 

@@ -29,10 +29,12 @@ from arbot.journal.database import Database
 from arbot.journal.projection import Projector
 from arbot.journal.queries import Head, StoredFill, StoredPast
 from arbot.journal.statements import execute, write_rows
-from arbot.journal.verify import Problem, chain_problem, verify_store
+from arbot.journal.verify import Problem, chain_problem, edited_row, verify_store
 from arbot.ports import Record, StoredOrder
 
 EVERYTHING = 1_000_000_000
+EPOCH_ZERO_NS = 1_767_225_600_000_000_000  # 2026-01-01
+EPOCH_PERIOD_NS = 300_000_000_000
 
 _MOVE_HEAD = (
     update(schema.HEAD)
@@ -67,6 +69,15 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
     config_digest: str
     started_ns: int
     ended_ns: int
+
+
+def epoch_floor(now_ns: int) -> int:
+    """Return the least epoch of a run that begins now: five-minute periods since 2026.
+
+    Epochs are part of client order ids. A new store on an account that has traded before would begin again at 1 and use
+    ids twice; from the calendar it cannot. Four base-36 digits last until 2041.
+    """
+    return max(0, (now_ns - EPOCH_ZERO_NS) // EPOCH_PERIOD_NS)
 
 
 class SqlStore:
@@ -118,14 +129,16 @@ class SqlStore:
     def begin_run(self, *, run_id: str, mode: str, code_version: str, config_digest: str) -> int:
         """Take the store over and return the new epoch, higher than every one before; earlier holders are fenced off.
 
-        Raises: UserError when the store belongs to another mode, or its end is not where its anchor says.
+        Raises: UserError when the store belongs to another mode, when its end is not where its anchor says, or when a
+        row of its journal was edited.
         """
         ensure(self.access is Access.WRITE, "a run needs a store opened for writing")
         ensure(self._epoch == 0, "a run was begun already", epoch=self._epoch)
         self._demand_mode(mode)
         self._demand_sound_end()
         with self.database.write() as connection:
-            connection.execute(update(schema.HEAD).values(epoch=schema.HEAD.c.epoch + 1))
+            epoch = max(queries.head(connection).epoch + 1, epoch_floor(self._now_ns()))
+            connection.execute(update(schema.HEAD).values(epoch=epoch))
             head = queries.head(connection)
             run = {
                 "epoch": head.epoch,
@@ -183,6 +196,10 @@ class SqlStore:
         anchor = None if self.anchor_path is None else read_anchor(self.anchor_path)
         with self.database.read() as connection:
             problem = chain_problem(connection, anchor)
+            edited = edited_row(connection) if problem is None else None
+        if edited is not None:
+            remedy = "run `arbot ledger verify` for all of it; restore a backup, or start anew with another store"
+            raise UserError(Mistake(self.database.name, str(edited), remedy))
         if problem is not None:
             raise UserError(
                 Mistake(

@@ -105,8 +105,11 @@ def _problems(database: Database, connection: Connection, anchor: Anchor | None)
 # --- the journal -----------------------------------------------------------------------------------------------------
 
 
+_GENESIS_ROW = JournalRow(seq=0, epoch=0, step=0, ts_ns=0, kind="", body="", prev_hash="", hash=GENESIS)
+
+
 def _journal_problems(connection: Connection) -> Iterator[Problem]:
-    previous = JournalRow(seq=0, epoch=0, step=0, ts_ns=0, kind="", body="", prev_hash="", hash=GENESIS)
+    previous = _GENESIS_ROW
     for row in queries.journal_rows(connection):
         what = _row_problem(row) or _link_problem(previous, row)
         if what:
@@ -114,10 +117,26 @@ def _journal_problems(connection: Connection) -> Iterator[Problem]:
         previous = row
 
 
+def edited_row(connection: Connection) -> Problem | None:
+    """Return the first journal row whose hash or link does not hold: what every start looks for, by hashing alone."""
+    previous = _GENESIS_ROW
+    for row in queries.journal_rows(connection):
+        what = _hash_problem(row) or _link_problem(previous, row)
+        if what:
+            return Problem(seq=row.seq, what=what)
+        previous = row
+    return None
+
+
+def _hash_problem(row: JournalRow) -> str:
+    is_whole = link(row.prev_hash, row.seq, row.epoch, row.body) == row.hash
+    return "" if is_whole else "was edited: its hash does not fit its content"
+
+
 def _row_problem(row: JournalRow) -> str:
     """Return what is wrong with a row by itself, or nothing."""
-    if link(row.prev_hash, row.seq, row.epoch, row.body) != row.hash:
-        return "was edited: its hash does not fit its content"
+    if _hash_problem(row):
+        return _hash_problem(row)
     try:
         envelope = row.record().envelope
     except BodyRefused as error:

@@ -120,7 +120,11 @@ class Collector:
             if isinstance(command, SubmitOrder):
                 self._submitted(command.approved.intent)
             elif isinstance(command, RaiseAlert):
-                self._metrics.add("arbot_alerts_total", (command.severity.value,))
+                self.alerted(command)
+
+    def alerted(self, alert: RaiseAlert) -> None:
+        """Count an alert."""
+        self._metrics.add("arbot_alerts_total", (alert.severity.value,))
 
     def read(self, readings: Readings) -> None:
         """Put the gauges of this moment."""

@@ -64,8 +64,13 @@ def _tell(said: msgspec.Struct | Decision) -> None:
         getattr(_log, level)(type(said).__name__, **{name: value for name, value in told.items() if value != ""})
 
 
+def tell_alert(alert: RaiseAlert) -> None:
+    """Log an alert."""
+    getattr(_log, _ALERTS[alert.severity])("Alert", code=alert.code, text=alert.text)
+
+
 def _tell_command(command: Command) -> None:
     if isinstance(command, RaiseAlert):
-        getattr(_log, _ALERTS[command.severity])("Alert", code=command.code, text=command.text)
+        tell_alert(command)
     elif isinstance(command, StopRun):
         _log.info("StopRun", reason=command.reason)

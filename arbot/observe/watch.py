@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from arbot.domain.commands import RaiseAlert
 from arbot.domain.decisions import Outcome
 from arbot.domain.events import Envelope
 from arbot.engine.state import State
 from arbot.observe.collect import Collector, Readings
 from arbot.observe.metrics import Metrics
-from arbot.observe.narrate import narrate
+from arbot.observe.narrate import narrate, tell_alert
 from arbot.observe.recent import Recent
 from arbot.observe.status import About, Status, snapshot
 from arbot.observe.summary import Summary
@@ -36,6 +37,11 @@ class Watch:
         self._recent.observe(envelope, outcome)
         self._collector.observe(envelope, outcome)
         narrate(envelope, outcome)
+
+    def alerted(self, alert: RaiseAlert) -> None:
+        """Take over an alert of the shell's own, which no step raised."""
+        self._collector.alerted(alert)
+        tell_alert(alert)
 
     def status(self, *, now_ns: int, state: State, summary: Summary, latency_us: dict[str, float]) -> Status:
         """Return how the run stands."""

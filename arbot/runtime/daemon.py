@@ -17,7 +17,6 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from arbot.domain.commands import RaiseAlert
 from arbot.domain.decisions import Outcome
 from arbot.domain.errors import VenueError
 from arbot.domain.events import (
@@ -93,7 +92,6 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
     book_depths: Mapping[VenueId, int]  # levels a side that each venue streams; 0 = all
     make_feed: MakeFeed
     run_name: str
-    alert: Callable[[RaiseAlert], None]
     allow_withdraw: bool = False
     services: tuple[Service, ...] = ()
 
@@ -132,7 +130,9 @@ class Daemon:
         self.engine = Engine(wiring.config, wiring.strategy, wiring.books)
         self.ledger = Ledger(store.all_balances(), store.transaction)
         self.screen = BookScreen(wiring.books, wiring.book_depths, wiring.strategy.edge_net_bps_min)
-        self.dispatch = Dispatch(clock=clock, gateways=wiring.gateways, supervisor=self.supervisor, alert=wiring.alert)
+        self.dispatch = Dispatch(
+            clock=clock, gateways=wiring.gateways, supervisor=self.supervisor, alert=self._watch.alerted
+        )
         self.sequencer = Sequencer(
             clock=clock,
             engine=self.engine,
@@ -153,7 +153,7 @@ class Daemon:
                 ledger=self.ledger,
                 clock=clock,
                 order_steps=lambda: self.sequencer.order_steps,
-                alert=wiring.alert,
+                alert=self._watch.alerted,
             )
             for venue in wiring.venues
         }

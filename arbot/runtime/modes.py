@@ -23,7 +23,6 @@ import msgspec
 import structlog
 
 from arbot import __version__
-from arbot.domain.commands import RaiseAlert
 from arbot.domain.decisions import OpportunityDeclined
 from arbot.domain.errors import Mistake, UserError, VenueRefused, VenueUnavailable
 from arbot.domain.events import RunStarted
@@ -213,7 +212,6 @@ def _wiring(ground: _Ground, options: Options, strategy: Strategy) -> Wiring:
         gateways=ground.gateways,
         book_depths={config.venue: factory.book_depth(config) for config in settings.venue_configs()},
         make_feed=make_feed,
-        alert=_tell_alert,
         allow_withdraw=settings.transfers.enabled,
         services=options.services,
     )
@@ -265,10 +263,6 @@ def _report(daemon: Daemon, ending: Ending) -> Report:
         books_moved=daemon.sequencer.books_moved,
         books_without_edge=daemon.sequencer.books_moved - daemon.sequencer.books_awake,
     )
-
-
-def _tell_alert(alert: RaiseAlert) -> None:
-    _log.critical("alert", severity=alert.severity.value, code=alert.code, text=alert.text)
 
 
 def _demand_locks(settings: Settings, *, is_live: bool) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from arbot.domain.commands import RaiseAlert
 from arbot.domain.decisions import ArbOpened, Outcome
 from arbot.domain.errors import InvariantBroken
 from arbot.domain.events import Envelope, FeedConnected, OrderFilled, RunStarted, Stream, Verb
@@ -75,7 +74,7 @@ class WobblingFeed:
         raise AssertionError(instrument)
 
 
-def wire(path: Path, alerts: list[RaiseAlert], latency_ms: int = 5) -> Daemon:
+def wire(path: Path, latency_ms: int = 5) -> Daemon:
     clock = SystemClock()
     store = SqlStore.open(f"sqlite:///{path / 'arbot.sqlite'}", now_ns=clock.now_ns)
     epoch = store.begin_run(run_id="run", mode="paper", code_version="test", config_digest="test")
@@ -112,9 +111,14 @@ def wire(path: Path, alerts: list[RaiseAlert], latency_ms: int = 5) -> Daemon:
             gateways=gateways,
             book_depths=dict.fromkeys(VENUES, 10),
             make_feed=lambda daemon, config, _: WobblingFeed(daemon, config.venue),
-            alert=alerts.append,
         )
     )
+
+
+async def alerts_of(daemon: Daemon) -> int:
+    """Return how many alerts a run has raised, by its own metrics."""
+    lines = (await daemon.metrics()).decode().splitlines()
+    return sum(int(float(line.split()[-1])) for line in lines if line.startswith("arbot_alerts_total{"))
 
 
 async def run(daemon: Daemon, seconds: float, then: Callable[[], None] = lambda: None) -> Ending:
@@ -127,11 +131,10 @@ async def run(daemon: Daemon, seconds: float, then: Callable[[], None] = lambda:
 
 async def test_it_trades_drains_and_comes_back(tmp_path: Path):
     """Arbs end flat, ledger and venues agree to the last unit, and a second run starts from the first one's books."""
-    alerts: list[RaiseAlert] = []
-    daemon = wire(tmp_path, alerts)
+    daemon = wire(tmp_path)
     ending = await run(daemon, 2.0)
     totals = daemon.summary.totals(daemon.wiring.clock.now_ns())
-    assert (ending.is_clean, ending.open_orders, alerts) == (True, 0, [])
+    assert (ending.is_clean, ending.open_orders, await alerts_of(daemon)) == (True, 0, 0)
     assert totals.arbs_opened >= 1
     assert totals.arbs_flat == totals.arbs_opened
     assert totals.fills >= 2
@@ -141,11 +144,11 @@ async def test_it_trades_drains_and_comes_back(tmp_path: Path):
     for venue, gateway in daemon.wiring.gateways.items():
         assert daemon.ledger.compare(venue, await gateway.fetch_balances()) == ()
 
-    again = wire(tmp_path, alerts)
+    again = wire(tmp_path)
     before = again.ledger.balances()
     assert before == daemon.ledger.balances()
     ending = await run(again, 1.0)
-    assert (ending.is_clean, alerts) == (True, [])
+    assert (ending.is_clean, await alerts_of(again)) == (True, 0)
     assert again.wiring.started.epoch == daemon.wiring.started.epoch + 1
     assert again.summary.totals(again.wiring.clock.now_ns()).arbs_opened >= 1
     verified = SqlStore.open(f"sqlite:///{tmp_path / 'arbot.sqlite'}", now_ns=SystemClock().now_ns)
@@ -157,7 +160,7 @@ async def test_it_trades_drains_and_comes_back(tmp_path: Path):
 
 async def test_sigterm_drains_and_leaves_nothing_open(tmp_path: Path):
     """SIGTERM opens nothing more, finishes what is open and ends cleanly."""
-    daemon = wire(tmp_path, [])
+    daemon = wire(tmp_path)
     ending = await run(daemon, 60.0 / 30, lambda: os.kill(os.getpid(), signal.SIGTERM))
     assert (ending.is_clean, ending.reason) == (True, "drained")
     assert list(daemon.engine.state.live) == []
@@ -165,12 +168,12 @@ async def test_sigterm_drains_and_leaves_nothing_open(tmp_path: Path):
 
 async def test_a_pause_opens_nothing_and_survives_the_process(tmp_path: Path):
     """After `pause` no arb is opened, in this run and in the next."""
-    daemon = wire(tmp_path, [])
+    daemon = wire(tmp_path)
     asyncio.get_running_loop().call_later(0.01, daemon.request, Verb.PAUSE, "test")
     ending = await run(daemon, 1.0)
     assert ending.is_clean
     opened = daemon.summary.totals(0).arbs_opened
-    again = wire(tmp_path, [])
+    again = wire(tmp_path)
     await run(again, 1.0)
     totals = again.summary.totals(0)
     assert (opened, totals.arbs_opened) == (0, 0)
@@ -179,19 +182,19 @@ async def test_a_pause_opens_nothing_and_survives_the_process(tmp_path: Path):
 
 async def test_a_kill_from_outside_is_obeyed_and_survives(tmp_path: Path):
     """The kill switch thrown in the store by another process stops trading and is still on at the next start."""
-    daemon = wire(tmp_path, [])
+    daemon = wire(tmp_path)
     daemon.wiring.store.set_killed(killed=True, actor="test", reason="test")
     ending = await run(daemon, 1.5)
     assert ending.is_clean
     assert daemon.summary.totals(0).arbs_opened == 0
-    again = wire(tmp_path, [])
+    again = wire(tmp_path)
     await run(again, 0.5)
     assert again.engine.state.standing.killed
 
 
 async def test_a_failing_task_stops_the_run_with_its_cause(tmp_path: Path):
     """A bug in a feed halts: no order stays open and the ending carries the failure."""
-    daemon = wire(tmp_path, [])
+    daemon = wire(tmp_path)
     asyncio.get_running_loop().call_later(0.5, daemon.feeds.clear)
 
     def plant() -> None:
@@ -204,7 +207,7 @@ async def test_a_failing_task_stops_the_run_with_its_cause(tmp_path: Path):
 
 async def test_a_broken_promise_of_the_engine_stops_everything(tmp_path: Path):
     """InvariantBroken in a step: nothing more is decided, all venues are told to cancel, and the ending says why."""
-    daemon = wire(tmp_path, [])
+    daemon = wire(tmp_path)
     cancelled: list[str] = []
     for venue, gateway in daemon.wiring.gateways.items():
 
@@ -229,7 +232,7 @@ async def test_a_broken_promise_of_the_engine_stops_everything(tmp_path: Path):
 
 async def test_sigterm_in_the_middle_of_an_arb_finishes_it(tmp_path: Path):
     """Orders on their way when SIGTERM comes are waited for: the arb ends flat and its fills are booked."""
-    daemon = wire(tmp_path, [], latency_ms=400)
+    daemon = wire(tmp_path, latency_ms=400)
     observe = daemon.summary.observe
 
     def kill_on_sight(envelope: Envelope, outcome: Outcome) -> None:
@@ -246,7 +249,7 @@ async def test_sigterm_in_the_middle_of_an_arb_finishes_it(tmp_path: Path):
 
 async def test_a_second_signal_does_not_wait_for_the_drain(tmp_path: Path):
     """SIGTERM twice: no more hedging, but answers on their way are still booked and nothing stays open."""
-    daemon = wire(tmp_path, [], latency_ms=1_500)
+    daemon = wire(tmp_path, latency_ms=1_500)
     observe = daemon.summary.observe
 
     def kill_on_sight(envelope: Envelope, outcome: Outcome) -> None:

@@ -31,7 +31,7 @@ from arbot.domain.order import OrderState, Purpose, Side
 from arbot.journal import queries
 from arbot.journal.codec import link
 from arbot.journal.database import StoreFailed
-from arbot.journal.store import Access
+from arbot.journal.store import Access, epoch_floor
 from arbot.ledger.posting import Ledger
 from tests.support.accounting import T0_NS, Scribe, a_fill, an_intent, moved, opened, order_name
 from tests.support.stores import a_run, a_store, begin
@@ -409,6 +409,38 @@ def test_tampering_is_found_where_it_is(store_url, name):
         with store.database.write() as connection:
             assert connection.execute(text(sql)).rowcount > 0
         assert [seq] == [problem.seq for problem in store.verify() if words in problem.what][:1]
+
+
+def test_a_run_does_not_begin_on_an_edited_journal(sqlite_url):
+    """An edited row anywhere in the journal refuses the next run and names its number; nothing is written."""
+    with closing(a_run(sqlite_url)) as store:
+        store.commit(a_day(Scribe()))
+        with store.database.write() as connection:
+            connection.execute(text("UPDATE journal SET body = replace(body, '0.04', '0.05') WHERE seq = 8"))
+    with closing(a_store(sqlite_url)) as store:
+        with pytest.raises(UserError, match="journal 8: was edited"):
+            begin(store)
+        assert 1 == len(store.runs())
+
+
+def test_epochs_of_a_new_store_do_not_begin_again():
+    """Two stores on one account get different epochs unless they begin in the same five minutes."""
+    year_ns = 365 * 86_400 * 1_000_000_000
+    start_ns = 1_767_225_600_000_000_000
+    assert [0, 0, 1, 105_120] == [
+        epoch_floor(ns) for ns in (0, start_ns, start_ns + 300_000_000_000, start_ns + year_ns)
+    ]
+    assert epoch_floor(start_ns + 15 * year_ns) < 36**4
+
+
+def test_a_switch_released_between_runs_leaves_trading_paused(sqlite_url):
+    """Kill, die, release: the next run finds the switch open and trading paused."""
+    with closing(a_run(sqlite_url)) as store:
+        killed = msgspec.structs.replace(STANDING, killed=True, paused=False)
+        record = tick(Scribe())
+        store.commit([msgspec.structs.replace(record, standing=killed)])
+        store.set_killed(False, actor="person", reason="understood")
+        assert (False, True) == (store.standing().killed, store.standing().paused)
 
 
 def test_one_edit_in_the_journal_is_one_problem(store_url):
