@@ -19,7 +19,9 @@ from arbot.runtime.daemon import Daemon
 from arbot.runtime.modes import Options, Report, ours_equal, run_daemon, run_scan
 from arbot.runtime.sim_process import SimProcess, sim_options
 from arbot.settings.defaults import demo
+from arbot.settings.load import parse
 from arbot.settings.model import Mode
+from arbot.settings.show import as_document
 from arbot.sim.market import SeededSpec
 
 BUSY = SeededSpec(jumps_per_minute=40.0)
@@ -86,6 +88,29 @@ async def test_nothing_is_lost_under_a_fault(tmp_path: Path, fault: str):
     assert report.ending.failure is None
     assert report.ledger_matches_venues is True
     assert open_orders(books) == []
+
+
+async def test_a_third_venue_trades_through_ccxt_beside_the_two(tmp_path: Path):
+    """Bitstamp, which arbot has no code of its own for, is a venue like the others: books, orders, fills, exact ledger."""
+    base = demo(tmp_path)
+    document = as_document(base)
+    document["venues"]["bitstamp"] = {"adapter": "ccxt:bitstamp", "poll_interval_ms": 5_000}
+    document["paper"]["venues"]["bitstamp"] = document["paper"]["venues"]["kraken"]
+    settings = parse(document, base=tmp_path, source="test")
+    async with SimProcess(settings, msgspec.structs.replace(sim_options(settings), market=BUSY)) as process:
+        report = await asyncio.wait_for(run_daemon(process.settings(), Options(duration_s=10.0)), 90)
+        truth, books = await process.truth(), await process.books()
+    store = SqlStore.open(settings.store_url(), now_ns=SystemClock().now_ns)
+    try:
+        ours = {venue: dict(store.balances(f"assets:{venue}")) for venue in truth}
+        fills = sorted((fill.fill.venue_order_id, fill.fill.trade_id) for fill in store.trades())
+    finally:
+        store.close()
+    assert report.ending.is_clean
+    assert report.totals.arbs_opened >= 1
+    assert books["bitstamp"]["fills"]
+    assert fills_of(books) == fills
+    assert ours_equal(ours, truth)
 
 
 async def test_paper_trades_on_the_venues_books_without_keys(tmp_path: Path):
