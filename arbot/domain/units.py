@@ -24,7 +24,11 @@ ZERO = Decimal(0)
 ONE = Decimal(1)
 BPS_PER_ONE = Decimal(10_000)
 DIGITS_MAX = 40  # digits in one number from outside; venues use at most 18 decimals
-WIDE = decimal.Context(prec=60, traps=[decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow])
+WIDE = decimal.Context(
+    prec=60,
+    rounding=decimal.ROUND_HALF_EVEN,
+    traps=[decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow],
+)
 EXACT = decimal.Context(
     prec=400, traps=[decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow, decimal.Inexact]
 )
@@ -82,12 +86,12 @@ def div(numerator: Decimal, denominator: Decimal) -> Decimal:
 
 def floor_to_step(number: Decimal, step: Decimal) -> Decimal:
     """Return the largest multiple of `step` that is not above `number`."""
-    return (number / step).to_integral_value(rounding=ROUND_FLOOR, context=WIDE) * step
+    return WIDE.multiply(WIDE.divide(number, step).to_integral_value(rounding=ROUND_FLOOR, context=WIDE), step)
 
 
 def ceil_to_step(number: Decimal, step: Decimal) -> Decimal:
     """Return the smallest multiple of `step` that is not below `number`."""
-    return (number / step).to_integral_value(rounding=ROUND_CEILING, context=WIDE) * step
+    return WIDE.multiply(WIDE.divide(number, step).to_integral_value(rounding=ROUND_CEILING, context=WIDE), step)
 
 
 def is_multiple(number: Decimal, step: Decimal) -> bool:
@@ -133,4 +137,4 @@ def rate_to_bps(rate: Decimal) -> Bps:
 
 def share_bps(part: Decimal, whole: Decimal) -> Bps:
     """Return `part` of `whole` in basis points, to four decimals, half even."""
-    return Bps((div(part, whole) * BPS_PER_ONE).quantize(Decimal("0.0001")))
+    return Bps(WIDE.quantize(WIDE.multiply(div(part, whole), BPS_PER_ONE), Decimal("0.0001")))

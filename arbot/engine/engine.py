@@ -6,6 +6,7 @@ It sends nothing, waits for nothing and reads no clock: `ts_ns` of the envelope 
 from __future__ import annotations
 
 import datetime as dt
+import decimal
 import hashlib
 from collections.abc import Iterator
 from decimal import Decimal
@@ -54,7 +55,7 @@ from arbot.domain.events import (
 from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, VenueId
 from arbot.domain.instrument import InstrumentStatus
 from arbot.domain.order import OrderState, Side
-from arbot.domain.units import ZERO, Amount, fmt
+from arbot.domain.units import WIDE, ZERO, Amount, fmt
 from arbot.engine import arbs, orders
 from arbot.engine.config import EngineConfig
 from arbot.engine.detector import Detector
@@ -87,6 +88,10 @@ class Engine:
 
         Raises: InvariantBroken when a promise of the engine does not hold; the shell then cancels everything and stops.
         """
+        with decimal.localcontext(WIDE):  # the ambient one belongs to others: ccxt changes its rounding when imported
+            return self._step(envelope)
+
+    def _step(self, envelope: Envelope) -> Outcome:
         ensure(envelope.ts_ns >= self.state.now_ns, "time went back", seq=envelope.seq)
         self.state.now_ns = envelope.ts_ns
         self._steps += 1

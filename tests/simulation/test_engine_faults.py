@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import os
 import subprocess
 import sys
@@ -40,17 +41,22 @@ def test_every_fault_strikes() -> None:
     assert [fault for fault, count in hits.items() if not count] == []
 
 
-def test_replay_gives_the_same_outcomes_and_digest() -> None:
-    """Give the recorded envelopes and books to a fresh engine: every outcome and the digest are the same."""
+@pytest.mark.parametrize("ambient", [decimal.Context(), decimal.Context(prec=9, rounding=decimal.ROUND_UP)])
+def test_replay_gives_the_same_outcomes_and_digest(ambient: decimal.Context) -> None:
+    """Give the recorded envelopes and books to a fresh engine: every outcome and the digest are the same.
+
+    Also under another ambient decimal context: libraries change it, ccxt its rounding when it is imported.
+    """
     world = FaultyWorld(7)
     world.chaos_then_rest(10)
     market = FakeMarket()
-    engine = Engine(world.engine.state.config, CrossVenue({"edge_net_bps_min": "2"}), market)
-    for (envelope, outcome), books in zip(world.log, world.books_log, strict=True):
-        market.books, market.valid, market.recv, market.venue = books
+    with decimal.localcontext(ambient):
+        engine = Engine(world.engine.state.config, CrossVenue({"edge_net_bps_min": "2"}), market)
+        for (envelope, outcome), books in zip(world.log, world.books_log, strict=True):
+            market.books, market.valid, market.recv, market.venue = books
 
-        assert outcome == engine.step(envelope)
-    assert engine.digest() == world.engine.digest()
+            assert outcome == engine.step(envelope)
+        assert engine.digest() == world.engine.digest()
 
 
 def test_digest_is_the_same_in_another_process() -> None:

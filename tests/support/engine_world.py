@@ -58,7 +58,7 @@ from arbot.domain.events import (
 from arbot.domain.ids import Asset, InstrumentId, RunId, TradeId, VenueId, VenueOrderId, instrument_id
 from arbot.domain.instrument import Balance, FeeRate, Instrument
 from arbot.domain.order import Fill, Liquidity, OrderIntent, OrderState, Side
-from arbot.domain.units import Amount, fmt
+from arbot.domain.units import WIDE, Amount, fmt
 from arbot.engine.config import EngineConfig, ExecutionPolicy, RiskLimits
 from arbot.engine.engine import Engine
 from strategies.cross_venue import CrossVenue
@@ -344,7 +344,7 @@ def _say(decision: object) -> list[str]:
             if decision.missed:
                 return [f"{kind}missed"]
             left = f" carry {fmt(decision.residual)}" if decision.residual else ""
-            return [f"{kind}flat {fmt(round(decision.pnl_net, 4))}{left}"]
+            return [f"{kind}flat {fmt(WIDE.quantize(decision.pnl_net, Decimal('0.0001')))}{left}"]
         case ArbStranded():
             return [f"stranded {fmt(decision.residual)}"]
         case OrphanFillFound():
