@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from arbot.domain.commands import Command
-from arbot.domain.ids import ArbId, ClientOrderId, InstrumentId, VenueId
+from arbot.domain.ids import ArbId, ClientOrderId, InstrumentId
 from arbot.domain.order import Purpose, Side
 from arbot.domain.units import ZERO
 
@@ -207,15 +207,6 @@ class TradingStateChanged(_Decision, frozen=True, kw_only=True):
     reasons: tuple[Reason, ...]
 
 
-class MismatchFound(_Decision, frozen=True, kw_only=True):
-    """Ledger and venue differ and nothing in flight explains it."""
-
-    venue: VenueId
-    asset: str
-    ours: Decimal
-    theirs: Decimal
-
-
 Decision = (
     OpportunitySeen
     | OpportunityDeclined
@@ -229,7 +220,6 @@ Decision = (
     | FillClashed
     | LimitLatched
     | TradingStateChanged
-    | MismatchFound
 )
 
 

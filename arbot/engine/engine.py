@@ -14,7 +14,7 @@ from typing import assert_never
 
 import msgspec
 
-from arbot.domain.commands import CancelAllOrders, RequestAccountSnapshot, Severity, StopRun
+from arbot.domain.commands import CancelAllOrders, RequestAccountSnapshot, ResyncBook, Severity, StopRun
 from arbot.domain.decisions import OpportunityDeclined, OpportunitySeen, Outcome, Reason, TradingStateChanged
 from arbot.domain.errors import ensure
 from arbot.domain.events import (
@@ -53,7 +53,7 @@ from arbot.domain.events import (
     Verb,
 )
 from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, VenueId
-from arbot.domain.instrument import InstrumentStatus
+from arbot.domain.instrument import Instrument, InstrumentStatus
 from arbot.domain.order import OrderState, Side
 from arbot.domain.units import WIDE, ZERO, Amount, fmt
 from arbot.engine import arbs, orders
@@ -70,7 +70,7 @@ from arbot.engine.step import Step
 from arbot.engine.strategy import Proposal, Strategy
 
 BALANCE_SETTLE_MS = 5_000  # a venue's balances may lag its fills by this much
-DAY_NS = 86_400_000_000_000
+RESYNC_REST_MS = 10_000  # between two requests for the same book
 
 
 class Engine:
@@ -143,6 +143,9 @@ class Engine:
             if not isinstance(verdict, Breach):
                 arbs.open_arb(state, step, plan, verdict)
                 return
+            if verdict.reason in (Reason.BOOK_AGE_RECV, Reason.BOOK_AGE_VENUE):
+                self._doubt(step, buy, verdict)
+                self._doubt(step, sell, verdict)
         step.decide(
             OpportunityDeclined(
                 buy=buy.id,
@@ -153,6 +156,14 @@ class Engine:
                 edge_net_bps=proposal.edge_net_bps,
             )
         )
+
+    def _doubt(self, step: Step, instrument: Instrument, breach: Breach) -> None:
+        """Have a book built anew that an edge was seen on and that is too old: frozen, or a stream that says nothing."""
+        age_ms = self.state.book_age_ms(instrument)[breach.reason is Reason.BOOK_AGE_VENUE]
+        is_old = age_ms < 0 or age_ms > breach.limit
+        if is_old and self.state.now_ns >= self.state.resync_after_ns.get(instrument.id, 0):
+            self.state.resync_after_ns[instrument.id] = self.state.now_ns + RESYNC_REST_MS * MS
+            step.command(ResyncBook(instrument=instrument.id))
 
     # --- events -------------------------------------------------------------------------------------------------------
 

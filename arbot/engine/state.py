@@ -145,6 +145,7 @@ class State:
     rate_limited: dict[InstrumentId, None] = field(default_factory=dict)  # the venue's counters have no room for an arb
     carried: dict[Asset, Decimal] = field(default_factory=dict)
     flush_after_ns: dict[Asset, int] = field(default_factory=dict)
+    resync_after_ns: dict[InstrumentId, int] = field(default_factory=dict)
     cool_until_ns: dict[tuple[InstrumentId, InstrumentId], int] = field(default_factory=dict)
     last_rate: dict[Asset, Decimal] = field(default_factory=dict)
     standing: Standing = field(default_factory=Standing)

@@ -14,7 +14,6 @@ from arbot.domain.decisions import (
     Decision,
     FillClashed,
     LimitLatched,
-    MismatchFound,
     OrderRefused,
     OrphanFillFound,
     Outcome,
@@ -35,7 +34,6 @@ _LEVELS: dict[type, str] = {
     FillClashed: "critical",
     LimitLatched: "error",
     TradingStateChanged: "info",
-    MismatchFound: "error",
     # events
     FeedConnected: "info",
     FeedDisconnected: "warning",

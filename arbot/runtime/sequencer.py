@@ -199,6 +199,7 @@ class Sequencer:
             self._apparent.discard(book)
         if look == QUIET:
             return
+        self.books_awake += 1
         if book in self._apparent:
             return
         if look == APPARENT:
@@ -206,7 +207,6 @@ class Sequencer:
         if not self._moved:
             self._burst_recv_ts_ns = self._screen.recv_ts_ns(book)
         self._moved[book] = None
-        self.books_awake += 1
         if len(self._moved) >= BURST_MAX and not self._is_stepping:
             self.end_burst()
         elif self._burst is None:

@@ -19,7 +19,16 @@ from decimal import Decimal
 import msgspec
 
 from arbot.domain.book import BookState, Level
-from arbot.domain.commands import CancelAllOrders, CancelOrder, CancelTimer, QueryOrder, SetTimer, StopRun, SubmitOrder
+from arbot.domain.commands import (
+    CancelAllOrders,
+    CancelOrder,
+    CancelTimer,
+    QueryOrder,
+    ResyncBook,
+    SetTimer,
+    StopRun,
+    SubmitOrder,
+)
 from arbot.domain.decisions import (
     ArbClosed,
     ArbStranded,
@@ -205,6 +214,8 @@ class World:
                 return [f"{command.venue} cancel"]
             case QueryOrder():
                 return [f"{command.venue} query"]
+            case ResyncBook():
+                return [f"resync {command.instrument}"]
             case CancelAllOrders():
                 return [f"{command.venue} cancel all"]
             case StopRun():

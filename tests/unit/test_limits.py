@@ -129,7 +129,8 @@ def test_book_age_trips(limit: str, reason: Reason) -> None:
         instrument = world.instruments[VenueId("kraken")].id
         times[instrument] = 0 if age_ms is None else world.now_ns - age_ms * MS
 
-        assert [f"declined {reason}"] == world.line(COINBASE)
+        assert ["resync BTC/USD@kraken", f"declined {reason}"] == world.line(COINBASE)
+        assert [f"declined {reason}"] == world.line(COINBASE)  # asked for once; the next request comes 10 s later
 
 
 def test_book_skew_trips() -> None:
