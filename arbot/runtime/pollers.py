@@ -20,6 +20,8 @@ ORDERS_EVERY = 4  # rounds between two readings of open orders and transfers
 SLOW_EVERY = 20  # rounds between two readings of instruments and fees
 RESTLESS_MAX = 4  # rounds without one quiet moment to compare balances in; then no arb is opened until there was one
 
+UNREACHABLE_MAX = 2  # rounds that failed in a row; then no arb is opened until one succeeded
+
 _log = structlog.get_logger("arbot.pollers")
 
 
@@ -31,7 +33,7 @@ async def poll_venue(
 ) -> None:
     """Poll one venue for ever. A venue that says no stops trading there until it says yes again."""
     was_equal = True
-    number = order_steps = restless = 0
+    number = order_steps = restless = unreachable = 0
     while True:
         await reconciler.wait(interval_ms / 1000)
         number += 1
@@ -44,21 +46,27 @@ async def poll_venue(
             if report.is_known and (report.differences or not was_equal):
                 reconciler.conclude(report)
             was_equal = not report.differences if report.is_known else was_equal
-            restless = 0 if report.is_known else restless + 1
+            unreachable, restless = 0, 0 if report.is_known else restless + 1
             if restless == RESTLESS_MAX:
                 was_equal = False
-                detail = (
-                    f"{reconciler.venue}: orders never rested, so balances could not be compared; waiting for it",
-                )
-                reconciler.submit(ReconciliationEnded(venue=reconciler.venue, differences=1, detail=detail))
+                _doubt(reconciler, "orders never rested, so balances could not be compared; waiting for it")
         except VenueUnavailable as error:
             _log.warning("polling failed", venue=reconciler.venue, error=error.detail)
+            unreachable += 1
+            if unreachable == UNREACHABLE_MAX:  # streams may live on: orders and queries would find nobody
+                was_equal = False
+                _doubt(reconciler, f"cannot be asked: {error.detail}")
         except VenueRefused as error:
             _log.error("the venue says no", venue=reconciler.venue, error=error.detail)
             was_equal = False
-            detail = (f"{reconciler.venue} refuses us: {error.detail}",)
-            reconciler.submit(ReconciliationEnded(venue=reconciler.venue, differences=1, detail=detail))
+            _doubt(reconciler, f"refuses us: {error.detail}")
         beat(f"poll:{reconciler.venue}")
+
+
+def _doubt(reconciler: Reconciler, why: str) -> None:
+    """Have no arb opened at the venue until a comparison ends well."""
+    detail = (f"{reconciler.venue}: {why}",)
+    reconciler.submit(ReconciliationEnded(venue=reconciler.venue, differences=1, detail=detail))
 
 
 def _due(reconciler: Reconciler, number: int, *, has_moved: bool) -> tuple[Callable[[], Awaitable[None]], ...]:

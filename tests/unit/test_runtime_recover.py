@@ -154,6 +154,8 @@ class World:
         return tuple(self.venue_open)
 
     async def fetch_balances(self) -> tuple[Balance, ...]:
+        if self.errors:
+            raise self.errors.pop(0)
         self.on_balances()
         return tuple(Balance(asset=Asset(asset), total=total) for asset, total in self.truth.items())
 
@@ -175,6 +177,17 @@ class World:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
+    async def poll(self, seconds: float, then: Callable[[], None] = lambda: None, more: float = 0) -> None:
+        """Poll once a second for a while; then something happens, and polling goes on for `more` seconds."""
+        work = poll_venue(self.reconciler, interval_ms=1_000, beat=lambda _: None)
+        task = asyncio.get_running_loop().create_task(work)
+        await self.clock.run_for(seconds, 0.1)
+        then()
+        await self.clock.run_for(more, 0.1)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
     def of(self, kind: type) -> list:
         return [event for event in self.events if isinstance(event, kind)]
 
@@ -186,6 +199,43 @@ def filled_status(name: str = OLD) -> OrderStatusReported:
         venue_order_id=VenueOrderId("v1"),
         filled_qty=Decimal(1),
     )
+
+
+async def test_a_venue_that_cannot_be_asked_twice_is_not_traded_until_it_can():
+    """Streams may live while REST is gone: no arb is opened until a round succeeds again, and then one may be."""
+    world = World()
+    await world.reconciler.compare()
+    world.errors = [VenueUnavailable("one", "no answer") for _ in range(3)]
+    await world.poll(8.0)
+    assert [(event.differences, event.detail) for event in world.of(ReconciliationEnded)] == [
+        (1, ("one: cannot be asked: no answer",)),
+        (0, ()),
+    ]
+
+
+async def test_one_failed_round_changes_nothing():
+    """A hiccup between two good rounds is not told to the engine."""
+    world = World()
+    await world.reconciler.compare()
+    world.errors = [VenueUnavailable("one", "no answer")]
+    await world.poll(4.5)
+    assert world.of(ReconciliationEnded) == []
+
+
+async def test_a_market_without_a_quiet_moment_is_not_traded_until_there_was_one():
+    """When orders never rest, balances cannot be compared: after four rounds no arb is opened until they could be."""
+    world = World()
+    await world.reconciler.compare()
+    world.orders[OLD] = order(OLD, OrderState.OPEN)
+    told: list[int] = []
+
+    def rest() -> None:
+        told.extend(event.differences for event in world.of(ReconciliationEnded))
+        world.orders[OLD] = order(OLD, OrderState.CANCELED)
+
+    await world.poll(14.0, rest, 5.0)
+    assert told == [1]
+    assert [event.differences for event in world.of(ReconciliationEnded)] == [1, 0]
 
 
 async def test_a_new_store_opens_with_what_the_venue_holds():
