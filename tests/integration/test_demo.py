@@ -23,6 +23,7 @@ from arbot.settings.load import parse
 from arbot.settings.model import Mode
 from arbot.settings.show import as_document
 from arbot.sim.market import SeededSpec
+from tests.support.postgres import Cluster
 
 BUSY = SeededSpec(jumps_per_minute=40.0)
 
@@ -110,6 +111,24 @@ async def test_a_third_venue_trades_through_ccxt_beside_the_two(tmp_path: Path):
     assert report.totals.arbs_opened >= 1
     assert books["bitstamp"]["fills"]
     assert fills_of(books) == fills
+    assert ours_equal(ours, truth)
+
+
+async def test_it_trades_on_postgresql_as_on_sqlite(tmp_path: Path, postgres: Cluster):
+    """With the store in a real PostgreSQL the same run trades, verifies and ties to the last unit."""
+    settings = demo(tmp_path, {"store": {"url": postgres.create()}})
+    async with SimProcess(settings, msgspec.structs.replace(sim_options(settings), market=BUSY)) as process:
+        report = await asyncio.wait_for(run_daemon(process.settings(), Options(duration_s=5.0)), 90)
+        truth, books = await process.truth(), await process.books()
+    store = SqlStore.open(settings.store_url(), now_ns=SystemClock().now_ns)
+    try:
+        ours = {venue: dict(store.balances(f"assets:{venue}")) for venue in truth}
+        assert store.verify() == ()
+        assert fills_of(books) == sorted((fill.fill.venue_order_id, fill.fill.trade_id) for fill in store.trades())
+    finally:
+        store.close()
+    assert report.ending.is_clean
+    assert report.totals.arbs_opened >= 1
     assert ours_equal(ours, truth)
 
 
