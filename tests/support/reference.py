@@ -23,6 +23,7 @@ BEGIN, END = "<!-- from the code: {name} -->", "<!-- end -->"
 def life(table: Mapping[StrEnum, tuple[StrEnum, ...]]) -> str:
     """Return a life table as a Mermaid state diagram."""
     lines = [f"    {state.value} --> {after.value}" for state, afters in table.items() for after in afters]
+    lines += [f"    {state.value} --> [*]" for state, afters in table.items() if not afters]
     first = next(iter(table)).value
     return "\n".join(["```mermaid", "stateDiagram-v2", f"    [*] --> {first}", *lines, "```"])
 
