@@ -14,6 +14,12 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from numba import types
+
+from arbot.market import sides
+from arbot.market.compiled import compiled
+from arbot.market.layout import ASKS, BIDS, CAPACITY, SYNCED, Words
+
 FrameResult = tuple[int, int]
 
 
@@ -41,6 +47,31 @@ class FrameStatus(IntEnum):
 
 NEED_WORKSPACE = -1  # inside the parsers: the workspace is too small for the frame; nothing applied
 NEED_ROOM = -2  # inside the parsers: the book is too small for the frame; nothing applied, third number = levels
+
+
+_APPLIED, _NO_SNAPSHOT = int(FrameStatus.APPLIED), int(FrameStatus.NO_SNAPSHOT)
+_i8, _mem = types.int64, types.int64[::1]
+
+
+@compiled(_i8(_mem, _i8, _mem, _i8, _i8, types.boolean, _i8, _i8))
+def place(  # noqa: PLR0917
+    mem: Words, head: int, work: Words, first: int, count: int, is_snapshot: bool, venue_ts_ns: int, recv_ts_ns: int
+) -> int:
+    """Put the `count` levels of a frame from `work[first:]` into a book, as a snapshot or one after the other.
+
+    Returns APPLIED with the book still unchecked, or NEED_ROOM or NO_SNAPSHOT with nothing applied.
+    """
+    if is_snapshot:
+        if min(mem[head + BIDS + CAPACITY], mem[head + ASKS + CAPACITY]) < count:
+            return NEED_ROOM
+        sides.snapshot(mem, head, work, first, count, venue_ts_ns, recv_ts_ns)
+        return _APPLIED
+    if mem[head + SYNCED] == 0:
+        return _NO_SNAPSHOT
+    if not sides.has_room(mem, head, count):
+        return NEED_ROOM
+    sides.update(mem, head, work, first, count, venue_ts_ns, recv_ts_ns)
+    return _APPLIED
 
 
 def frame_levels_max(frame_bytes: int, level_bytes_min: int) -> int:

@@ -16,8 +16,8 @@ from numba import types
 from arbot.market import sides, text
 from arbot.market.books import Books
 from arbot.market.compiled import compiled, uniform
-from arbot.market.frames import NEED_ROOM, NEED_WORKSPACE, FrameResult, FrameStatus, frame_levels_max
-from arbot.market.layout import ASKS, BIDS, CAPACITY, HEAD_WIDTH, HEADS, PRICE_DECIMALS, QTY_DECIMALS, SYNCED, Words
+from arbot.market.frames import NEED_ROOM, NEED_WORKSPACE, FrameResult, FrameStatus, frame_levels_max, place
+from arbot.market.layout import HEAD_WIDTH, HEADS, PRICE_DECIMALS, QTY_DECIMALS, Words
 from arbot.market.raw import byte_at
 
 _APPLIED = int(FrameStatus.APPLIED)
@@ -25,7 +25,6 @@ _NOT_RECOGNISED = int(FrameStatus.NOT_RECOGNISED)
 _CROSSED = int(FrameStatus.CROSSED)
 _SEQUENCE_GAP = int(FrameStatus.SEQUENCE_GAP)
 _BAD_NUMBER = int(FrameStatus.BAD_NUMBER)
-_NO_SNAPSHOT = int(FrameStatus.NO_SNAPSHOT)
 
 _OPEN = text.literal('{"channel":"l2_data",')
 _CLIENT_ID = text.literal('"client_id":"",')
@@ -154,16 +153,9 @@ def _apply(mem: Words, work: Words, data: bytes, recv_ts_ns: int, sequence_expec
         return _BAD_NUMBER, index, 0
 
     count = (free - first) // 2
-    if is_snapshot:
-        if min(mem[head + BIDS + CAPACITY], mem[head + ASKS + CAPACITY]) < count:
-            return NEED_ROOM, index, count
-        sides.snapshot(mem, head, work, first, count, venue_ts_ns, recv_ts_ns)
-    else:
-        if mem[head + SYNCED] == 0:
-            return _NO_SNAPSHOT, index, 0
-        if not sides.has_room(mem, head, count):
-            return NEED_ROOM, index, count
-        sides.update(mem, head, work, first, count, venue_ts_ns, recv_ts_ns)
+    placed = place(mem, head, work, first, count, is_snapshot, venue_ts_ns, recv_ts_ns)
+    if placed != _APPLIED:
+        return placed, index, count
     if sides.check(mem, head) == sides.CROSSED:
         sides.clear(mem, head)
         return _CROSSED, index, 0

@@ -15,8 +15,8 @@ from numba import types
 from arbot.market import crc32, sides, text
 from arbot.market.books import Books
 from arbot.market.compiled import compiled, uniform
-from arbot.market.frames import NEED_ROOM, NEED_WORKSPACE, FrameResult, FrameStatus, frame_levels_max
-from arbot.market.layout import ASKS, BIDS, CAPACITY, HEAD_WIDTH, HEADS, PRICE_DECIMALS, QTY_DECIMALS, SYNCED, Words
+from arbot.market.frames import NEED_ROOM, NEED_WORKSPACE, FrameResult, FrameStatus, frame_levels_max, place
+from arbot.market.layout import HEAD_WIDTH, HEADS, PRICE_DECIMALS, QTY_DECIMALS, Words
 from arbot.market.raw import byte_at
 
 _APPLIED = int(FrameStatus.APPLIED)
@@ -24,7 +24,6 @@ _NOT_RECOGNISED = int(FrameStatus.NOT_RECOGNISED)
 _CHECKSUM_MISMATCH = int(FrameStatus.CHECKSUM_MISMATCH)
 _CROSSED = int(FrameStatus.CROSSED)
 _BAD_NUMBER = int(FrameStatus.BAD_NUMBER)
-_NO_SNAPSHOT = int(FrameStatus.NO_SNAPSHOT)
 
 _OPEN = text.literal('{"channel":"book","type":"')
 _UPDATE = text.literal('update","data":[{"symbol":"')
@@ -131,16 +130,9 @@ def _apply(mem: Words, work: Words, data: bytes, recv_ts_ns: int) -> FrameResult
         if work[word] == 0:
             return _BAD_NUMBER, index, 0
     count = (free - first) // 2
-    if is_snapshot:
-        if min(mem[head + BIDS + CAPACITY], mem[head + ASKS + CAPACITY]) < count:
-            return NEED_ROOM, index, count
-        sides.snapshot(mem, head, work, first, count, venue_ts_ns, recv_ts_ns)
-    else:
-        if mem[head + SYNCED] == 0:
-            return _NO_SNAPSHOT, index, 0
-        if not sides.has_room(mem, head, count):
-            return NEED_ROOM, index, count
-        sides.update(mem, head, work, first, count, venue_ts_ns, recv_ts_ns)
+    placed = place(mem, head, work, first, count, is_snapshot, venue_ts_ns, recv_ts_ns)
+    if placed != _APPLIED:
+        return placed, index, count
     if crc32.checksum(mem, head) != told:
         sides.clear(mem, head)
         return _CHECKSUM_MISMATCH, index, 0
