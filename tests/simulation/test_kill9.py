@@ -67,8 +67,7 @@ async def test_nothing_is_lost_and_nothing_doubled(seed: int, tmp_path: Path):
         tmp_path,
         {
             "sim": {"seed": seed, "faults": list(FAULTS[seed % len(FAULTS)])},
-            # after so many starts Kraken makes us wait, and a residual must not be given up meanwhile
-            "execution": {"order_deadline_ms": 1_000, "visibility_lag_ms": 1_000, "hedge_seconds_max": 60},
+            "execution": {"order_deadline_ms": 1_000, "visibility_lag_ms": 1_000},
         },
     )
     options = msgspec.structs.replace(sim_options(settings), market=SeededSpec(jumps_per_minute=60.0))
