@@ -1,0 +1,1 @@
+"""Recorded market data: the Parquet catalogue, its reader and writer, the recorder, importers, and the inspector."""

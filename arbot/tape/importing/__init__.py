@@ -1,0 +1,1 @@
+"""Importers of foreign market data: one module per family of formats, one contract."""
