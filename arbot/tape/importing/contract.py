@@ -23,7 +23,7 @@ from arbot.domain.errors import UserError
 from arbot.tape.schema import Content, Market
 
 Numbers = NDArray[Any]
-"""Prices or quantities as the file has them: an object array of str, or a float64 array."""
+"""Prices or quantities as the file has them: an object array of str, a float64 array, or an array of strings of pyarrow."""
 
 
 class Severity(StrEnum):
@@ -81,6 +81,7 @@ class BookBatch(msgspec.Struct, frozen=True, kw_only=True):
     price: Numbers
     qty: Numbers
     first_row: int = 0
+    is_row_per_level: bool = False  # a row here is a row of the file; otherwise a whole message is (CLEAR never is)
 
 
 class BarBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,8 +120,11 @@ class Source:
     A reader adds every data row it saw to `rows_read` and every one it did not hand over to `dropped[reason]`.
     """
 
-    def __init__(self, path: Path, options: Options, progress: Callable[[int], None]) -> None:
+    def __init__(
+        self, path: Path, options: Options, progress: Callable[[int], None], shared: dict[str, Any] | None = None
+    ) -> None:
         self.path = path
+        self.shared = {} if shared is None else shared  # what readers of one import leave to the next file, by name
         self.options = options
         self.progress = progress  # call with the bytes of the file consumed so far
         self.rows_read = 0
@@ -144,6 +148,7 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     read: Callable[[Source], Iterator[Batch]]
     files: tuple[str, ...]  # glob patterns that a folder is searched with
     ordered: Callable[[list[Path]], list[Path]] = sorted  # several files of one series, oldest first
+    is_in_order_received: bool = False  # rows stand as they came: a clock that stepped back is lifted, rows never move
 
 
 class FileReport(msgspec.Struct, frozen=True, kw_only=True):
