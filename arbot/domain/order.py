@@ -34,6 +34,7 @@ class TimeInForce(StrEnum):
     IOC = "ioc"
     FOK = "fok"
     GTC = "gtc"
+    POST_ONLY = "post_only"  # as GTC, and refused when it would take
 
 
 class Liquidity(StrEnum):

@@ -27,6 +27,7 @@ DEMO: Mapping[str, Mapping[str, Any]] = {
     "paper": {"venues": {"kraken": _PRETEND, "coinbase": _PRETEND}},
     "limits": {"notional_per_arb_max": 2_000, "inventory_notional_max": 500_000},
     "sim": {"seed": 7},
+    "tape": {"dir": "tape"},
 }
 
 

@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -162,8 +163,8 @@ def _keys_at(place: tuple[str | int, ...]) -> set[str]:
     for step in place:
         if isinstance(model, type) and issubclass(model, BaseModel):
             model = model.model_fields[str(step)].annotation
-        else:  # dict[name, table]
-            model = get_args(model)[1]
+        else:  # dict[name, table] or tuple[table, ...]
+            model = get_args(model)[0 if isinstance(step, int) else 1]
     return set(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else set()
 
 
@@ -181,10 +182,14 @@ def _line_of(where: str, text: str) -> int:
     """Return the line of a dotted key, or of the nearest table that is written there; 0 when there is neither."""
     line = 0
     heading = ""
+    rows_of: Counter[str] = Counter()  # how many [[name]] there were
     for number, row in enumerate(text.splitlines(), start=1):
         stripped = row.strip()
-        if table := re.match(r"\[+\s*([^\]]+?)\s*\]+", stripped):
-            heading = table[1].replace('"', "")
+        if table := re.match(r"(\[+)\s*([^\]]+?)\s*\]+", stripped):
+            heading = table[2].replace('"', "")
+            if table[1] == "[[":
+                rows_of[heading] += 1
+                heading = f"{heading}.{rows_of[heading] - 1}"
             name = heading
         elif key := re.match(r'"?([A-Za-z0-9_-]+)"?\s*=', stripped):
             name = f"{heading}.{key[1]}"

@@ -173,6 +173,73 @@ class Sim(Table):
     faults: Faults = ()  # what the simulators do wrong: "ws-cut" or "ws-cut:every_ms=9000"; `arbot demo --help` lists them
 
 
+class Tape(Table):
+    """[tape]: whether the daemon records the market data it sees, and how."""
+
+    record: bool = False
+    dir: FilePath = Path("tape")
+    rotate_s: Annotated[int, Field(ge=1, le=3_600)] = 60  # a file is closed this often; a kill loses what is open
+    with_trades: bool = True  # trade prints too
+
+
+LatencyModel = Literal["fixed", "lognormal", "measured"]
+ModelMs = Annotated[Number, Field(ge=0, le=60_000)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+PerSecond = Annotated[Number, Field(ge=Decimal("0.01"), le=10_000)]
+Burst = Annotated[int, Field(ge=3, le=10_000)]  # an arb needs room for a leg, a hedge and a cancel
+Factor = Annotated[Number, Field(ge=1, le=1_000)]
+Minutes = Annotated[Number, Field(ge=0, le=100_000)]
+
+
+class BacktestVenue(Table):
+    """[backtest.venues.<name>]: where one venue differs from [backtest], and its 30-day volume at the start."""
+
+    latency: LatencyModel | None = None  # without these four: as [backtest] says
+    request_ms: ModelMs | None = None
+    request_ms_p99: ModelMs | None = None
+    answer_ms: ModelMs | None = None
+    orders_per_second: PerSecond | None = None  # without these two: as [backtest] says
+    orders_burst: Burst | None = None
+    volume_opening: Holding = Decimal(0)  # in quote; picks the row of the venue's own fee table
+
+
+class Deposit(Table):
+    """[[backtest.deposits]]: money from outside that arrives during the replay."""
+
+    after_s: Annotated[int, Field(ge=0, le=10_000_000_000)]  # from the first message of the tape
+    venue: VenueName
+    asset: AssetName
+    qty: Annotated[Number, Field(gt=0)]
+
+
+class Backtest(Table):
+    """[backtest]: the modelled world of a replay. Starting balances and fixed fees are those of [paper.venues.<name>]."""
+
+    seed: Annotated[int, Field(ge=0)] = 7
+    latency: LatencyModel = (
+        "lognormal"  # "fixed": request_ms; "lognormal": with request_ms_p99; "measured": our journal
+    )
+    request_ms: ModelMs = Decimal(60)  # half of the requests are at the venue after so long
+    request_ms_p99: ModelMs = Decimal(250)
+    answer_ms: ModelMs = Decimal(30)  # from the venue's deed to our knowledge of it
+    latency_run: str = ""  # the run whose journal is measured; empty: all runs in the store
+    reject_share: Share = Decimal("0.005")  # orders the venue refuses for no reason of ours
+    timeout_share: Share = Decimal("0.001")  # answers that are lost; the order is carried out all the same
+    orders_per_second: PerSecond = Decimal(10)
+    orders_burst: Burst = 20
+    latency_factor: Factor = Decimal(3)  # pessimistic: every delay times this
+    depth_share: Annotated[Number, Field(ge=Decimal("0.01"), le=1)] = Decimal("0.5")  # pessimistic: of a level is left
+    rival_share: Share = Decimal("0.25")  # pessimistic: orders that find the best level taken by somebody else
+    reject_factor: Factor = Decimal(3)  # pessimistic: reject_share and timeout_share times this
+    sample_s: Annotated[int, Field(ge=1, le=86_400)] = 60  # the equity is noted this often
+    deposits: Annotated[tuple[Deposit, ...], _tuple] = ()
+    rebalance_every_h: Annotated[Number, Field(ge=0, le=10_000)] = Decimal(0)  # 0: balances stay where trading put them
+    transfer_minutes: Minutes = Decimal(30)  # half of the transfers have arrived after so long
+    transfer_minutes_p99: Minutes = Decimal(120)
+    transfer_fee: dict[AssetName, Holding] = {}  # per transfer, in the asset itself
+    venues: dict[VenueName, BacktestVenue] = {}
+
+
 class Settings(Table):
     """A whole config file. The methods give what other layers take."""
 
@@ -186,6 +253,8 @@ class Settings(Table):
     strategy: StrategyTable = StrategyTable()
     transfers: Transfers = Transfers()
     sim: Sim = Sim()
+    tape: Annotated[Tape, Field(validate_default=True)] = {}  # type: ignore[assignment] - its path counts from the file
+    backtest: Backtest = Backtest()
 
     def engine_config(self) -> EngineConfig:
         """Return what the engine is told."""

@@ -10,8 +10,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from arbot.domain.errors import Mistake
+from arbot.domain.ids import VenueId
 from arbot.domain.units import fmt
-from arbot.settings.model import Mode, Settings, Venue
+from arbot.settings.model import BacktestVenue, Mode, Settings, Venue
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -34,6 +35,7 @@ _NOT_ABOVE = (
     ("execution.hedge_loss_max", "limits.loss_day_max", "one hedge could lose more than the day may"),
     ("execution.order_deadline_ms", "execution.leg_deadline_ms", "the venue could match after the leg was given up"),
     ("execution.query_backoff_ms", "execution.query_backoff_ms_max", "the first wait cannot exceed the longest"),
+    ("backtest.transfer_minutes", "backtest.transfer_minutes_p99", "half take longer than all but one in a hundred"),
 )
 
 
@@ -196,6 +198,47 @@ def _map(settings: Settings) -> Iterator[Mistake]:
         yield Mistake("sim.map", "there is no recorded market to map", "set sim.market, or remove it")
 
 
+def _modelled_latency(settings: Settings) -> Iterator[Mistake]:
+    table = settings.backtest
+    measured = table.latency == "measured" or any(venue.latency == "measured" for venue in table.venues.values())
+    if table.latency_run and not measured:
+        yield Mistake(
+            "backtest.latency_run",
+            f'nothing is measured: backtest.latency is "{table.latency}"',
+            'set backtest.latency = "measured", or remove it',
+        )
+    for place, venue in (
+        ("backtest", BacktestVenue()),
+        *((f"backtest.venues.{n}", v) for n, v in table.venues.items()),
+    ):
+        p50 = table.request_ms if venue.request_ms is None else venue.request_ms
+        p99 = table.request_ms_p99 if venue.request_ms_p99 is None else venue.request_ms_p99
+        if (venue.latency or table.latency) == "lognormal" and not 0 < p50 <= p99:
+            yield Mistake(
+                f"{place}.request_ms",
+                f"{fmt(p50)} cannot be the middle of delays of which 99 in 100 are at most {fmt(p99)} (request_ms_p99)",
+                'give more than 0 and not more than request_ms_p99, or set latency = "fixed"',
+            )
+
+
+def _modelled_venues(settings: Settings) -> Iterator[Mistake]:
+    table, known = settings.backtest, ", ".join(settings.venues)
+    for name in table.venues:
+        if name not in settings.venues:
+            yield Mistake(f"backtest.venues.{name}", "there is no such venue", f"use one of {known}")
+    symbols = {config.venue: config.symbols for config in settings.venue_configs()}
+    for number, deposit in enumerate(table.deposits):
+        assets = {asset for symbol in symbols.get(VenueId(deposit.venue), ()) for asset in symbol.split("/")}
+        if deposit.venue not in settings.venues:
+            yield Mistake(f"backtest.deposits.{number}.venue", "there is no such venue", f"use one of {known}")
+        elif deposit.asset not in assets:
+            yield Mistake(
+                f"backtest.deposits.{number}.asset",
+                f"no instrument at {deposit.venue} has {deposit.asset}",
+                f"use one of {', '.join(sorted(assets))}",
+            )
+
+
 RULES: tuple[Rule, ...] = (
     *(_not_above(*row) for row in _NOT_ABOVE),
     Rule(("execution.leg_deadline_ms", "execution.hedge_seconds_max"), _hedge_time),
@@ -206,4 +249,6 @@ RULES: tuple[Rule, ...] = (
     Rule(("run.mode", "venues", "execution.depth_max"), _venue_rules),
     Rule(("run.mode", "venues", "paper.venues"), _pretend_accounts),
     Rule(("venues", "sim.map", "sim.market"), _map),
+    Rule(("backtest",), _modelled_latency),
+    Rule(("venues", "run.symbols", "backtest"), _modelled_venues),
 )

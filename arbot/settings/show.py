@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -48,10 +49,22 @@ def _plain(value: Any) -> Any:
 
 
 def _table(path: tuple[str, ...], table: dict[str, Any], lines: list[str]) -> None:
-    keys = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    keys = {key: value for key, value in table.items() if not isinstance(value, dict) and not _is_tables(value)}
     if path and (keys or not table):
         lines.extend(("", f"[{'.'.join(path)}]"))
-    lines.extend(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items())
+    lines.extend(_written(keys))
     for key, value in table.items():
         if isinstance(value, dict):
             _table((*path, key), value, lines)
+        elif _is_tables(value):
+            for row in value:
+                lines.extend(("", f"[[{'.'.join((*path, key))}]]", *_written(row)))
+
+
+def _is_tables(value: Any) -> bool:
+    """Return whether a value is a list of tables, which TOML writes as [[name]]; such tables hold no tables here."""
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def _written(keys: Mapping[str, Any]) -> list[str]:
+    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items()]

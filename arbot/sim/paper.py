@@ -14,7 +14,7 @@ The pretend account lives and dies with the process; whoever starts it says what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -34,16 +34,13 @@ from arbot.domain.events import (
 from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, TradeId, VenueId, VenueOrderId
 from arbot.domain.instrument import Balance, FeeRate, Instrument
 from arbot.domain.order import Approved, Fill, Liquidity, OrderIntent, OrderState, Side, TimeInForce
-from arbot.domain.units import ONE, WIDE, ZERO, Amount, fmt, is_multiple
+from arbot.domain.units import ZERO, Amount
 from arbot.engine.market_view import Level, MarketView
 from arbot.ports import Clock, KeyPermissions, OpenOrder
+from arbot.sim.order_checks import first_refusal, missing_funds, product
 
 LEVELS_MAX = 1_000  # deeper than any book a venue streams that an arb would walk
-
-
-class _Refusal(NamedTuple):
-    code: RejectCode
-    detail: str
+_TIFS = (TimeInForce.IOC, TimeInForce.FOK)
 
 
 class _Left(NamedTuple):
@@ -183,13 +180,11 @@ class PaperGateway:
         if instrument is None or rate is None:
             return (OrderRejected(client_order_id=name, code=RejectCode.OTHER, detail="unknown instrument or fee"),)
         now_ns = self._clock.now_ns()
-        for check in _CHECKS:
-            refusal = check(intent, instrument, now_ns)
-            if refusal is not None:
-                return (OrderRejected(client_order_id=name, code=refusal.code, detail=refusal.detail),)
-        short = self._missing_funds(intent, rate)
-        if short is not None:
-            return (OrderRejected(client_order_id=name, code=short.code, detail=short.detail),)
+        refusal = first_refusal(intent, instrument, now_ns, _TIFS) or missing_funds(
+            intent, rate.taker, self._totals.__getitem__
+        )
+        if refusal is not None:
+            return (OrderRejected(client_order_id=name, code=refusal.code, detail=refusal.detail),)
 
         accepted = OrderAccepted(client_order_id=name, venue_order_id=_order_id(name))
         if not self._market.state(intent.instrument).is_valid:
@@ -258,75 +253,15 @@ class PaperGateway:
             side=intent.side,
             qty=step.qty,
             price=step.price,
-            fee=Amount(_product(step.qty, step.price, rate.taker), intent.quote),
+            fee=Amount(product(step.qty, step.price, rate.taker), intent.quote),
             liquidity=Liquidity.TAKER,
             venue_ts_ns=now_ns,
         )
-
-    def _missing_funds(self, intent: OrderIntent, rate: FeeRate) -> _Refusal | None:
-        """Return why the account cannot pay the worst case of the order, fee included."""
-        if intent.side is Side.BUY:
-            asset, needed = intent.quote, _product(intent.qty, intent.limit_price, ONE + rate.taker)
-        else:
-            asset, needed = intent.base, intent.qty
-        held = self._totals[asset]
-        if needed <= held:
-            return None
-        return _Refusal(RejectCode.INSUFFICIENT_FUNDS, f"needs {fmt(needed)} {asset}, has {fmt(held)}")
-
-
-def _product(*factors: Decimal) -> Decimal:
-    """Return the exact product: 60 digits hold any three numbers of a venue."""
-    result = ONE
-    for factor in factors:
-        result = WIDE.multiply(result, factor)
-    return result
 
 
 def _order_id(name: ClientOrderId) -> VenueOrderId:
     return VenueOrderId(f"paper-{name}")
 
-
-def _check_tif(intent: OrderIntent, _instrument: Instrument, _now_ns: int) -> _Refusal | None:
-    if intent.tif in (TimeInForce.IOC, TimeInForce.FOK):
-        return None
-    return _Refusal(RejectCode.OTHER, "on paper only IOC and FOK are traded")
-
-
-def _check_deadline(intent: OrderIntent, _instrument: Instrument, now_ns: int) -> _Refusal | None:
-    if now_ns <= intent.deadline_ns:
-        return None
-    return _Refusal(RejectCode.DEADLINE, f"arrived {now_ns - intent.deadline_ns} ns after its deadline")
-
-
-def _check_status(_intent: OrderIntent, instrument: Instrument, _now_ns: int) -> _Refusal | None:
-    return None if instrument.takes_ioc else _Refusal(RejectCode.MARKET_CLOSED, instrument.status.value)
-
-
-def _check_step(intent: OrderIntent, instrument: Instrument, _now_ns: int) -> _Refusal | None:
-    if intent.qty > 0 and is_multiple(intent.qty, instrument.qty_step):
-        return None
-    return _Refusal(RejectCode.INVALID_STEP, f"{fmt(intent.qty)} is no multiple of {fmt(instrument.qty_step)}")
-
-
-def _check_price(intent: OrderIntent, instrument: Instrument, _now_ns: int) -> _Refusal | None:
-    if intent.limit_price > 0 and is_multiple(intent.limit_price, instrument.tick_size):
-        return None
-    return _Refusal(
-        RejectCode.INVALID_PRICE, f"{fmt(intent.limit_price)} is no multiple of {fmt(instrument.tick_size)}"
-    )
-
-
-def _check_size(intent: OrderIntent, instrument: Instrument, _now_ns: int) -> _Refusal | None:
-    if intent.qty < instrument.qty_min or intent.notional < instrument.notional_min:
-        return _Refusal(RejectCode.BELOW_MINIMUM, f"{fmt(intent.qty)} worth {fmt(intent.notional)} is too small")
-    if 0 < instrument.qty_max < intent.qty:
-        return _Refusal(RejectCode.OTHER, f"{fmt(intent.qty)} is above the maximum {fmt(instrument.qty_max)}")
-    return None
-
-
-_Check = Callable[[OrderIntent, Instrument, int], _Refusal | None]
-_CHECKS: tuple[_Check, ...] = (_check_tif, _check_deadline, _check_status, _check_step, _check_price, _check_size)
 
 _END_STATES: dict[type, OrderState] = {
     type(None): OrderState.REJECTED,

@@ -72,6 +72,8 @@ def default(value: object) -> str:
         return "required"
     if value is None or value in ("", (), {}):
         return "none"
+    if isinstance(value, BaseModel):
+        return "as above"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
