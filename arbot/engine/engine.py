@@ -69,6 +69,7 @@ from arbot.engine.state import OrderRecord, Standing, State
 from arbot.engine.step import Step
 from arbot.engine.strategy import Proposal, Strategy
 
+FOR_EVER_NS = 2**62
 BALANCE_SETTLE_MS = 5_000  # a venue's balances may lag its fills by this much
 RESYNC_REST_MS = 10_000  # between two requests for the same book
 
@@ -423,6 +424,23 @@ class Engine:
     def blocked_by(self) -> tuple[Reason, ...]:
         """Why no arb may be opened now; empty when trading."""
         return tuple(self._blocked_by())
+
+    def deaf_until_ns(self) -> int:
+        """Return until when no book can make the engine open an arb, unless another event than BooksMoved comes first.
+
+        0 when books matter. A replay need not wake the engine for books meanwhile; a live shell may as well.
+        """
+        full = self.state.active_arbs() >= self.state.config.limits.arbs_open_max
+        return FOR_EVER_NS if full or any(blocks(self.state)) else 0
+
+    def resting_routes(self) -> Iterator[tuple[InstrumentId, InstrumentId, int]]:
+        """Yield (buy, sell, until when) of routes on which no book can make the engine open an arb, as above."""
+        busy = dict.fromkeys(order.intent.instrument for order in self.state.live_orders())
+        for buy, sell in self._detector.routes(tuple(busy)):
+            yield buy.id, sell.id, FOR_EVER_NS
+        for (buy_id, sell_id), until_ns in self.state.cool_until_ns.items():
+            if until_ns > self.state.now_ns and buy_id not in busy and sell_id not in busy:
+                yield buy_id, sell_id, until_ns
 
     def standing(self) -> StandingRestored:
         """Return what has to outlive the process, for the store."""

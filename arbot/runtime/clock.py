@@ -99,15 +99,30 @@ class VirtualClock:
         heapq.heappush(self._due, (self._now_ns + round(max(0.0, seconds) * NS_PER_S), next(self._numbers), handle))
         return handle
 
+    def due_ns(self) -> int | None:
+        """Return when the next call falls due, or None when nothing waits."""
+        while self._due and self._due[0][2].call is None:
+            heapq.heappop(self._due)
+        return self._due[0][0] if self._due else None
+
+    def call_at(self, due_ns: int, call: Callable[[], None]) -> Handle:
+        """Make the call once the clock stands at `due_ns`, to the nanosecond; what lies in the past falls due at once."""
+        handle = _VirtualHandle(call)
+        heapq.heappush(self._due, (max(due_ns, self._now_ns), next(self._numbers), handle))
+        return handle
+
     def advance(self, seconds: float) -> None:
         """Move on, making every call that falls due on the way."""
-        end_ns = self._now_ns + round(seconds * NS_PER_S)
+        self.advance_to(self._now_ns + round(seconds * NS_PER_S))
+
+    def advance_to(self, end_ns: int) -> None:
+        """Move on to that time, making every call that falls due on the way."""
         while self._due and self._due[0][0] <= end_ns:
             due_ns, _, handle = heapq.heappop(self._due)
             self._now_ns = max(self._now_ns, due_ns)
             if handle.call is not None:
                 handle.call()
-        self._now_ns = end_ns
+        self._now_ns = max(self._now_ns, end_ns)
 
     async def run_for(self, seconds: float, step_s: float = 0.01) -> None:
         """Move on in steps, letting every ready task run after each."""
