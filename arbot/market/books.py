@@ -30,7 +30,7 @@ from arbot.domain.ids import Asset, InstrumentId, VenueId
 from arbot.domain.instrument import Instrument
 from arbot.domain.order import Side
 from arbot.domain.units import bps_to_rate
-from arbot.market import crc32, screen, sides
+from arbot.market import crc32, screen, sides, tee
 from arbot.market.compiled import compiled
 from arbot.market.layout import (
     ASKS,
@@ -51,6 +51,14 @@ from arbot.market.layout import (
     START,
     SYNCED,
     TAKER_PPT,
+    TEE_AT,
+    TEE_DAY,
+    TEE_END,
+    TEE_LOST,
+    TEE_LOST_TS,
+    TEE_RECV_TS,
+    TEE_SEQ,
+    TEE_START,
     VALID,
     VENUE,
     VENUE_TS,
@@ -118,6 +126,7 @@ class Books:
         self._quotes: dict[Asset, int] = {}
         self._bases: dict[Asset, int] = {}  # base asset -> its newest book
         self._heads_max = BOOKS_MAX_FIRST
+        self._tee_words = 0
         self.mem: Words = np.zeros(HEADS + BOOKS_MAX_FIRST * HEAD_WIDTH, np.int64)
 
     def __len__(self) -> int:
@@ -152,7 +161,7 @@ class Books:
         self.mem[head + QUOTE] = self._quotes.setdefault(instrument.quote, len(self._quotes))
         self.mem[head + NEXT] = self.mem[_head(ring) + NEXT] if ring != index else index
         self.mem[_head(ring) + NEXT] = index
-        sides.clear(self.mem, head)
+        sides.empty(self.mem, head)
         return index
 
     def index(self, instrument: InstrumentId) -> int:
@@ -213,6 +222,63 @@ class Books:
         head = _head(index)
         if self.mem[head + SYNCED]:
             self.mem[head + RECV_TS] = recv_ts_ns
+            if self.mem[TEE_AT]:
+                tee.alive(self.mem, head)
+
+    # --- the tee: what the books took in, for whoever records --------------------------------------------------------
+
+    def start_tee(self, words: int) -> None:
+        """Take from here on what the books take in, in a region of that many words; with more than before, enlarge it.
+
+        Books that are synced are taken whole at once. Words 0 turn it off, and what was not drained is lost.
+        Raises: InvariantBroken for fewer words than before.
+        """
+        ensure(words == 0 or words >= self._tee_words, "a tee can grow, not shrink", words=words)
+        was_on = bool(self.mem[TEE_AT])
+        self._tee_words = words
+        self._lay_out({})
+        if words and not was_on:
+            for index in range(len(self)):
+                self.mem[_head(index) + TEE_DAY] = 0
+            self.renew_tee(0)
+
+    def drain_tee(self) -> tee.Drained:
+        """Return what the tee holds, as a copy, and empty it."""
+        mem = self.mem
+        start, lost, lost_ts_ns = int(mem[TEE_START]), int(mem[TEE_LOST]), int(mem[TEE_LOST_TS])
+        words = mem[start : mem[TEE_AT]].copy()
+        mem[TEE_AT], mem[TEE_LOST] = start, 0
+        return tee.Drained(words, lost, lost_ts_ns)
+
+    def renew_tee(self, lost_ts_ns: int) -> None:
+        """Take every book whole, after a CLEAR at `lost_ts_ns`: messages were lost from there on.
+
+        A book that has been silent since has lost none and is passed over. 0: nothing is known of any book yet.
+        """
+        for index in range(len(self)):
+            head = _head(index)
+            if self.mem[head + SYNCED] and self.mem[head + RECV_TS] < lost_ts_ns:
+                continue
+            if lost_ts_ns:
+                tee.broken_off(self.mem, head, lost_ts_ns)
+            if self.mem[head + SYNCED]:
+                tee.whole(self.mem, head)
+
+    def tee_trade(self, index: int, key: int, qty: int, venue_ts_ns: int, recv_ts_ns: int) -> None:
+        """Put a trade print into the tee, if it is on: its signed price and its quantity as integers."""
+        if self.mem[TEE_AT]:
+            tee.printed(self.mem, _head(index), key, qty, recv_ts_ns, venue_ts_ns)
+
+    def tell_tee(self, *, seq: int, recv_ts_ns: int) -> None:
+        """Tell the tee the number of the last event, and a time before which nothing more will be received."""
+        self.mem[TEE_SEQ] = seq
+        self.mem[TEE_RECV_TS] = recv_ts_ns
+
+    @property
+    def tee_share(self) -> float:
+        """How full the tee is, 1 when messages were lost."""
+        mem = self.mem
+        return 1.0 if mem[TEE_LOST] else float(mem[TEE_AT] - mem[TEE_START]) / max(1, self._tee_words)
 
     # --- the screen ----------------------------------------------------------------------------------------------
 
@@ -286,7 +352,8 @@ class Books:
         wanted = [
             capacities.get(index) or int(old[_head(index) + BIDS + CAPACITY]) for index in range(len(self._instruments))
         ]
-        mem = np.empty(heads_end + 4 * sum(wanted), np.int64)
+        levels_end = heads_end + 4 * sum(wanted)
+        mem = np.empty(levels_end + self._tee_words, np.int64)
         mem[:old_heads_end] = old[:old_heads_end]
         mem[old_heads_end:heads_end] = 0
         keys = heads_end
@@ -299,6 +366,10 @@ class Books:
                     mem[column + begin : column + begin + end - start] = old[old_column + start : old_column + end]
                 mem[side : side + END + 1] = (keys, capacity, begin, begin + end - start)
                 keys += 2 * capacity
+        held = old[old[TEE_START] : old[TEE_AT]] if self._tee_words else old[:0]
+        mem[levels_end : levels_end + len(held)] = held
+        mem[TEE_START], mem[TEE_END] = levels_end, levels_end + self._tee_words
+        mem[TEE_AT] = levels_end + len(held) if self._tee_words else 0
         self.mem = mem
 
 

@@ -1,6 +1,7 @@
 """Where everything lies in the one int64 array that holds all books. One array, because each costs 0.1 us per call.
 
-    [ globals and scratch | one head per book, HEAD_WIDTH words | level storage: per book bid keys, bid qtys, ask keys, ask qtys ]
+    [ globals and scratch | one head per book, HEAD_WIDTH words | level storage: per book bid keys, bid qtys, ask keys,
+      ask qtys | the tee: what the books took in since it was last drained, no words when it is off ]
 
 Prices and quantities are integers at the instrument's price_decimals and qty_decimals. A level's key is the price for
 bids and minus the price for asks, so that on both sides keys ascend and the best level is the last. A side occupies
@@ -17,6 +18,13 @@ Words = NDArray[np.int64]
 """The array of all books, a frame parser's workspace, or levels on their way into a book."""
 
 EDGE_MIN_PPT = 0  # global: least net edge worth waking for
+TEE_AT = 1  # global: next free word of the tee, 0 = off
+TEE_START = 2  # global: first word of the tee
+TEE_END = 3  # global: the word behind it
+TEE_LOST = 4  # global: messages that found no room since the last drain; after the first nothing more is taken
+TEE_LOST_TS = 5  # global: when the first of them was received
+TEE_SEQ = 6  # global: number of the last event the engine took, told by whoever records
+TEE_RECV_TS = 7  # global: the newest receive time anybody told
 TEXT = 8  # global: scratch for the text a checksum is made of, at most 20 levels of 36 digits and 16 bytes
 HEADS = 104  # first word of the first head
 HEAD_WIDTH = 24
@@ -36,6 +44,7 @@ NEXT = 10  # index of the next book of the same base asset, a ring
 QUOTE = 11  # number of the quote asset: an edge between unlike quotes is only an apparent one
 BIDS = 12  # words of the bid side
 ASKS = 16  # words of the ask side
+TEE_DAY = 20  # UTC day (from 1) of the newest message the tee has of the book; 0 = none, the next one is taken whole
 
 # words of a side
 KEYS = 0  # offset of the keys in the array; the quantities follow after CAPACITY words

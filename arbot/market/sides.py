@@ -8,8 +8,23 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
+from arbot.market import tee
 from arbot.market.compiled import compiled
-from arbot.market.layout import ASKS, BIDS, CAPACITY, DEPTH, END, KEYS, RECV_TS, START, SYNCED, VALID, VENUE_TS, Words
+from arbot.market.layout import (
+    ASKS,
+    BIDS,
+    CAPACITY,
+    DEPTH,
+    END,
+    KEYS,
+    RECV_TS,
+    START,
+    SYNCED,
+    TEE_AT,
+    VALID,
+    VENUE_TS,
+    Words,
+)
 from arbot.market.raw import move_words
 
 _BLOCK = 16
@@ -169,8 +184,8 @@ def has_room(mem: Words, head: int, count: int) -> bool:
 
 
 @compiled(types.void(_mem, _i8))
-def clear(mem: Words, head: int) -> None:
-    """Drop a book: no levels, not synced, not valid."""
+def empty(mem: Words, head: int) -> None:
+    """Make a book one that never was: what `clear` does, unseen by the tee."""
     mem[head + SYNCED] = 0
     mem[head + VALID] = 0
     for side in (head + BIDS, head + ASKS):
@@ -178,16 +193,26 @@ def clear(mem: Words, head: int) -> None:
         mem[side + END] = mem[side + START]
 
 
+@compiled(types.void(_mem, _i8))
+def clear(mem: Words, head: int) -> None:
+    """Drop a book: no levels, not synced, not valid."""
+    if mem[TEE_AT] != 0:
+        tee.dropped(mem, head)
+    empty(mem, head)
+
+
 @compiled(types.void(_mem, _i8, _mem, _i8, _i8, _i8, _i8))
 def snapshot(mem: Words, head: int, source: Words, first: int, count: int, venue_ts_ns: int, recv_ts_ns: int) -> None:  # noqa: PLR0917
     """Replace a book by `count` pairs (signed key, qty). It is synced, and not valid until checked."""
-    clear(mem, head)
+    empty(mem, head)
     load(mem, head + BIDS, source, first, count, 1)
     load(mem, head + ASKS, source, first, count, -1)
     truncate(mem, head)
     mem[head + SYNCED] = 1
     mem[head + VENUE_TS] = venue_ts_ns
     mem[head + RECV_TS] = recv_ts_ns
+    if mem[TEE_AT] != 0:
+        tee.whole(mem, head)
 
 
 @compiled(types.void(_mem, _i8, _mem, _i8, _i8, _i8, _i8))
@@ -200,6 +225,8 @@ def update(mem: Words, head: int, source: Words, first: int, count: int, venue_t
     truncate(mem, head)
     mem[head + VENUE_TS] = venue_ts_ns
     mem[head + RECV_TS] = recv_ts_ns
+    if mem[TEE_AT] != 0:
+        tee.changed(mem, head, source, first, count)
 
 
 NOT_CROSSED = 0
