@@ -66,7 +66,8 @@ _ALL_MUTED_UNTIL = 11  # no route can do anything before this time
 _TAKEN_AT = 12  # where the tables begin
 _WINDOWS_AT = 13
 _BOOK = 14  # book of the message that stopped the scan
-_COUNT = 15  # levels it needs room for
+_IS_INSIDE = 15  # 1 = a message was left half-way, to make room
+_PUTS = 16  # 1 = the rows of that message go into the book
 _GLOBALS = 24
 
 # words of a book
@@ -92,6 +93,7 @@ _TAKEN_WORDS = 4  # book, key, quantity as recorded, quantity we took of it
 _WINDOWS_MAX = 4096
 _WINDOWS_ROOM = 128  # more than one message can close: twice the venues of a base
 _WINDOW_WORDS = 5  # buy book, sell book, start, end, peak
+_ROOM = 1024  # levels that room is made for at a time
 NEVER = 2**62
 
 _SNAPSHOT, _DELTA, _TRADE, _CLEAR, _ALIVE = (int(kind) for kind in Kind)
@@ -249,50 +251,64 @@ def take(mem: Words, state: Words, index: int, key: int, qty: int) -> bool:
     return True
 
 
-@compiled(types.boolean(_words, _words, *uniform(_words, 3), _i8, _i8, types.boolean))
-def _place(  # noqa: PLR0917
-    mem: Words, state: Words, venue: Words, keys: Words, qtys: Words, first: int, stop: int, is_snapshot: bool
-) -> bool:
-    """Put the rows of one message into their book; False, and nothing done, when the book is too small."""
-    index = state[_BOOK]
-    head = HEADS + index * HEAD_WIDTH
-    bids, asks = head + BIDS, head + ASKS
-    has_taken = state[_GLOBALS + index * _BOOK_WORDS + _TAKEN] != 0
-    if is_snapshot:
-        if min(mem[bids + CAPACITY], mem[asks + CAPACITY]) < stop - first:
-            return False
+@compiled(_i8(_words, _words, _i8))
+def _open_message(mem: Words, state: Words, tag: int) -> int:
+    """Begin a message; return whether its rows go into the book."""
+    kind = tag & KIND_MASK
+    head = HEADS + (tag >> BOOK_SHIFT) * HEAD_WIDTH
+    if kind == _DELTA and mem[head + SYNCED] != 0:
+        return 1
+    if kind == _SNAPSHOT:
         sides.clear(mem, head)
         mem[head + SYNCED] = 1
-    elif not sides.has_room(mem, head, stop - first):
-        return False
-    for row in range(first, stop):
-        key = keys[np.uint64(row)]
-        if has_taken and not is_snapshot:
-            _forget_taken(state, index, key)
-        sides.put(mem, bids if key > 0 else asks, key, qtys[np.uint64(row)])
-    sides.truncate(mem, head)
-    if has_taken and is_snapshot:
-        _take_again(mem, state, index)
-    told = venue[np.uint64(first)]
-    mem[head + VENUE_TS] = told if told != 0 else mem[head + RECV_TS]
-    found = sides.check(mem, head)
-    state[_CROSSED] += found == sides.CROSSED
-    state[_ONE_SIDED] += found == sides.ONE_SIDED
-    return True
+        return 1
+    state[_ORPHANS] += kind == _DELTA
+    return 0
 
 
 @compiled(types.boolean(_words, _words, _i8, _i8))
-def _wakes(mem: Words, state: Words, index: int, now_ns: int) -> bool:
-    """Return whether the engine has to look, now that this book may have changed."""
+def _has_changed(mem: Words, state: Words, head: int, book: int) -> bool:
+    """Validate a book after a message; return whether its touch, or whether it can be trusted, has changed."""
+    bids, asks = head + BIDS, head + ASKS
+    bids_end, asks_end = mem[np.uint64(bids + END)], mem[np.uint64(asks + END)]
+    valid = bid = ask = 0
+    if mem[np.uint64(head + SYNCED)] == 0:
+        pass
+    elif bids_end == mem[np.uint64(bids + START)] or asks_end == mem[np.uint64(asks + START)]:
+        state[_ONE_SIDED] += 1
+    else:
+        bid = mem[np.uint64(mem[np.uint64(bids + KEYS)] + bids_end - 1)]
+        ask = mem[np.uint64(mem[np.uint64(asks + KEYS)] + asks_end - 1)]
+        if bid < -ask:
+            valid = 1
+        else:
+            state[_CROSSED] += 1
+            bid = ask = 0
+    mem[np.uint64(head + VALID)] = valid
+    at = np.uint64(book)
+    if bid == state[at + _TOUCH_BID] and ask == state[at + _TOUCH_ASK] and valid == state[at + _TOUCH_VALID]:
+        return False
+    state[book + _TOUCH_BID], state[book + _TOUCH_ASK], state[book + _TOUCH_VALID] = bid, ask, valid
+    return True
+
+
+@compiled(types.boolean(_words, _words, _i8, _i8, _i8))
+def _close_message(mem: Words, state: Words, tag: int, venue_ts_ns: int, now_ns: int) -> bool:
+    """End a message: the book may be looked at again. Return whether the engine has to."""
+    kind = tag & KIND_MASK
+    index = tag >> BOOK_SHIFT
     head = HEADS + index * HEAD_WIDTH
     book = _GLOBALS + index * _BOOK_WORDS
-    valid = mem[head + VALID]
-    bid = ask = 0
-    if valid:
-        bid = mem[np.uint64(mem[head + BIDS + KEYS] + mem[head + BIDS + END] - 1)]
-        ask = mem[np.uint64(mem[head + ASKS + KEYS] + mem[head + ASKS + END] - 1)]
-    if bid != state[book + _TOUCH_BID] or ask != state[book + _TOUCH_ASK] or valid != state[book + _TOUCH_VALID]:
-        state[book + _TOUCH_BID], state[book + _TOUCH_ASK], state[book + _TOUCH_VALID] = bid, ask, valid
+    if kind == _CLEAR:
+        sides.clear(mem, head)
+    elif mem[head + SYNCED] != 0:
+        mem[head + RECV_TS] = now_ns
+        if kind != _ALIVE:
+            mem[head + VENUE_TS] = venue_ts_ns if venue_ts_ns != 0 else now_ns
+            sides.truncate(mem, head)
+            if kind == _SNAPSHOT and state[book + _TAKEN] != 0:
+                _take_again(mem, state, index)
+    if _has_changed(mem, state, head, book):
         _review(mem, state, index, now_ns)
     if state[_GATE_OFF] != 0:
         return True
@@ -310,44 +326,47 @@ def _scan(  # noqa: PLR0917
     """Apply messages until there is a reason to stop; return it. See Scanner."""
     rows = len(tags)
     at = state[_AT]
+    is_inside = state[_IS_INSIDE]  # a message was left half-way, to make room
     while at < rows:
-        now_ns = recv[np.uint64(at)]
-        if now_ns > due_ns:
-            state[_AT] = at
-            return DUE
-        if state[_WINDOWS_END] > _WINDOWS_MAX - _WINDOWS_ROOM:
-            state[_AT] = at
-            return WINDOWS_FULL
         tag = tags[np.uint64(at)]
-        kind = tag & KIND_MASK
-        index = tag >> BOOK_SHIFT
-        head = HEADS + index * HEAD_WIDTH
-        first = at
-        while tags[np.uint64(at)] & IS_LAST == 0:
-            at += 1
-        at += 1
-        if kind <= _DELTA:
-            if kind == _SNAPSHOT or mem[head + SYNCED] != 0:
-                state[_BOOK] = index
-                kept = mem[head + RECV_TS]
-                mem[head + RECV_TS] = now_ns
-                if not _place(mem, state, venue, keys, qtys, first, at, kind == _SNAPSHOT):
-                    mem[head + RECV_TS] = kept
-                    state[_AT], state[_COUNT] = first, at - first
+        book = _GLOBALS + (tag >> BOOK_SHIFT) * _BOOK_WORDS
+        if is_inside == 0:
+            if recv[np.uint64(at)] > due_ns:
+                state[_AT] = at
+                return DUE
+            if state[_WINDOWS_END] > _WINDOWS_MAX - _WINDOWS_ROOM:
+                state[_AT] = at
+                return WINDOWS_FULL
+            state[_FIRST] = at
+            state[_PUTS] = _open_message(mem, state, tag)
+        is_inside = 0
+        if state[_PUTS] != 0:
+            head = HEADS + (tag >> BOOK_SHIFT) * HEAD_WIDTH
+            while True:
+                key = keys[np.uint64(at)]
+                side = head + BIDS if key > 0 else head + ASKS
+                if mem[np.uint64(side + END)] - mem[np.uint64(side + START)] == mem[np.uint64(side + CAPACITY)]:
+                    state[_AT], state[_BOOK], state[_IS_INSIDE] = at, tag >> BOOK_SHIFT, 1
                     return NEED_ROOM
-            else:
-                state[_ORPHANS] += 1
-        elif kind == _CLEAR:
-            sides.clear(mem, head)
-        elif kind == _ALIVE and mem[head + SYNCED] != 0:
-            mem[head + RECV_TS] = now_ns
+                if state[book + _TAKEN] != 0 and tag & KIND_MASK == _DELTA:
+                    _forget_taken(state, tag >> BOOK_SHIFT, key)
+                sides.put(mem, side, key, qtys[np.uint64(at)])
+                if tags[np.uint64(at)] & IS_LAST != 0:
+                    break
+                at += 1
+        else:
+            while tags[np.uint64(at)] & IS_LAST == 0:
+                at += 1
         state[_MESSAGES] += 1
-        wakes = kind != _TRADE and _wakes(mem, state, index, now_ns)
-        if wakes or state[_GLOBALS + index * _BOOK_WORDS + _WATCH] != 0:
+        wakes = False
+        if tag & KIND_MASK != _TRADE:
+            wakes = _close_message(mem, state, tag, venue[np.uint64(at)], recv[np.uint64(at)])
+        at += 1
+        if wakes or state[book + _WATCH] != 0:
             state[_CANDIDATES] += wakes
-            state[_AT], state[_FIRST], state[_BOOK] = at, first, index
+            state[_AT], state[_BOOK], state[_IS_INSIDE] = at, tag >> BOOK_SHIFT, 0
             return CANDIDATE if wakes else WATCHED
-    state[_AT] = at
+    state[_AT], state[_IS_INSIDE] = at, 0
     return CHUNK_ENDED
 
 
@@ -388,7 +407,7 @@ class Scanner:
         if len(rows) and not rows.tag[-1] & IS_LAST:
             raise ValueError("the last message of a chunk is not whole")
         self._rows = rows
-        self._state[_AT] = 0
+        self._state[_AT] = self._state[_IS_INSIDE] = 0
 
     def run(self, due_ns: int) -> int:
         """Apply messages up to and including `due_ns` until there is a reason to stop; return it."""
@@ -398,7 +417,7 @@ class Scanner:
         while True:
             reason: int = _scan(self.books.mem, self._state, *rows, due_ns)
             if reason == NEED_ROOM:
-                self.books.grow(int(self._state[_BOOK]), int(self._state[_COUNT]))
+                self.books.grow(int(self._state[_BOOK]), _ROOM)
             elif reason == WINDOWS_FULL:
                 self._drain_windows()
             else:
