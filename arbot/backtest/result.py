@@ -9,6 +9,9 @@ Money is in the reporting currency (`ccy`) unless a name says base. The split of
     slippage   what those legs fetched beyond or short of that
     unwinds    result of every order that hedged or unwound a residual, against the decision's prices of its leg
     inventory  change of the value of what was held anyway, marked at the mid of each venue's own book
+
+Part of inventory is the arbs' own doing (`inventory_moved`): base that was bought where it is cheap and sold where it is
+dear is worth less at the mids by what remains of the gap, so an edge that never closes is taken back there.
 """
 
 from __future__ import annotations
@@ -66,14 +69,15 @@ class ArbRow(msgspec.Struct, frozen=True, kw_only=True):
     fees: Decimal
     pnl_net: Decimal
     unhedged_ms: int
-    state: str  # flat | missed | stranded | open
+    state: str  # flat | missed | stranded | open | flush (no legs: carried residuals sold on their own)
     rejects: int = 0
 
 
 class SampleRow(msgspec.Struct, frozen=True, kw_only=True):
     """The account at one moment: taken at every arb's end, and at even intervals between.
 
-    `unhedged` is the value of open residuals; `limit_use` the measured share of each limit, 1 = at the limit.
+    `unhedged` is the value of open residuals; `limit_use` the measured share of each limit, 1 = at the limit. Both are the
+    most since the sample before: an arb is usually over between two samples.
     """
 
     ts_ns: int
@@ -132,6 +136,7 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     fees: Decimal
     transfer_costs: Decimal
     inventory: Decimal
+    inventory_moved: Decimal = Decimal(0)  # the part of inventory that the arbs themselves caused
 
 
 class WinRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +145,15 @@ class WinRow(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: int
     windows: int
     share: float
+
+
+class BinRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How many windows had a peak net edge in [low, high) bps, and how long they lasted together."""
+
+    edge_net_bps_low: float
+    edge_net_bps_high: float
+    windows: int
+    seconds: float
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,6 +179,10 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     win: tuple[WinRow, ...]
     routes: tuple[RouteRow, ...]
     declines: tuple[DeclineRow, ...]
+    order_hash: str = ""  # over the orders and fills alone
+    latency_ms: float = 0.0  # from decision to match, median of the legs that filled; 0 when none did
+    edges: tuple[BinRow, ...] = ()  # of all windows
+    unpriced: tuple[str, ...] = ()  # "ASSET at venue" held but without a book to value it: not in the equity
 
 
 class Scanned(msgspec.Struct, frozen=True, kw_only=True):
