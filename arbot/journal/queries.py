@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -82,10 +82,17 @@ def journal_rows(connection: Connection, after: int = 0) -> Iterator[JournalRow]
         after = page[-1].seq
 
 
-def journal_page(connection: Connection, after: int, limit: int = PAGE) -> list[JournalRow]:
-    """Return at most `limit` rows behind number `after`."""
-    query = select(JOURNAL).where(JOURNAL.c.seq > after).order_by(JOURNAL.c.seq).limit(limit)
-    return [JournalRow(**row) for row in connection.execute(query).mappings()]
+def journal_page(
+    connection: Connection, after: int, limit: int = PAGE, kinds: Sequence[str] = (), epoch: int = 0
+) -> list[JournalRow]:
+    """Return at most `limit` rows behind number `after`: of these kinds of event, of that run (empty and 0: of all)."""
+    query = select(JOURNAL).where(JOURNAL.c.seq > after)
+    if kinds:
+        query = query.where(JOURNAL.c.kind.in_(kinds))
+    if epoch:
+        query = query.where(JOURNAL.c.epoch == epoch)
+    rows = connection.execute(query.order_by(JOURNAL.c.seq).limit(limit))
+    return [JournalRow(**row) for row in rows.mappings()]
 
 
 def is_killed(connection: Connection) -> bool:
@@ -145,6 +152,12 @@ def order(connection: Connection, client_order_id: ClientOrderId) -> StoredOrder
     """Return one order with its fills, or None."""
     found = _orders(connection, select(ORDERS).where(ORDERS.c.client_order_id == client_order_id))
     return found[0] if found else None
+
+
+def order_venues(connection: Connection) -> dict[ClientOrderId, VenueId]:
+    """Return where each order of ours was sent."""
+    rows = connection.execute(select(ORDERS.c.client_order_id, ORDERS.c.venue))
+    return {ClientOrderId(row.client_order_id): VenueId(row.venue) for row in rows}
 
 
 def unsettled_orders(connection: Connection) -> tuple[StoredOrder, ...]:

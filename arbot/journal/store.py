@@ -324,11 +324,19 @@ class SqlStore:
         with self.database.read() as connection:
             return queries.head(connection)
 
-    def iter_journal(self, after: int = 0) -> Iterator[JournalEntry]:
-        """Yield the records behind journal number `after` in order. Raises: BodyRefused."""
+    def order_venues(self) -> dict[ClientOrderId, VenueId]:
+        """Return where each order of ours was sent."""
+        with self.database.read() as connection:
+            return queries.order_venues(connection)
+
+    def iter_journal(self, after: int = 0, kinds: Sequence[str] = (), epoch: int = 0) -> Iterator[JournalEntry]:
+        """Yield the records behind journal number `after` in order: all, or those of some kinds of event, of one run.
+
+        Raises: BodyRefused.
+        """
         while True:
             with self.database.read() as connection:
-                page = queries.journal_page(connection, after)
+                page = queries.journal_page(connection, after, kinds=kinds, epoch=epoch)
             for row in page:
                 yield JournalEntry(seq=row.seq, epoch=row.epoch, record=row.record(), hash=row.hash)
             if not page:
