@@ -300,7 +300,8 @@ class ReplayedVenue:
         refusal = first_refusal(intent, instrument, self._now_ns(), tuple(TimeInForce)) or missing_funds(
             intent, rate, self.available
         )
-        if refusal is None and intent.tif is TimeInForce.POST_ONLY:
+        is_valid = self._market.state(intent.instrument).is_valid
+        if refusal is None and intent.tif is TimeInForce.POST_ONLY and is_valid:
             best = self._market.best(intent.instrument, intent.side)
             if best is not None and is_within(best.price, intent.limit_price, intent.side):
                 return Refusal(RejectCode.POST_ONLY_WOULD_TAKE, "the book offers its price")

@@ -87,7 +87,7 @@ def printed(order: PlacedOrder, price: Decimal, qty: Decimal, qty_step: Decimal)
             return ZERO
         reached = max(ZERO, qty - order.queue_ahead)
         order.queue_ahead = max(ZERO, order.queue_ahead - qty)
-    elif is_within(limit_price, price, order.intent.side.opposite):
+    elif not is_within(limit_price, price, order.intent.side.opposite):
         return ZERO  # the taker traded at a better price than ours and never came to us
     else:
         reached = qty
