@@ -1,0 +1,428 @@
+"""One replay: the daemon's own sequencer, engine, strategy and ledger on a virtual clock, with pretend venues.
+
+The flow: the scanner (market/scan.py) applies recorded messages until one is worth the engine's attention, or until
+something of ours falls due (an order arrives, an answer comes back, a timer fires). The clock is set there, the engine
+gets its event, and what it wants is carried out by the venues of sim/replayed.py after their delays. A message and an
+action of the same nanosecond: the message comes first. Nothing reads ahead: what happens at t depends on rows up to t.
+
+The tape ends like a run of the daemon: no new arbs, what is open is finished against the last books within the same
+limits, then RunEnded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from random import Random
+
+import msgspec
+
+from arbot import __version__
+from arbot.backtest.collect import Collector
+from arbot.backtest.funding import IN_TRANSIT, Funding
+from arbot.backtest.progress import Progress, Silent
+from arbot.backtest.result import Replayed, Scenario
+from arbot.backtest.scenario import VenueModel
+from arbot.backtest.stock import Stock
+from arbot.domain.commands import (
+    CancelAllOrders,
+    CancelOrder,
+    CancelTimer,
+    Command,
+    QueryOrder,
+    RaiseAlert,
+    RequestAccountSnapshot,
+    ResyncBook,
+    SetTimer,
+    StopRun,
+    SubmitOrder,
+)
+from arbot.domain.decisions import Outcome
+from arbot.domain.errors import ensure
+from arbot.domain.events import (
+    BooksMoved,
+    ClockSkewMeasured,
+    Envelope,
+    Event,
+    FeedConnected,
+    FeesLoaded,
+    InstrumentsLoaded,
+    OperatorRequested,
+    OrderSent,
+    RateBudgetChanged,
+    ReconciliationEnded,
+    RunEnded,
+    RunStarted,
+    Stream,
+    Verb,
+)
+from arbot.domain.ids import Asset, InstrumentId, RunId, VenueId
+from arbot.domain.order import Side, TimeInForce
+from arbot.domain.units import ZERO
+from arbot.engine.config import EngineConfig
+from arbot.engine.engine import Engine
+from arbot.engine.strategy import Strategy
+from arbot.journal.codec import encode
+from arbot.ledger.accounts import venue_assets
+from arbot.ledger.posting import Ledger
+from arbot.market.books import Books, scaled
+from arbot.market.scan import CANDIDATE, CHUNK_ENDED, DUE, NEVER, Scanner
+from arbot.market.stream import KIND_MASK, SIDE_UNKNOWN, Kind, Rows
+from arbot.ports import Record
+from arbot.runtime.clock import NS_PER_MS, NS_PER_S, VirtualClock
+from arbot.runtime.sequencer import Sequencer
+from arbot.runtime.timers import Timers
+from arbot.sim.replayed import ReplayedVenue
+
+BUDGET_LOOK_NS = 100 * NS_PER_MS  # while a rate limit leaves no room, it is looked at again this often
+FEES_LOOK_NS = 60 * NS_PER_S
+END_GRACE_NS = 5 * NS_PER_S
+_INSTANT = (TimeInForce.IOC, TimeInForce.FOK)
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replay is told, beside the rows: the same for every scenario but `scenario` and `models`."""
+
+    config: EngineConfig
+    strategy: Strategy
+    config_digest: str
+    models: Mapping[VenueId, VenueModel]
+    balances: Mapping[VenueId, Mapping[Asset, Decimal]]
+    scenario: Scenario
+    seed: int
+    sample_ns: int
+    funding: Funding
+    wakes_always: bool = False  # the engine is asked at every message: slow, and for proofs
+
+
+class Journal:
+    """The store of a replay: a running digest of what a daemon would have journaled, and nothing on disk."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self.records = 0
+
+    def commit(self, records: Sequence[Record]) -> None:
+        """Take records into the digest: event, commands and decisions, by their canonical text."""
+        for record in records:
+            self.records += 1
+            self._digest.update(encode(record.envelope).encode())
+            self._digest.update(encode(record.outcome).encode())
+
+    def digest(self) -> str:
+        """Return the SHA-256 so far."""
+        return self._digest.hexdigest()
+
+
+class Replay:
+    """A replay under way. Make it, call `run` once."""
+
+    def __init__(self, stock: Stock, terms: Terms) -> None:
+        self.terms = terms
+        self.stock = stock
+        self.books = Books()
+        for listed in stock.streams:
+            self.books.add(listed.instrument, listed.depth)
+        self.books.set_edge_min(terms.strategy.edge_net_bps_min)
+        self.scanner = Scanner(self.books)
+        if terms.wakes_always:
+            self.scanner.wake_always()
+        self.clock = VirtualClock(0)
+        self.journal = Journal()
+        self.ledger = Ledger()
+        self.engine = Engine(terms.config, terms.strategy, self.books)
+        self.timers = Timers(self.clock, lambda fired: self.tell((fired,)))
+        self.venues = {venue: self._venue(venue) for venue in terms.config.venues}
+        self.collector = Collector(
+            ccy=terms.config.ccy,
+            instruments=tuple(listed.instrument for listed in stock.streams),
+            market=self.books,
+            balances=self._holdings,
+            scenario=terms.scenario,
+            limits=terms.config.limits,
+        )
+        self.sequencer = Sequencer(
+            clock=self.clock,
+            engine=self.engine,
+            ledger=self.ledger,
+            store=self.journal,  # type: ignore[arg-type] - of a Store the sequencer uses commit alone
+            screen=_NoScreen(),
+            dispatch=self._dispatch,
+            observe=self._observe,
+            broken=lambda _error: None,  # what broke it is raised to whoever runs the replay
+        )
+        self._is_stale = True  # mutes and watches have to be told anew
+        self._resting: set[InstrumentId] = set()
+        self._without_room: set[InstrumentId] = set()
+        self._is_stopped = False
+        self._do = {
+            SubmitOrder: self._submit,
+            CancelOrder: lambda command: self.venues[command.venue].cancel(command),
+            QueryOrder: lambda command: self.venues[command.venue].query(command),
+            CancelAllOrders: lambda command: self.venues[command.venue].cancel_all(),
+            RequestAccountSnapshot: lambda command: self.tell((self.venues[command.venue].snapshot(),)),
+            SetTimer: self.timers.set,
+            CancelTimer: self.timers.cancel,
+            ResyncBook: lambda _: None,  # a recording cannot be asked for a snapshot
+            RaiseAlert: lambda _: None,  # the collector has seen it with the outcome
+            StopRun: lambda _: self._stop(),
+        }
+
+    # --- the whole of it ----------------------------------------------------------------------------------------------
+
+    def run(self, progress: Progress | None = None) -> Replayed:
+        """Replay all rows and return what came of it. Raises: InvariantBroken when a promise of the engine breaks."""
+        progress = progress or Silent()
+        progress.start(self.terms.scenario.value, self.stock.rows)
+        done = 0
+        for chunk in self.stock.chunks():
+            if not len(chunk):
+                continue
+            if done == 0:
+                self._begin(int(chunk.recv_ts_ns[0]))
+            self._play(chunk)
+            done += len(chunk)
+            progress.advance(done)
+        if done:
+            self._end()
+        return self.collector.replayed(
+            digest=self.journal.digest(),
+            now_ns=self.clock.now_ns(),
+            windows=self.scanner.windows(self.clock.now_ns()),
+            instrument=self.books.instrument,
+            ledger_matches_venues=self._ledger_matches(),
+            deposits=self.terms.funding.paid_in,
+            transfer_costs=self.terms.funding.costs,
+        )
+
+    def tell(self, events: tuple[Event, ...]) -> None:
+        """Give the engine events now."""
+        self.sequencer.submit(events)
+
+    def after(self, delay_ns: int, call: Callable[[], None]) -> None:
+        """Make the call so many ns from now."""
+        self.clock.call_at(self.clock.now_ns() + max(0, delay_ns), call)
+
+    def value(self, asset: Asset, qty: Decimal) -> Decimal:
+        """Return what that is worth now in the reporting currency. Raises: InvariantBroken when no book prices it."""
+        rate = self.engine.state.rate(asset)
+        ensure(rate is not None, "money moved in an asset that no book prices", asset=asset)
+        return qty * (rate or ZERO)
+
+    def _holdings(self) -> dict[VenueId, dict[Asset, Decimal]]:
+        held = {venue: one.totals() for venue, one in self.venues.items()}
+        in_transit = self.terms.funding.in_transit()
+        return held | ({IN_TRANSIT: in_transit} if in_transit else {})
+
+    def _begin(self, first_ts_ns: int) -> None:
+        """Start as the daemon does after a clean recovery: everything known, nothing open."""
+        self.clock.advance_to(first_ts_ns - 1)
+        terms = self.terms
+        self.tell(
+            (
+                RunStarted(
+                    run_id=RunId("backtest"),
+                    epoch=1,
+                    code_version=__version__,
+                    config_digest=terms.config_digest,
+                    mode="backtest",
+                ),
+            )
+        )
+        for venue, pretend in self.venues.items():
+            instruments = tuple(one.instrument for one in self.stock.streams if one.instrument.venue == venue)
+            self.tell((InstrumentsLoaded(venue=venue, instruments=instruments),))
+            self._learn_fees(pretend.fees())
+            self.tell(
+                (
+                    FeedConnected(venue=venue, stream=Stream.MARKET),
+                    FeedConnected(venue=venue, stream=Stream.ACCOUNT),
+                    ClockSkewMeasured(venue=venue, skew_ms=0, rtt_ms=0),
+                    pretend.snapshot(),
+                    ReconciliationEnded(venue=venue, differences=0),
+                )
+            )
+        self.terms.funding.begin(self)
+        self._sample_later()
+        self._ask_fees_later()
+
+    def _play(self, chunk: Rows) -> None:
+        """Go through one chunk."""
+        scanner, clock = self.scanner, self.clock
+        scanner.feed(chunk)
+        while True:
+            if self._is_stale:
+                self._refresh()
+            due_ns = clock.due_ns()
+            reason = scanner.run(NEVER if due_ns is None else due_ns)
+            if reason == CHUNK_ENDED:
+                return
+            if reason == DUE:
+                clock.advance_to(due_ns or 0)
+                continue
+            message = scanner.message
+            clock.advance_to(int(message.recv_ts_ns[-1]))
+            instrument = self.books.instrument(scanner.book)
+            self._tell_resting(message, instrument.id)
+            if reason == CANDIDATE:
+                self.sequencer.submit((BooksMoved(instruments=(instrument.id,)),))
+
+    def _end(self) -> None:
+        """Open nothing more, finish what is open against the last books, and end the run."""
+        execution = self.terms.config.execution
+        limit_ns = self.clock.now_ns() + execution.leg_deadline_ms * NS_PER_MS
+        limit_ns += execution.hedge_seconds_max * NS_PER_S + END_GRACE_NS
+        self.collector.sample(self.clock.now_ns())
+        self.terms.funding.end()
+        self.tell((OperatorRequested(verb=Verb.DRAIN, actor="backtest", reason="the tape has ended"),))
+        while not self._is_stopped:
+            due_ns = self.clock.due_ns()
+            if due_ns is None or due_ns > limit_ns:
+                break
+            self.clock.advance_to(due_ns)
+        self.tell((RunEnded(reason="the tape has ended", open_orders=sum(1 for _ in self.engine.state.live_orders())),))
+        self.sequencer.flush()
+        self.collector.sample(self.clock.now_ns())
+
+    # --- what the engine wants ----------------------------------------------------------------------------------------
+
+    def _dispatch(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            self._do[type(command)](command)  # type: ignore[operator]
+
+    def _observe(self, envelope: Envelope, outcome: Outcome) -> None:
+        if outcome.commands or not isinstance(envelope.event, BooksMoved):
+            self._is_stale = True
+        self.collector.observe(envelope, outcome)
+
+    def _submit(self, command: SubmitOrder) -> None:
+        intent = command.approved.intent
+        self.tell((OrderSent(client_order_id=intent.client_order_id),))
+        self.venues[intent.venue].submit(command.approved)
+        if intent.tif not in _INSTANT:
+            self._resting.add(intent.instrument)
+        self._look_at_budget(intent.venue)
+
+    def _stop(self) -> None:
+        self._is_stopped = True
+
+    def _look_at_budget(self, venue: VenueId) -> None:
+        """Tell the engine when a venue's rate limit has no room for an arb, and look again until it has."""
+        pretend, is_short = self.venues[venue], False
+        for listed in self.stock.streams:
+            instrument = listed.instrument
+            if instrument.venue == venue:
+                has_room = pretend.has_arb_budget(instrument.id)
+                if has_room == (instrument.id in self._without_room):
+                    (self._without_room.discard if has_room else self._without_room.add)(instrument.id)
+                    self.tell((RateBudgetChanged(instrument=instrument.id, has_room=has_room),))
+                is_short |= not has_room
+        if is_short:
+            self.after(BUDGET_LOOK_NS, lambda: self._look_at_budget(venue))
+
+    # --- the pretend venues -------------------------------------------------------------------------------------------
+
+    def _venue(self, venue: VenueId) -> ReplayedVenue:
+        terms = self.terms
+        return ReplayedVenue(
+            venue=venue,
+            market=self.books,
+            instruments=[one.instrument for one in self.stock.streams if one.instrument.venue == venue],
+            model=terms.models[venue],
+            balances=terms.balances[venue],
+            chance=Random(f"{terms.seed}:{venue}"),  # noqa: S311 - of a model, not a secret
+            now_ns=self.clock.now_ns,
+            after=self.after,
+            tell=self.tell,
+            consume=self._consume,
+        )
+
+    def _consume(self, instrument_id: InstrumentId, side: Side, price: Decimal, qty: Decimal) -> None:
+        """Show in the book that we took something, until the recording sets that level again."""
+        index = self.books.index(instrument_id)
+        instrument = self.books.instrument(index)
+        key = -side.sign * scaled(price, instrument.price_decimals)
+        is_there = self.scanner.take(index, key, scaled(qty, instrument.qty_decimals))
+        ensure(is_there, "took what was not in the book", instrument=instrument_id, price=price, qty=qty)
+
+    def _tell_resting(self, message: Rows, instrument_id: InstrumentId) -> None:
+        """Let orders that rest on this book see what was traded and how it stands now."""
+        if instrument_id not in self._resting:
+            return
+        index = self.books.index(instrument_id)
+        instrument = self.books.instrument(index)
+        pretend = self.venues[instrument.venue]
+        for key, qty, tag in zip(message.key.tolist(), message.qty.tolist(), message.tag.tolist(), strict=True):
+            if tag & KIND_MASK == Kind.TRADE:
+                sides = (Side.BUY, Side.SELL) if tag & SIDE_UNKNOWN else ((Side.BUY,) if key > 0 else (Side.SELL,))
+                price = Decimal(abs(key)).scaleb(-instrument.price_decimals)
+                for taker_side in sides:
+                    pretend.on_trade(instrument_id, price, Decimal(qty).scaleb(-instrument.qty_decimals), taker_side)
+        if int(message.tag[0]) & KIND_MASK != Kind.TRADE:
+            pretend.on_book(instrument_id)
+        self._is_stale = True
+
+    def _ask_fees_later(self) -> None:
+        def ask() -> None:
+            for pretend in self.venues.values():
+                fees = pretend.fees_changed()
+                if fees is not None:
+                    self._learn_fees(fees)
+            self._ask_fees_later()
+
+        self.after(FEES_LOOK_NS, ask)
+
+    def _learn_fees(self, fees: FeesLoaded) -> None:
+        for fee in fees.fees:
+            self.books.set_taker_rate(self.books.index(fee.instrument), fee.taker)
+        self.scanner.review_all()
+        self.tell((fees,))
+
+    def _sample_later(self) -> None:
+        def sample() -> None:
+            self.collector.sample(self.clock.now_ns())
+            self._sample_later()
+
+        self.after(self.terms.sample_ns, sample)
+
+    # --- the scanner's view of the engine -----------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        """Tell the scanner where the engine is deaf, and which books have orders of ours resting on them."""
+        self._is_stale = False
+        for instrument_id in tuple(self._resting):
+            index = self.books.index(instrument_id)
+            is_watched = self.venues[self.books.instrument(index).venue].watches(instrument_id)
+            self.scanner.watch(index, is_watched=is_watched)
+            has_live = any(order.intent.instrument == instrument_id for order in self.engine.state.live_orders())
+            if not is_watched and not has_live:
+                self._resting.discard(instrument_id)
+        index_of = self.books.index
+        self.scanner.mute(
+            self.engine.deaf_until_ns(),
+            [(index_of(buy), index_of(sell), until) for buy, sell, until in self.engine.resting_routes()],
+        )
+
+    def _ledger_matches(self) -> bool:
+        return all(
+            self.ledger.balance(venue_assets(venue), asset) == total
+            for venue, pretend in self.venues.items()
+            for asset, total in pretend.totals().items()
+        )
+
+
+class _NoScreen:
+    """The sequencer's screen, which the scanner stands in for."""
+
+    def screen(self, index: int) -> int:
+        """Never asked: books are told with BooksMoved."""
+        raise NotImplementedError(index)
+
+    def instrument(self, index: int) -> InstrumentId:
+        """Never asked."""
+        raise NotImplementedError(index)
+
+    def recv_ts_ns(self, index: int) -> int:
+        """Never asked."""
+        raise NotImplementedError(index)
