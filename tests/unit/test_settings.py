@@ -87,6 +87,8 @@ def test_the_live_example_stays_locked() -> None:
     assert not settings.transfers.enabled
 
 
+DEPOSIT = "[[backtest.deposits]]\nafter_s = 60\nvenue = 'kraken'\nasset = 'USD'\nqty = 5\n"
+
 ADDED = [
     # what is added to the minimal file, where the mistake is, a part of what is said, a part of the remedy
     ("[limits]\nnotional_per_arb_mx = 5", "limits.notional_per_arb_mx", "no such key", "notional_per_arb_max"),
@@ -127,6 +129,25 @@ ADDED = [
     ("[sim.map]\nbitfinex = 'x'", "sim.map.bitfinex", "no such venue", "kraken"),
     ("[paper.venues.krakn]\nbalances = { USD = 1 }", "paper.venues.krakn", "no such venue", "kraken"),
     ("[paper.venues.Kraken]\nbalances = { USD = 1 }", "paper.venues.Kraken", "not a venue name", "small letters"),
+    ("[tape]\nrotate_s = 0", "tape.rotate_s", "too small", "1 or more"),
+    ("[tape]\nrotate_ms = 5", "tape.rotate_ms", "no such key", "rotate_s"),
+    ("[tape]\nrecord = 'yes'", "tape.record", "neither true nor false", "true or false"),
+    ("[backtest]\nlatency = 'gauss'", "backtest.latency", "not one of the choices", "lognormal"),
+    ("[backtest]\nreject_share = 2", "backtest.reject_share", "too large", "1 or less"),
+    ("[backtest]\ndepth_share = 0", "backtest.depth_share", "too small", "0.01"),
+    ("[backtest]\nlatency_factor = 0.5", "backtest.latency_factor", "too small", "1 or more"),
+    ("[backtest]\norders_burst = 2", "backtest.orders_burst", "too small", "3 or more"),
+    ("[backtest]\nrequest_ms = 300", "backtest.request_ms", "middle of delays", "request_ms_p99"),
+    ("[backtest.venues.kraken]\nrequest_ms = 0", "backtest.venues.kraken.request_ms", "middle", '"fixed"'),
+    ("[backtest]\nlatency_run = 'r'", "backtest.latency_run", "nothing is measured", "measured"),
+    ("[backtest]\ntransfer_minutes = 500", "backtest.transfer_minutes", "above", "transfer_minutes_p99"),
+    ("[backtest.transfer_fee]\nBTC = -1", "backtest.transfer_fee.BTC", "negative", "zero or more"),
+    ("[backtest.venues.krakn]\nanswer_ms = 1", "backtest.venues.krakn", "no such venue", "kraken"),
+    ("[backtest.venues.kraken]\nsample_s = 1", "backtest.venues.kraken.sample_s", "no such key", "[backtest]"),
+    (DEPOSIT.replace("kraken", "bitmex"), "backtest.deposits.0.venue", "no such venue", "kraken"),
+    (DEPOSIT.replace("USD", "EUR"), "backtest.deposits.0.asset", "no instrument at kraken", "BTC, USD"),
+    (DEPOSIT.replace("5", "0"), "backtest.deposits.0.qty", "too small", "more than 0"),
+    (DEPOSIT.replace("qty", "qyt"), "backtest.deposits.0.qyt", "no such key", "qty"),
     ("[venues.third]\nadapter = 'bitstamp'", "venues.third.adapter", "not an adapter", "ccxt:"),
     ("[venues.third]\nbook_depth = 100", "venues.third.adapter", "missing", "add it"),
 ]
@@ -291,6 +312,23 @@ def test_what_is_shown_holds_no_password(tmp_path: Path) -> None:
 def test_relative_paths_count_from_the_file(tmp_path: Path) -> None:
     """A relative state folder lies beside the config file, wherever the command is run from."""
     assert load(written(tmp_path, MINIMAL)).run.state_dir == tmp_path / "state"
+
+
+def test_lists_of_tables_are_shown_and_their_mistakes_placed(tmp_path: Path) -> None:
+    """Several [[backtest.deposits]] load again from what is shown of them, and a mistake names the line of its own."""
+    text = MINIMAL + DEPOSIT + DEPOSIT.replace("60", "90").replace("5", "0.1")
+    settings = load(written(tmp_path, text))
+    assert [(60, Decimal(5)), (90, Decimal("0.1"))] == [(one.after_s, one.qty) for one in settings.backtest.deposits]
+    assert settings == load(written(tmp_path, show(settings)))
+    with pytest.raises(UserError) as caught:
+        load(written(tmp_path, text.replace("0.1", "-1")))
+    line = next(n for n, row in enumerate(text.splitlines(), 1) if row == "qty = 0.1")
+    assert [f"test.toml:{line} backtest.deposits.1.qty"] == [m.where.rpartition("/")[2] for m in caught.value.mistakes]
+
+
+def test_the_tape_lies_beside_the_file_too(tmp_path: Path) -> None:
+    """The default folder of recordings counts from the config file, also when [tape] is not written."""
+    assert load(written(tmp_path, MINIMAL)).tape.dir == tmp_path / "tape"
 
 
 def test_overrides_are_checked_like_the_file(tmp_path: Path) -> None:

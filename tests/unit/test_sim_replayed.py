@@ -23,7 +23,7 @@ from arbot.domain.events import (
 from arbot.domain.instrument import Balance
 from arbot.domain.order import Liquidity, OrderState, Side, TimeInForce
 from arbot.sim.fees import tiers
-from arbot.sim.venue_model import FeeSchedule, RateLimit
+from arbot.sim.venue_model import FeeSchedule, RateLimit, fixed_fees
 from tests.support.replay_world import (
     BTC,
     ID,
@@ -79,6 +79,24 @@ def test_fees_and_balances_are_exact():
     cost = D("0.123") * D("65010.1")
     assert (cost * D("0.004"), Liquidity.TAKER) == (fill.fee.number, fill.liquidity)
     assert {USD: D(100000) - cost - cost * D("0.004"), BTC: D("100.123")} == world.venue.totals()
+
+
+def test_sums_lose_no_digit():
+    """A balance of forty digits is moved exactly."""
+    usd = D("12345678901234567890.123456789012345678")
+    world = ReplayWorld(usd=str(usd))
+    world.submit(qty="0.7", price="100.0")
+    assert "12345678901234567819.843456789012345678" == str(world.venue.totals()[USD])
+
+
+def test_a_resting_order_must_be_able_to_pay_the_dearer_rate():
+    """Where makers pay more than takers, an order that may rest needs money for that; one that cannot rest does not."""
+    fees, usd = fixed_fees(D("0.003"), D("0.001")), str(D(100) * D("1.001"))
+    (event,) = ReplayWorld(fees=fees, usd=usd).submit(price="100.0", tif=GTC)
+    assert RejectCode.INSUFFICIENT_FUNDS == event.code
+    world = ReplayWorld(fees=fees, usd=usd)
+    world.submit(price="100.0")
+    assert D(0) == world.venue.totals()[USD]
 
 
 def test_without_consumption_the_depth_comes_back_at_once():
