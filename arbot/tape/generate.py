@@ -10,10 +10,12 @@ one snapshot. Same spec, same columns, to the byte, on every machine, however th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from decimal import Decimal
 from enum import IntEnum
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,6 +28,7 @@ from arbot.market.layout import CAPACITY, END, KEYS, START
 from arbot.market.stream import Column, Rows
 from arbot.tape import generate_kernel as kernel
 from arbot.tape.schema import Content, TapeMeta
+from arbot.tape.writer import TapeWriter
 
 VENUES_MAX = 10
 SYMBOLS_MAX = 200
@@ -141,6 +144,23 @@ def generate(spec: TapeSpec, chunk_rows: int = CHUNK_ROWS) -> Iterator[tuple[int
             if stop > first:
                 yield number, Rows(*(column[order[first:stop]] for column in rows))
             first = stop
+
+
+def write_generated(spec: TapeSpec, root: Path, progress: Callable[[int], None]) -> int:
+    """Write a tape into a catalogue, in bounded memory, and return its rows; `progress` is told the rows done."""
+    with ExitStack() as stack:
+        writers = [stack.enter_context(TapeWriter(root, meta)) for meta in metas(spec)]
+        done = 0
+        for number, rows in generate(spec, _chunk_rows(len(writers))):
+            writers[number].append_rows(rows)
+            done += len(rows)
+            progress(done)
+    return done
+
+
+def _chunk_rows(streams: int) -> int:
+    """Return how many rows to make at a time: each stream's share is to be worth a call."""
+    return min(max(CHUNK_ROWS, 2048 * streams), 1 << 22)
 
 
 class _World:
