@@ -17,7 +17,7 @@ from arbot.domain.order import OrderIntent, Side, TimeInForce
 from arbot.domain.units import ONE, WIDE, fmt, is_multiple
 from arbot.engine.market_view import Level, MarketView
 
-_DEPTHS = (16, 128, 1_024, 8_192)
+_DEPTHS = (4, 16, 64, 256, 1_024, 8_192)
 """A book is read so far at first, and deeper only for those who walk on; the last is deeper than any arb would walk."""
 
 

@@ -117,6 +117,7 @@ class ReplayedVenue:
         self._news = 0  # that have not reached us
         self._last_news_ns = 0
         self._transfers = 0
+        self._is_retelling = False
 
     # --- the account --------------------------------------------------------------------------------------------------
 
@@ -173,14 +174,17 @@ class ReplayedVenue:
             state=TransferState.DONE,
             venue_ts_ns=self._now_ns(),
         )
-        self._tell((report,))
-        self._tell_balances()
+        self._tell((report, self.snapshot()))
+        if not self._is_retelling:
+            self._is_retelling = True
+            self._after(SETTLE_NS, self._tell_balances)
 
     def _tell_balances(self) -> None:
-        """Tell the balances, and again until a moment at which nothing of ours was under way: only then are they believed."""
+        """Tell the balances again until a moment at which nothing of ours was under way: only then are they believed."""
         now_ns = self._now_ns()
         is_quiet = not self._on_their_way and not self._news and not any(self._resting.values())
         is_settled = is_quiet and now_ns - self._last_news_ns > SETTLE_NS
+        self._is_retelling = not is_settled
         self._tell((self.snapshot(),))
         if not is_settled:
             self._after(SETTLE_NS, self._tell_balances)
