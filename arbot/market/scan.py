@@ -342,13 +342,14 @@ def _scan(  # noqa: PLR0917
         is_inside = 0
         if state[_PUTS] != 0:
             head = HEADS + (tag >> BOOK_SHIFT) * HEAD_WIDTH
+            has_taken = state[book + _TAKEN] != 0 and tag & KIND_MASK == _DELTA
             while True:
                 key = keys[np.uint64(at)]
                 side = head + BIDS if key > 0 else head + ASKS
                 if mem[np.uint64(side + END)] - mem[np.uint64(side + START)] == mem[np.uint64(side + CAPACITY)]:
                     state[_AT], state[_BOOK], state[_IS_INSIDE] = at, tag >> BOOK_SHIFT, 1
                     return NEED_ROOM
-                if state[book + _TAKEN] != 0 and tag & KIND_MASK == _DELTA:
+                if has_taken:
                     _forget_taken(state, tag >> BOOK_SHIFT, key)
                 sides.put(mem, side, key, qtys[np.uint64(at)])
                 if tags[np.uint64(at)] & IS_LAST != 0:

@@ -28,6 +28,7 @@ from arbot.market.layout import (
 from arbot.market.raw import move_words
 
 _BLOCK = 16
+_FEW = 16  # words that a loop moves sooner than memmove
 _BLOCKS_NEAR = 4  # most changes are this near to the best level; beyond, halve
 
 _i8 = types.int64
@@ -70,20 +71,40 @@ def recentre(mem: Words, side: int, start: int) -> None:
 
 
 @compiled(types.void(_mem, _i8, _i8, _i8))
+def shift(mem: Words, side: int, at: int, by: int) -> None:
+    """Move the levels of a side from `at` to its best by one word, up (`by` 1) or down (`by` -1); few are usual.
+
+    A handful of words is moved faster by a loop than by a call that finds out how to move any number.
+    """
+    capacity = mem[np.uint64(side + CAPACITY)]
+    count = mem[np.uint64(side + KEYS)] + mem[np.uint64(side + END)] - at
+    if count > _FEW:
+        move_words(mem, at + by, at, count)
+        move_words(mem, at + capacity + by, at + capacity, count)
+    elif by > 0:
+        for word in range(at + count - 1, at - 1, -1):
+            mem[np.uint64(word + 1)] = mem[np.uint64(word)]
+            mem[np.uint64(word + capacity + 1)] = mem[np.uint64(word + capacity)]
+    else:
+        for word in range(at, at + count):
+            mem[np.uint64(word - 1)] = mem[np.uint64(word)]
+            mem[np.uint64(word + capacity - 1)] = mem[np.uint64(word + capacity)]
+    mem[np.uint64(side + END)] += by
+
+
+@compiled(types.void(_mem, _i8, _i8, _i8))
 def put(mem: Words, side: int, key: int, qty: int) -> None:
     """Set the quantity at a key; zero removes it, and removing what is not there does nothing."""
-    keys = mem[side + KEYS]
-    capacity = mem[side + CAPACITY]
-    low = keys + mem[side + START]
-    high = keys + mem[side + END]
+    keys = mem[np.uint64(side + KEYS)]
+    capacity = mem[np.uint64(side + CAPACITY)]
+    low = keys + mem[np.uint64(side + START)]
+    high = keys + mem[np.uint64(side + END)]
     at = find(mem, low, high, key)
-    if at < high and mem[at] == key:
+    if at < high and mem[np.uint64(at)] == key:
         if qty != 0:
-            mem[at + capacity] = qty
+            mem[np.uint64(at + capacity)] = qty
         elif high - at <= at - low:
-            move_words(mem, at, at + 1, high - at - 1)
-            move_words(mem, at + capacity, at + capacity + 1, high - at - 1)
-            mem[side + END] -= 1
+            shift(mem, side, at + 1, -1)
         else:
             move_words(mem, low + 1, low, at - low)
             move_words(mem, low + capacity + 1, low + capacity, at - low)
@@ -91,21 +112,19 @@ def put(mem: Words, side: int, key: int, qty: int) -> None:
         return
     if qty == 0:
         return
-    if mem[side + END] == capacity:
+    if high - keys == capacity:
         recentre(mem, side, (capacity - (high - low)) // 2)
         moved = keys + mem[side + START] - low
         low, high, at = low + moved, high + moved, at + moved
     if high - at <= at - low or mem[side + START] == 0:
-        move_words(mem, at + 1, at, high - at)
-        move_words(mem, at + capacity + 1, at + capacity, high - at)
-        mem[side + END] += 1
+        shift(mem, side, at, 1)
     else:
         move_words(mem, low - 1, low, at - low)
         move_words(mem, low + capacity - 1, low + capacity, at - low)
         at -= 1
         mem[side + START] -= 1
-    mem[at] = key
-    mem[at + capacity] = qty
+    mem[np.uint64(at)] = key
+    mem[np.uint64(at + capacity)] = qty
 
 
 @compiled(types.void(_mem, _i8, _mem, _i8, _i8, _i8))
