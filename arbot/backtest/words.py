@@ -1,0 +1,236 @@
+"""A backtest's result as words and rounded numbers, for page and terminal alike.
+
+Rules: every number has its unit beside it or in its row's name; a share is told in per cent; money is rounded half even for
+show only (the JSON has every digit); what was not traded is explained, not left blank.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from arbot.backtest.result import DeclineRow, Replayed, Result, Scenario
+from arbot.domain.units import WIDE, ZERO, div
+
+DAY_NS, SECOND_NS = 86_400_000_000_000, 1_000_000_000
+ARBS_FEW = 30  # fewer arbs than this say little
+WIDTH = 110  # of the table in the terminal
+
+REASONS = {
+    "no_edge": "fees and the minimum edge are more than the gap",
+    "quote_mismatch": "the venues quote in different currencies",
+    "book_not_tradable": "a book was not valid",
+    "book_age_recv": "a book had not been heard of for too long",
+    "book_age_venue": "a book had not changed for too long by the venue's own clock",
+    "book_skew": "the two books were received too far apart in time",
+    "clock_skew": "a venue's clock was not measured or too far off",
+    "too_good_to_be_true": "the edge was too large to be believed",
+    "fee_unknown": "the fee was not known",
+    "balance_unknown": "a balance was not known",
+    "balance_short": "there was not enough money or coin at the venue",
+    "below_minimum": "less could be traded than the venues take in one order",
+    "notional_per_arb": "the limit per arb left less than a minimum order",
+    "arbs_open": "as many arbs as allowed were under way",
+    "inventory": "the limit on what may pile up at a venue was reached",
+    "net_delta": "the limit on what may be unhedged was reached",
+    "counterparty_share": "too much of the capital was at one venue",
+    "order_rate": "our limit on orders per minute was reached",
+    "rate_budget": "the venue's rate limit left no room",
+    "loss_day": "the limit on the day's loss had tripped",
+    "drawdown": "the limit on drawdown had tripped",
+    "hedge_loss": "a hedge would have lost more than allowed",
+    "instrument_closed": "the venue took no orders for the instrument",
+    "venue_not_ready": "a venue was not ready",
+    "cool_down": "the route was at rest after an arb, or our own order was on its book",
+    "paused": "trading was paused",
+    "killed": "trading was killed",
+    "draining": "the run was ending",
+    "stranded": "a stranded arb waited for a person",
+    "not_reconciled": "a venue was not reconciled",
+    "price_unknown": "an asset had no price in the reporting currency",
+}
+
+ASSUMED = {
+    Scenario.NAIVE: "no latency, no rejects, no rate limits; liquidity that was taken is back at once",
+    Scenario.REALISTIC: "latency, rejects, rate limits and taken liquidity as [backtest] in the config says",
+    Scenario.PESSIMISTIC: "slower, rivals take part of what was seen, more rejects",
+}
+
+
+class Line(NamedTuple):
+    """A row of the headline: what it is, what it means, and a cell for each column."""
+
+    name: str
+    meaning: str
+    cells: tuple[str, ...]
+
+
+def money(value: Decimal) -> str:
+    """Return money with cents, and with more digits when it is small: 1234.5 -> 1,234.50, 0.01234 -> 0.01234."""
+    if value == 0:
+        return "0.00"
+    digits = 2 if abs(value) >= 1 else min(10, 3 - value.adjusted())
+    text = f"{WIDE.quantize(value, Decimal(1).scaleb(-digits)):,f}"
+    return text if abs(value) >= 1 else text.rstrip("0").ljust(4 + (value < 0), "0")
+
+
+def bps(value: Decimal | float) -> str:
+    """Return basis points to one decimal."""
+    return f"{value:,.1f}"
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent to one decimal."""
+    return f"{share * 100:.1f} %"
+
+
+def moment(ts_ns: int) -> str:
+    """Return a time in UTC to the second."""
+    return datetime.fromtimestamp(ts_ns // SECOND_NS, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def span(length_ns: int) -> str:
+    """Return a length of time in its natural unit: 2.5 days, 3.2 h, 12 min, 4.0 s."""
+    for unit_ns, unit in ((DAY_NS, "days"), (3600 * SECOND_NS, "h"), (60 * SECOND_NS, "min")):
+        if length_ns >= unit_ns:
+            return f"{length_ns / unit_ns:.1f} {unit}"
+    return f"{length_ns / SECOND_NS:.1f} s"
+
+
+def reason(name: str) -> str:
+    """Return why something was declined, in words."""
+    return REASONS.get(name, name.replace("_", " "))
+
+
+def net(column: Replayed) -> Decimal:
+    """Return what the arbs earned after fees and transfer costs, market moves and gaps left behind not counted."""
+    split = column.split
+    whole = WIDE.add(WIDE.add(split.edge, split.slippage), split.unwinds)
+    return WIDE.subtract(whole, WIDE.add(split.fees, split.transfer_costs))
+
+
+def per_day(result: Result, column: Replayed) -> Decimal:
+    """Return the net profit of arbs for each day of tape; zero for a tape of no length."""
+    length_ns = result.scanned.last_ts_ns - result.scanned.first_ts_ns
+    return div(WIDE.multiply(net(column), Decimal(DAY_NS)), Decimal(length_ns)) if length_ns > 0 else ZERO
+
+
+def headline(result: Result) -> list[Line]:
+    """Return the figures that come first, a cell for each column."""
+    ccy, columns = result.ccy, result.columns
+
+    def line(name: str, meaning: str, cells: Sequence[str]) -> Line:
+        return Line(name, meaning, tuple(cells))
+
+    return [
+        line(f"Net profit of arbs ({ccy})", "edge, slippage and unwinds, less fees and transfer costs",
+             [money(net(one)) for one in columns]),
+        line(f"… per day ({ccy})", f"over {span(result.scanned.last_ts_ns - result.scanned.first_ts_ns)} of tape",
+             [money(per_day(result, one)) for one in columns]),
+        line(f"Gaps left behind ({ccy})", "what was moved between venues, at the end's mids: an edge that stays is taken back",
+             [money(one.split.inventory_moved) for one in columns]),
+        line(f"Market moves ({ccy})", "on what was held anyway: no merit of the arbs",
+             [money(one.split.inventory - one.split.inventory_moved) for one in columns]),
+        line(f"Change of equity ({ccy})", "all of the above, deposits taken off",
+             [money(one.equity_end - one.equity_start - one.deposits) for one in columns]),
+        line("Arbs", "opened", [f"{one.totals.arbs_opened:,}" for one in columns]),
+        line("… missed", "opened, and neither leg was filled", [f"{one.totals.arbs_missed:,}" for one in columns]),
+        line("… stranded", "left for a person to resolve", [f"{one.totals.arbs_stranded:,}" for one in columns]),
+        line("Fill ratio", "of what the legs ordered, by value", [percent(one.fill_ratio) for one in columns]),
+        line("Orders", "sent, hedges and unwinds included", [f"{one.orders:,}" for one in columns]),
+        line("… rejected", "by the venue", [f"{one.rejects:,}" for one in columns]),
+        line(f"Volume ({ccy})", "value of all fills", [money(one.totals.volume_quote) for one in columns]),
+        line(f"Fees ({ccy})", "paid to venues, rebates taken off", [money(one.split.fees) for one in columns]),
+        line(f"Largest drawdown ({ccy})", "fall of equity from a peak, market moves included",
+             [money(one.drawdown_max) for one in columns]),
+        line("Longest unhedged (s)", "time that one arb stood on one leg",
+             [f"{one.totals.unhedged_seconds_max:,.3f}" for one in columns]),
+        line("Time to match (ms)", "from decision to fill, median of the legs",
+             [f"{one.latency_ms:,.1f}" if one.latency_ms else "no fill" for one in columns]),
+        line("Windows", "times a route cleared costs at the touch", [f"{one.windows_total:,}" for one in columns]),
+        line("Ledger", "agrees with the venues to the last digit",
+             ["agrees" if one.ledger_matches_venues else "DIFFERS" for one in columns]),
+        line("Digest", "equal runs, equal digests (first 10 digits)", [one.digest[:10] for one in columns]),
+    ]  # fmt: skip
+
+
+def best_let_go(column: Replayed) -> DeclineRow | None:
+    """Return the decline with the best net edge, None when nothing was declined."""
+    return max(column.declines, key=lambda row: row.edge_net_bps_max, default=None)
+
+
+def why_nothing(column: Replayed) -> str:
+    """Return what stood in the way, for a column without an arb."""
+    best = best_let_go(column)
+    if best is None:
+        return (
+            "Nothing was opened, and nothing was near: no bid of one venue was ever above another venue's ask "
+            "for the same instrument."
+        )
+    most = max(column.declines, key=lambda row: row.count)
+    text = (
+        f"Nothing was opened. The best net edge looked at was {bps(best.edge_net_bps_max)} bps: {best.symbol} bought at "
+        f"{best.buy_venue} and sold at {best.sell_venue}, not taken because {reason(best.reason)}."
+    )
+    if (most.reason, most.buy_venue, most.sell_venue) != (best.reason, best.buy_venue, best.sell_venue):
+        text += f" The most frequent obstacle, {most.count:,} times: {reason(most.reason)}."
+    return text
+
+
+def meaning(result: Result) -> list[str]:
+    """Return what the figures allow one to say, and what not, a sentence each."""
+    by_name = {column.scenario: column for column in result.columns}
+    middle = by_name.get(Scenario.REALISTIC, result.columns[0])
+    earned = {name: net(column) for name, column in by_name.items()}
+    said: list[str] = []
+    if not middle.totals.arbs_opened:
+        said.append(why_nothing(middle))
+    elif net(middle) <= 0:
+        said.append("With the assumed latency and costs this setting does not earn its fees on this tape.")
+    elif earned.get(Scenario.PESSIMISTIC, net(middle)) <= 0:
+        said.append("The profit hangs on the assumptions: it is gone in the pessimistic column.")
+    else:
+        said.append("The arbs earned in every column that was replayed, on this tape and under these assumptions.")
+    if ZERO < net(middle) < earned.get(Scenario.NAIVE, ZERO) / 2:
+        said.append("More than half of what the naive column shows cannot be had at the assumed latency.")
+    if middle.totals.arbs_opened and net(middle) > 0 and middle.split.inventory_moved < -net(middle) / 2:
+        said.append(
+            f"Gaps that had not closed at the end take back {money(-middle.split.inventory_moved)} {result.ccy} of it: "
+            "much of the edge is a lasting difference between the venues, not an opportunity that comes and goes."
+        )
+    if 0 < middle.totals.arbs_opened < ARBS_FEW:
+        said.append(f"Too few arbs to conclude anything from: {middle.totals.arbs_opened}.")
+    said += [f"Not in the equity, because no book gives a price: {name}." for name in middle.unpriced]
+    if not all(column.ledger_matches_venues for column in result.columns):
+        said.append("The ledger and the venues disagree in a column: do not believe its money.")
+    said.append(
+        "A replay shows what these settings would have done then, with liquidity nobody else took; it promises nothing."
+    )
+    return said
+
+
+def summary_lines(result: Result) -> list[str]:
+    """Return what `arbot backtest` prints: warnings, the columns as a table, and what they mean."""
+    scanned = result.scanned
+    lines = [
+        (
+            f"{result.name}: {scanned.rows:,} rows, {scanned.messages:,} messages, {moment(scanned.first_ts_ns)} to "
+            f"{moment(scanned.last_ts_ns)} UTC, {len(scanned.instruments)} instruments"
+        )
+    ]
+    lines += [f"warning: {warning}" for warning in result.warnings]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for column in result.columns:
+        table.add_column(column.scenario.value, justify="right", no_wrap=True)
+    for row in headline(result):
+        table.add_row(row.name, *row.cells)
+    out = io.StringIO()
+    Console(file=out, width=WIDTH, color_system=None, markup=False, highlight=False).print(table)
+    return [*lines, "", *(line.rstrip() for line in out.getvalue().splitlines()), "", *meaning(result)]
