@@ -226,6 +226,13 @@ def _modelled_venues(settings: Settings) -> Iterator[Mistake]:
     for name in table.venues:
         if name not in settings.venues:
             yield Mistake(f"backtest.venues.{name}", "there is no such venue", f"use one of {known}")
+        account = settings.paper.venues.get(name)
+        if table.venues[name].volume_opening and account is not None and account.rates_bps() is not None:
+            yield Mistake(
+                f"backtest.venues.{name}.volume_opening",
+                f"[paper.venues.{name}] fixes the fees, so no volume changes them",
+                "remove it, or remove maker_bps and taker_bps there",
+            )
     symbols = {config.venue: config.symbols for config in settings.venue_configs()}
     for number, deposit in enumerate(table.deposits):
         assets = {asset for symbol in symbols.get(VenueId(deposit.venue), ()) for asset in symbol.split("/")}
@@ -250,5 +257,5 @@ RULES: tuple[Rule, ...] = (
     Rule(("run.mode", "venues", "paper.venues"), _pretend_accounts),
     Rule(("venues", "sim.map", "sim.market"), _map),
     Rule(("backtest",), _modelled_latency),
-    Rule(("venues", "run.symbols", "backtest"), _modelled_venues),
+    Rule(("venues", "run.symbols", "paper.venues", "backtest"), _modelled_venues),
 )

@@ -339,7 +339,8 @@ class ReplayedVenue:
 
     def _walk(self, intent: OrderIntent, instrument: Instrument, luck: _Luck) -> list[_Take]:
         """Return the levels the order comes to, best first, with what it and rivals get of each."""
-        model, wanted, takes = self.model, intent.qty, []
+        model, wanted = self.model, intent.qty
+        takes: list[_Take] = []
         is_best_gone = luck.rival < model.rival_share
         for price, displayed in levels_of(self._market, intent.instrument, intent.side):
             if not wanted or not is_within(price, intent.limit_price, intent.side):

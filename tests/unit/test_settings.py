@@ -144,6 +144,12 @@ ADDED = [
     ("[backtest.transfer_fee]\nBTC = -1", "backtest.transfer_fee.BTC", "negative", "zero or more"),
     ("[backtest.venues.krakn]\nanswer_ms = 1", "backtest.venues.krakn", "no such venue", "kraken"),
     ("[backtest.venues.kraken]\nsample_s = 1", "backtest.venues.kraken.sample_s", "no such key", "[backtest]"),
+    (
+        "taker_bps = 5\n[backtest.venues.coinbase]\nvolume_opening = 5",
+        "backtest.venues.coinbase.volume_opening",
+        "fixes the fees",
+        "taker_bps",
+    ),
     (DEPOSIT.replace("kraken", "bitmex"), "backtest.deposits.0.venue", "no such venue", "kraken"),
     (DEPOSIT.replace("USD", "EUR"), "backtest.deposits.0.asset", "no instrument at kraken", "BTC, USD"),
     (DEPOSIT.replace("5", "0"), "backtest.deposits.0.qty", "too small", "more than 0"),
