@@ -73,7 +73,7 @@ SCORE = _record(
 SLOT = _record(
     "used route qty buy_price sell_price bought sold leg_bought leg_sold waiting known_ns one_sided_ns buy_tries sell_tries "
     "work_book work_is_buy work_qty work_price",
-    "cash fees edge_unit unwinds volume reserved_quote reserved_base",
+    "cash fees buy_mean sell_mean unwinds volume reserved_quote reserved_base",
 )
 """One arb under way. Quantities in the route's unit, prices in their book's, money in the quote."""
 
@@ -385,7 +385,7 @@ def try_open(mem: Words, world: World, k: int, r: int, now_ns: int) -> None:
     _, paid = take(mem, world, r, 1, ask, qty, setting.depth_max)
     _, earned = take(mem, world, r, 0, bid, qty, setting.depth_max)
     base = qty * route.qty_unit
-    slot.edge_unit = (earned - paid) / base
+    slot.buy_mean, slot.sell_mean = paid / base, earned / base
     slot.reserved_quote = base * (buy_price * one.price_unit) * (1.0 + max(world.taker[k, route.buy], 0.0))
     slot.reserved_base = base
     world.reserved[k, one.quote] += slot.reserved_quote
@@ -426,10 +426,7 @@ def arrive(mem: Words, world: World, k: int, s: int, what: int, now_ns: int) -> 
     elif what == _SELL_ARRIVES:
         slot.leg_sold = got
     else:
-        leg = slot.sell_price * world.books[route.sell].price_unit
-        if not is_buy:
-            leg = slot.buy_price * world.books[route.buy].price_unit
-        slot.unwinds -= sign * (value - base * leg)
+        slot.unwinds -= sign * (value - base * (slot.sell_mean if is_buy else slot.buy_mean))
     slot.waiting -= 1
     slot.known_ns = max(slot.known_ns, now_ns + world.answer_ns[k, book.venue])
     if slot.waiting == 0:
@@ -456,7 +453,7 @@ def close(mem: Words, world: World, k: int, s: int, now_ns: int, how: int) -> No
     score.fees += slot.fees * quote_rate
     score.unwinds += slot.unwinds * quote_rate
     score.volume += slot.volume * quote_rate
-    score.edge += min(slot.leg_bought, slot.leg_sold) * route.qty_unit * slot.edge_unit * quote_rate
+    score.edge += min(slot.leg_bought, slot.leg_sold) * route.qty_unit * (slot.sell_mean - slot.buy_mean) * quote_rate
     score.full += 1 if slot.leg_bought == slot.qty and slot.leg_sold == slot.qty else 0
     score.missed += 1 if slot.leg_bought == 0 and slot.leg_sold == 0 else 0
     score.stranded += 1 if how == _STRANDED else 0

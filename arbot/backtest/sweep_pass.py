@@ -26,7 +26,7 @@ from arbot.domain.units import ZERO, bps_to_rate, common_step
 from arbot.engine.config import EngineConfig
 from arbot.market.books import Books
 from arbot.market.layout import HEAD_WIDTH, HEADS
-from arbot.market.stream import Rows
+from arbot.market.stream import IS_LAST, Rows
 
 _MS = 1_000_000
 _WHOLE_MAX = 2**62
@@ -124,7 +124,7 @@ class _Pass:
             if how != kernel.NO_ROOM:
                 ensure(how == kernel.AT_STOP or row == len(chunk), "a chunk ended inside a message")
                 return row, how == kernel.AT_STOP
-            message = int(np.argmax(chunk.tag[row:] & kernel.IS_LAST != 0)) + 1
+            message = int(np.argmax(chunk.tag[row:] & IS_LAST != 0)) + 1
             self._books.grow(book, message)
             first = row
 
@@ -137,8 +137,10 @@ class _Pass:
 
 
 def _score(row: Any) -> Score:
-    counts = {name: int(row[name]) for name in Score.__struct_fields__ if name in kernel.SCORE_COUNTS}
-    money = {name: float(row[name]) for name in ("net", "edge", "unwinds", "fees", "volume", "drawdown", "equity_min")}
+    counts: dict[str, Any] = {name: int(row[name]) for name in Score.__struct_fields__ if name in kernel.SCORE_COUNTS}
+    money: dict[str, Any] = {
+        name: float(row[name]) for name in ("net", "edge", "unwinds", "fees", "volume", "drawdown", "equity_min")
+    }
     slippage = money["net"] + money["fees"] - money["edge"] - money["unwinds"]
     return Score(**counts, **money, slippage=slippage, stopped=bool(row["stopped"]))
 

@@ -97,7 +97,7 @@ class Arb:
     route: int
     qty: int
     price: tuple[int, int]  # at the buying book, at the selling book
-    edge_unit: float
+    mean: tuple[float, float]  # what the decision saw: of the buying, of the selling book
     held: list[tuple[tuple[str, str], float]]
     busy: list[int]
     moved: list[int] = field(default_factory=lambda: [0, 0])  # bought, sold
@@ -254,7 +254,7 @@ class SweepTwin:
             ((one.one.venue, one.one.quote), base * buy_price * one.unit * (1.0 + max(self.taker[route.buy], 0.0))),
             ((other.one.venue, other.one.base), base),
         ]
-        arb = Arb(number, qty, (buy_price, sell_price), (earned - paid) / base, held, [route.buy, route.sell])
+        arb = Arb(number, qty, (buy_price, sell_price), (paid / base, earned / base), held, [route.buy, route.sell])
         for account, amount in held:
             self.reserved[account] += amount
         self.arbs.append(arb)
@@ -365,8 +365,7 @@ class SweepTwin:
         if what == "leg":
             arb.legs[0 if is_buy else 1] = got
         else:
-            leg = arb.price[1] * self.books[route.sell].unit if is_buy else arb.price[0] * self.books[route.buy].unit
-            arb.unwinds -= sign * (value - base * leg)
+            arb.unwinds -= sign * (value - base * arb.mean[1 if is_buy else 0])
         arb.waiting -= 1
         arb.known = max(arb.known, now + self.setting.answer_ns.get(book.one.venue, 0))
         if not arb.waiting:
@@ -456,7 +455,7 @@ class SweepTwin:
         sums["fees"] += arb.fees
         sums["unwinds"] += arb.unwinds
         sums["volume"] += arb.volume
-        sums["edge"] += min(arb.legs) * unit * arb.edge_unit
+        sums["edge"] += min(arb.legs) * unit * (arb.mean[1] - arb.mean[0])
         sums["full"] += arb.legs == [arb.qty, arb.qty]
         sums["missed"] += arb.legs == [0, 0]
         if how != "flat":

@@ -1,0 +1,99 @@
+"""Where full replays of a sweep run: in this process, one per core, or on a Dask cluster that is there already.
+
+A job carries a document and a part, never rows: each worker opens the tape itself, by its path, memory-mapped from the
+cache. Processes are spawned, not forked, so that compiled code and threads of the parent do not leak into them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+import msgspec
+
+from arbot.backtest.sweep_pass import Part
+from arbot.backtest.sweep_store import Outcome
+from arbot.domain.errors import Mistake, UserError
+
+CONNECT_S = 10
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A setting to replay on a part; `number` is the caller's."""
+
+    number: int
+    document: dict[str, Any]
+    part: Part
+
+
+Evaluate = Callable[[dict[str, Any], Part], Outcome]
+"""A full replay: of a document, on a part. Must be picklable for workers in other processes."""
+
+
+class Workers(Protocol):
+    """Whoever does jobs."""
+
+    def run(self, jobs: Sequence[Job], evaluate: Evaluate) -> Iterator[tuple[Job, Outcome]]:
+        """Yield each job with what came of it, as they are done. Closing it early drops what has not begun."""
+        ...
+
+
+class Here:
+    """In this process, one after the other."""
+
+    def run(self, jobs: Sequence[Job], evaluate: Evaluate) -> Iterator[tuple[Job, Outcome]]:
+        """Yield each job with what came of it."""
+        for job in jobs:
+            yield job, evaluate(job.document, job.part)
+
+
+class Processes:
+    """So many processes of this machine."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def run(self, jobs: Sequence[Job], evaluate: Evaluate) -> Iterator[tuple[Job, Outcome]]:
+        """Yield each job with what came of it."""
+        spawned = multiprocessing.get_context("spawn")
+        pool = futures.ProcessPoolExecutor(min(self._count, max(1, len(jobs))), mp_context=spawned)
+        try:
+            waiting = {pool.submit(evaluate, job.document, job.part): job for job in jobs}
+            for done in futures.as_completed(waiting):
+                yield waiting[done], done.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Dask:
+    """The workers of a Dask cluster: they need arbot installed, and the tape under the same path."""
+
+    def __init__(self, address: str) -> None:
+        """Take the scheduler's address. Raises: UserError when the package is missing."""
+        if find_spec("distributed") is None:
+            raise UserError(
+                Mistake("--scheduler", "the package distributed is not installed", 'pip install "arbot[cluster]"')
+            )
+        self._address = address
+
+    def run(self, jobs: Sequence[Job], evaluate: Evaluate) -> Iterator[tuple[Job, Outcome]]:
+        """Yield each job with what came of it. Raises: UserError when no scheduler answers."""
+        from distributed import Client, as_completed  # noqa: PLC0415 - optional
+
+        try:
+            client = Client(self._address, timeout=CONNECT_S, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                Mistake(
+                    f"--scheduler {self._address}",
+                    f"no scheduler answers there: {error}",
+                    "start one with `dask scheduler`, or leave the option out to use the cores of this machine",
+                )
+            ) from error
+        with client:
+            waiting = {client.submit(evaluate, job.document, job.part, pure=False): job for job in jobs}
+            for done in as_completed(list(waiting), loop=client.loop):
+                yield waiting[done], done.result()
