@@ -23,7 +23,8 @@ from arbot.market.stream import IS_LAST, SIDE_UNKNOWN, Column, Kind
 RECV_TS, VENUE_TS, KEY, QTY, TAG, SEQ = range(6)
 
 # words of a check
-LAST_TS, MESSAGE_AT, IS_OPEN, MESSAGE_BAD, REPAIR, UNSIZED, TAG_BITS, BAD_ROW, BAD_REASON, COUNTS = range(10)
+LAST_TS, SNAPSHOT_MIN, MESSAGE_AT, IS_OPEN, MESSAGE_BAD, REPAIR, TAG_BITS, BAD_ROW, BAD_REASON, COUNTS = range(10)
+CLEAN = slice(LAST_TS, SNAPSHOT_MIN + 1)  # what is_clean takes
 REASONS = 8
 CHECK_WIDTH = COUNTS + REASONS
 
@@ -58,13 +59,13 @@ _KIND_BITS = 0x0F
 _i8 = types.int64
 _longs = types.Array(types.int64, 1, "C", readonly=True)
 _shorts = types.Array(types.int8, 1, "C", readonly=True)
-_bits = types.Array(types.uint8, 1, "C", readonly=True)
+_bytes = types.Array(types.uint8, 1, "C", readonly=True)
 _pool = types.int64[:, ::1]
 _words = types.int64[::1]
 
 
 @compiled(_i8(_i8, _i8, _i8, _i8, _i8, _i8))
-def flaw(kind: int, side: int, price: int, qty: int, venue_ts_ns: int, unsized: int) -> int:
+def flaw(kind: int, side: int, price: int, qty: int, venue_ts_ns: int, snapshot_min: int) -> int:
     """Return what is wrong with the numbers of a row, or 0."""
     if not 0 <= venue_ts_ns < _TS_MAX:
         return _VENUE_TIME
@@ -73,7 +74,7 @@ def flaw(kind: int, side: int, price: int, qty: int, venue_ts_ns: int, unsized: 
             return _SIDE
         if not 0 < price < INT_MAX:
             return _PRICE
-        least = 1 if kind == _SNAPSHOT and not unsized else 0
+        least = snapshot_min if kind == _SNAPSHOT else 0
         return 0 if least <= qty < INT_MAX else _QTY
     if kind == _TRADE:
         if not -1 <= side <= 1:
@@ -105,14 +106,76 @@ def give_up(pool: Column, at: int, check: Column) -> int:
     return first + 1
 
 
-@compiled(_i8(_longs, _longs, _longs, _shorts, _bits, _i8, _shorts, _longs, _longs, _pool, _i8, _words))
+@compiled(types.boolean(_longs, _longs, _shorts, _bytes, _shorts, _longs, _longs, _i8, _i8))
+def is_clean(
+    recv_ts_ns: Column,
+    venue_ts_ns: Column,
+    kinds: NDArray[np.int8],
+    lasts: NDArray[np.uint8],
+    sides: NDArray[np.int8],
+    prices: Column,
+    qtys: Column,
+    last_ts: int,
+    snapshot_min: int,
+) -> bool:
+    """Return whether no row breaks a rule, given that the first one follows from what was there before. Without branches: it is vectorised."""
+    wrong = np.uint8(recv_ts_ns[0] < last_ts) | np.uint8(recv_ts_ns[-1] >= _TS_MAX)
+    for row in range(len(recv_ts_ns)):
+        kind, side, price, qty = kinds[row], sides[row], prices[row], qtys[row]
+        is_level = np.uint8(kind == _SNAPSHOT) | np.uint8(kind == _DELTA)
+        is_trade = np.uint8(kind == _TRADE)
+        is_sign = np.uint8(kind == _CLEAR) | np.uint8(kind == _ALIVE)
+        has_side = np.uint8(side == 1) | np.uint8(side == -1)
+        is_nobody = np.uint8(side == 0)
+        has_price = np.uint8(price > 0) & np.uint8(price < INT_MAX)
+        has_qty = np.uint8(qty > 0) & np.uint8(qty < INT_MAX)
+        may_be_zero = np.uint8(kind == _DELTA) | np.uint8(snapshot_min == 0)
+        is_zero = np.uint8(qty == 0)
+        good = is_level & has_side & has_price & (has_qty | (is_zero & may_be_zero))
+        good |= is_trade & (has_side | is_nobody) & has_price & has_qty
+        good |= is_sign & is_nobody & np.uint8(price == 0) & is_zero
+        venue = np.uint8(venue_ts_ns[row] >= 0) & np.uint8(venue_ts_ns[row] < _TS_MAX)
+        wrong |= (good & venue) ^ np.uint8(1)
+    for row in range(1, len(recv_ts_ns)):
+        inside = lasts[row - 1] ^ np.uint8(1)
+        moved = np.uint8(recv_ts_ns[row] != recv_ts_ns[row - 1]) | np.uint8(kinds[row] != kinds[row - 1])
+        wrong |= np.uint8(recv_ts_ns[row] < recv_ts_ns[row - 1]) | (inside & moved)
+    return wrong == 0
+
+
+@compiled(types.void(_longs, _longs, _shorts, _bytes, _shorts, _longs, _longs, _pool, _i8, _i8))
+def convert(
+    recv_ts_ns: Column,
+    venue_ts_ns: Column,
+    kinds: NDArray[np.int8],
+    lasts: NDArray[np.uint8],
+    sides: NDArray[np.int8],
+    prices: Column,
+    qtys: Column,
+    pool: Column,
+    at: int,
+    bits: int,
+) -> None:
+    """Put clean rows into the pool from `at` on."""
+    count = len(recv_ts_ns)
+    pool[RECV_TS, at : at + count] = recv_ts_ns
+    pool[VENUE_TS, at : at + count] = venue_ts_ns
+    pool[QTY, at : at + count] = qtys
+    keys, tags = pool[KEY, at : at + count], pool[TAG, at : at + count]
+    for row in range(count):
+        side, kind = np.int64(sides[row]), np.int64(kinds[row])
+        keys[row] = prices[row] if side >= 0 else -prices[row]
+        unknown = SIDE_UNKNOWN if (side == 0) & (kind == _TRADE) else 0
+        tags[row] = bits | unknown | np.int64(lasts[row]) * IS_LAST | kind
+
+
+@compiled(_i8(_longs, _longs, _longs, _shorts, _bytes, _shorts, _longs, _longs, _pool, _i8, _words))
 def take(
     recv_ts_ns: Column,
     venue_ts_ns: Column,
     seq: Column,
     kinds: NDArray[np.int8],
-    last_bits: NDArray[np.uint8],
-    first_bit: int,
+    lasts: NDArray[np.uint8],
     sides: NDArray[np.int8],
     prices: Column,
     qtys: Column,
@@ -120,16 +183,16 @@ def take(
     at: int,
     check: Column,
 ) -> int:
-    """Put rows into the pool from `at` on and return where they end. At the first bad row, unless REPAIR, it stops there.
+    """Put rows one by one into the pool from `at` on and return where they end; `seq` may be empty.
 
-    `seq` may be empty. `last_bits` are packed, lowest bit first, from `first_bit` on.
+    At the first bad row it stops and says why, unless it is to REPAIR.
     """
-    unsized, bits, repair = check[UNSIZED], check[TAG_BITS], check[REPAIR]
+    snapshot_min, bits, repair = check[SNAPSHOT_MIN], check[TAG_BITS], check[REPAIR]
     is_open, last_ts, has_seq = check[IS_OPEN], check[LAST_TS], len(seq) > 0
     kind_before = np.int64(pool[TAG, at - 1] & _KIND_BITS) if is_open else 0
     for row in range(len(recv_ts_ns)):
         time, kind, side = recv_ts_ns[row], np.int64(kinds[row]), np.int64(sides[row])
-        reason = flaw(kind, side, prices[row], qtys[row], venue_ts_ns[row], unsized)
+        reason = flaw(kind, side, prices[row], qtys[row], venue_ts_ns[row], snapshot_min)
         if is_open:
             if kind != kind_before or time != pool[RECV_TS, at - 1]:
                 reason = _NO_END
@@ -146,14 +209,14 @@ def take(
                 at = give_up(pool, at, check)
                 last_ts = check[LAST_TS]
                 is_open = 0
-                reason = flaw(kind, side, prices[row], qtys[row], venue_ts_ns[row], unsized)
+                reason = flaw(kind, side, prices[row], qtys[row], venue_ts_ns[row], snapshot_min)
                 if not reason and (time < last_ts or time >= _TS_MAX):
                     reason = _BACK
             if reason and not check[MESSAGE_BAD]:
                 check[MESSAGE_BAD] = reason
         if not is_open:
             check[MESSAGE_AT] = at
-        ends = (last_bits[(first_bit + row) >> 3] >> ((first_bit + row) & 7)) & 1
+        ends = np.int64(lasts[row])
         pool[RECV_TS, at] = time
         pool[VENUE_TS, at] = venue_ts_ns[row]
         pool[KEY, at] = prices[row] if side >= 0 else -prices[row]

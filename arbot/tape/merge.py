@@ -7,6 +7,7 @@ next messages says whose turn it is, so that a row costs a little more with more
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -20,14 +21,15 @@ from arbot.domain.instrument import Instrument
 from arbot.market.compiled import compiled
 from arbot.market.stream import IS_LAST, Column, Rows
 from arbot.tape.catalogue import Dataset
-from arbot.tape.checks import RECV_TS, SEQ, TAG
+from arbot.tape.checks import KEY, QTY, RECV_TS, SEQ, TAG, VENUE_TS
 from arbot.tape.reader import BATCH_ROWS, POOL_WIDTH, Feeder, Repairs, as_rows
 from arbot.tape.schema import Content, TapeMeta
 
-CHUNK_ROWS = 1 << 20
+CHUNK_ROWS = 1 << 17  # small enough to stay near the processor
 LAST_TS_NS = 1 << 62
 _POOL_ROWS = 1 << 22  # of all regions together
 _BATCH_ROWS_MIN = 1 << 11
+_FILES_BESIDE = 512  # that the rest of the process may have open
 
 _i8 = types.int64
 _words = types.int64[::1]
@@ -121,6 +123,7 @@ def merged_with_seq(
     with ExitStack() as stack:
         ahead = stack.enter_context(ThreadPoolExecutor(threads)) if threads else None
         sources = _sources(streams(datasets))
+        _allow_open_files(len(sources))
         batch_rows = max(_BATCH_ROWS_MIN, min(BATCH_ROWS, _POOL_ROWS // max(len(sources), 1)))
         feeders = [
             Feeder(
@@ -158,6 +161,16 @@ def _sources(found: tuple[Stream, ...]) -> list[tuple[int, list[Dataset]]]:
             kinds.setdefault(dataset.meta.content, []).append(dataset)
         made += [(stream.number, sorted(members, key=lambda one: one.first_ts_ns)) for members in kinds.values()]
     return made
+
+
+def _allow_open_files(count: int) -> None:
+    """Raise how many files this process may have open, as far as the system lets it: every source keeps one open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + _FILES_BESIDE
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+        )
 
 
 class _Pool:
@@ -281,6 +294,8 @@ def _merge(rows: Column, table: Column, heap: Column, size: Column, out: Column,
     It stops when the stream at the top has none left, or all are beyond `last_ts_ns` (then the heap is emptied).
     """
     width, room = out.shape
+    recv, venue, key, qty, tag = rows[RECV_TS], rows[VENUE_TS], rows[KEY], rows[QTY], rows[TAG]
+    recv_out, venue_out, key_out, qty_out, tag_out = out[RECV_TS], out[VENUE_TS], out[KEY], out[QTY], out[TAG]
     while size[0]:
         stream = heap[0]
         position, whole = table[stream, POSITION], table[stream, WHOLE]
@@ -294,19 +309,24 @@ def _merge(rows: Column, table: Column, heap: Column, size: Column, out: Column,
             size[0] = 0
             return at
         limit = min(limit, last_ts_ns + 1)
-        while position < whole and rows[RECV_TS, position] < limit:
+        while position < whole and recv[position] < limit:
             stop = position + 1
-            while not rows[TAG, stop - 1] & IS_LAST:
+            while not tag[stop - 1] & IS_LAST:
                 stop += 1
             if at + stop - position > room:
                 table[stream, POSITION] = position
                 if size[0] > 1:
                     _sink(rows, table, heap, size[0])
                 return -at - 1
-            for column in range(width):
-                for row in range(stop - position):
-                    out[column, at + row] = rows[column, position + row]
-            at += stop - position
+            for row in range(position, stop):
+                recv_out[at] = recv[row]
+                venue_out[at] = venue[row]
+                key_out[at] = key[row]
+                qty_out[at] = qty[row]
+                tag_out[at] = tag[row]
+                if width > SEQ:
+                    out[SEQ, at] = rows[SEQ, row]
+                at += 1
             position = stop
         table[stream, POSITION] = position
         if position == whole:

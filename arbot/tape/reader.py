@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arbot.domain.errors import Mistake, UserError, ensure
-from arbot.market.stream import BOOK_SHIFT, IS_LAST, Column, Kind, Rows
+from arbot.market.stream import BOOK_SHIFT, IS_LAST, KIND_MASK, Column, Kind, Rows
 from arbot.tape import checks
 from arbot.tape.catalogue import Part
 from arbot.tape.checks import CHECK_WIDTH, COUNTS, KEY, QTY, RECV_TS, SEQ, TAG, VENUE_TS, WORDS, Reason
@@ -120,7 +120,7 @@ class Feeder:
         check = self._check
         if self._part is not part:
             self._part = part
-            check[checks.UNSIZED] = part.meta.content is Content.UNSIZED_QUOTES
+            check[checks.SNAPSHOT_MIN] = part.meta.content is not Content.UNSIZED_QUOTES
         if batch.columns is None:
             at = self._lose(pool, at, part, batch)
         else:
@@ -137,24 +137,32 @@ class Feeder:
 
     def _put(self, pool: Column, at: int, columns: pa.RecordBatch) -> int:
         named = dict(zip(columns.schema.names, columns.columns, strict=True))
+        numbers = {name: column.to_numpy() for name, column in named.items() if name != "is_last"}
+        seq = numbers.pop("seq", _NO_SEQ)
+        rows, check = columns.num_rows, self._check
         bits = named["is_last"]
-        numbers = {name: named[name].to_numpy() for name in columns.schema.names if name != "is_last"}
-        return int(
-            checks.take(
-                numbers["recv_ts_ns"],
-                numbers["venue_ts_ns"],
-                numbers.get("seq", _NO_SEQ),
-                numbers["kind"],
-                np.frombuffer(bits.buffers()[1], np.uint8),
-                bits.offset,
-                numbers["side"],
-                numbers["price"],
-                numbers["qty"],
-                pool,
-                at,
-                self._check,
-            )
-        )
+        lasts = np.unpackbits(np.frombuffer(bits.buffers()[1], np.uint8), bitorder="little")[bits.offset :][:rows]
+        before = (numbers["recv_ts_ns"], numbers["venue_ts_ns"])
+        after = (numbers["kind"], lasts, numbers["side"], numbers["price"], numbers["qty"])
+        if self._goes_on(pool, at, numbers) and checks.is_clean(*before, *after, *check[checks.CLEAN].tolist()):
+            checks.convert(*before, *after, pool, at, check[checks.TAG_BITS])
+            if self._has_seq:
+                pool[SEQ, at : at + rows] = seq
+            check[checks.LAST_TS] = numbers["recv_ts_ns"][-1]
+            check[checks.IS_OPEN] = 1 - lasts[-1]
+            ended = rows if lasts[-1] else rows - int(np.argmax(lasts[::-1])) if lasts.any() else 0
+            if ended:
+                check[checks.MESSAGE_AT] = at + ended
+            return at + rows
+        return int(checks.take(*before, seq, *after, pool, at, check))
+
+    def _goes_on(self, pool: Column, at: int, numbers: dict[str, Any]) -> bool:
+        """Return whether the first new row belongs to the message that is open, if one is."""
+        if not self._check[checks.IS_OPEN]:
+            return True
+        same_time = numbers["recv_ts_ns"][0] == pool[RECV_TS, at - 1]
+        same_kind = numbers["kind"][0] == pool[TAG, at - 1] & KIND_MASK
+        return bool(same_time and same_kind and not self._check[checks.MESSAGE_BAD])
 
     def _lose(self, pool: Column, at: int, part: Part, batch: _Batch) -> int:
         """Count what could not be read, and drop the book; with it goes a message that had begun."""
@@ -264,7 +272,8 @@ def _part_batches(part: Part, batch_rows: int, names: list[str], is_lenient: boo
             for group in range(len(part.groups)):
                 row = 0
                 try:
-                    for columns in file.iter_batches(batch_rows, row_groups=[group], columns=names, use_threads=False):
+                    size = part.groups[group] if part.groups[group] <= 2 * batch_rows else batch_rows
+                    for columns in file.iter_batches(size, row_groups=[group], columns=names, use_threads=False):
                         _refuse_nulls(columns)
                         yield _Batch(group, row, columns, 0)
                         row += columns.num_rows

@@ -33,7 +33,7 @@ ROTATE_S = 3600.0
 ROWS_MAX = 1 << 26
 DAY_NS = 86_400_000_000_000
 _LEVEL = 3
-_PAGE_BYTES = 1 << 18
+_PAGE_BYTES = 1 << 17
 
 _LONG, _SHORT = pa.int64(), pa.int8()
 BOOK_COLUMNS = pa.schema(
@@ -55,8 +55,8 @@ BAR_NAMES = ("start_ts_ns", "open", "high", "low", "close", "volume")
 BAR_COLUMNS = pa.schema([pa.field(name, _LONG, nullable=False) for name in BAR_NAMES])
 _DICTIONARIES = ["side"]
 _ENCODINGS = {
-    **dict.fromkeys(("recv_ts_ns", "price", "qty", *BAR_NAMES), "DELTA_BINARY_PACKED"),
-    **dict.fromkeys(("venue_ts_ns", "seq", "kind", "is_last"), "PLAIN"),
+    **dict.fromkeys(("price", "qty", *BAR_NAMES), "DELTA_BINARY_PACKED"),
+    **dict.fromkeys(("recv_ts_ns", "venue_ts_ns", "seq", "kind", "is_last"), "PLAIN"),
 }
 
 
