@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arbot.cli.exit_codes import ExitCode
-from arbot.cli.output import say, tell, tell_mistakes, to_json
+from arbot.cli.output import say, tell, to_json
 from arbot.cli.where import JsonOption
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ def import_command(  # noqa: PLR0917 - one per option
 ) -> None:
     """Import recorded market data of other programs and vendors: all of the files, or nothing."""
     from arbot.domain.errors import Mistake, UserError
-    from arbot.tape.importing.contract import Refused
     from arbot.tape.importing.formats import FORMATS
     from arbot.tape.importing.run import import_files
 
@@ -62,12 +60,8 @@ def import_command(  # noqa: PLR0917 - one per option
         step=step,
         day=day,
     )
-    try:
-        with _bar() as progress:
-            report = import_files(FORMATS[format_name], paths or [], out or Path(), options, progress, is_dry=is_dry)
-    except Refused as error:
-        tell_mistakes(error)
-        raise typer.Exit(ExitCode.REFUSED) from error
+    with _bar() as progress:
+        report = import_files(FORMATS[format_name], paths or [], out or Path(), options, progress, is_dry=is_dry)
     if as_json:
         say(to_json(report))
     else:
