@@ -16,11 +16,14 @@ from arbot.backtest.sweep_parts import StockPart
 from arbot.backtest.sweep_pass import Part
 from arbot.backtest.sweep_space import Measured, digest_of
 from arbot.backtest.sweep_store import Outcome
+from arbot.domain.order import Purpose
 from arbot.domain.units import ZERO
 from arbot.runtime.clock import NS_PER_S
 from arbot.runtime.strategy_loader import load_strategy
 from arbot.settings.load import parse
 from arbot.settings.model import Settings
+
+_WORKED = (Purpose.HEDGE, Purpose.UNWIND)
 
 OpenStock = Callable[[Settings], Stock]
 """Opens the tape for a setting. Picklable; a worker in another process calls it anew."""
@@ -49,7 +52,9 @@ def outcome_of(replayed: Replayed) -> Outcome:
     """Return a replay's result as a sweep ranks it: what trading earned, without what holdings gained or lost."""
     split = replayed.split
     net = split.edge + split.slippage + split.unwinds - split.fees - split.transfer_costs
-    one_sided = sum(arb.leg_qty_buy != arb.leg_qty_sell for arb in replayed.arbs)
+    # as in the compiled pass: a leg filled so much less than the other that there was something to work off
+    worked = {fill.arb_id for fill in replayed.fills if fill.purpose in _WORKED}
+    one_sided = worked | {arb.arb_id for arb in replayed.arbs if arb.state == "stranded"}
     realised = [ZERO, *(sample.realised for sample in replayed.samples)]
     drawdown = max(peak - now for peak, now in zip(accumulate(realised, max), realised, strict=True))
     # statistics to rank by, not money
@@ -62,6 +67,6 @@ def outcome_of(replayed: Replayed) -> Outcome:
         drawdown=float(drawdown),
         arbs=len(replayed.arbs),
         missed=sum(arb.state == "missed" for arb in replayed.arbs),
-        one_sided=one_sided,
+        one_sided=len(one_sided),
         stranded=sum(arb.state == "stranded" for arb in replayed.arbs),
     )

@@ -1,0 +1,57 @@
+"""The sweep's approximation beside the full engine, on a generated tape with fixed latencies."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from arbot.backtest.stock import Listed, Made
+from arbot.backtest.sweep_engine import evaluate
+from arbot.backtest.sweep_parts import span_of, split
+from arbot.backtest.sweep_pass import judge
+from arbot.backtest.sweep_space import Base, candidate, grid, parse_axes, points
+from arbot.runtime.strategy_loader import load_strategy
+from arbot.settings.load import parse
+from arbot.tape.generate import TapeSpec, generate_rows
+
+ACCOUNT = {"balances": {"USD": 2_000_000, "BTC": 30}, "maker_bps": 5, "taker_bps": 10}
+DOCUMENT = {
+    "run": {"name": "swept", "symbols": ["BTC/USD"]},
+    "venues": {"kraken": {"adapter": "kraken"}, "coinbase": {"adapter": "coinbase"}},
+    "paper": {"venues": {"kraken": ACCOUNT, "coinbase": ACCOUNT}},
+    "limits": {"inventory_notional_max": 100_000_000, "counterparty_share_max": Decimal(1)},
+    "backtest": {"latency": "fixed", "answer_ms": 5, "reject_share": Decimal(0), "timeout_share": Decimal(0)},
+}
+HERE = Path()
+
+
+@pytest.fixture(scope="module")
+def stock():
+    rows, metas = generate_rows(TapeSpec(rows=150_000, seed=3, opportunity_share=0.05))
+    return Made(tuple(Listed(meta.instrument, meta.depth) for meta in metas), len(rows), "made", lambda: iter([rows]))
+
+
+def test_kernel_decides_what_the_engine_decides(stock):
+    """With nothing left to chance the one pass opens the engine's arbs at the engine's prices, and earns the same within 3 %."""
+    base = Base(DOCUMENT, HERE, "here")
+    texts = ["strategy.edge_net_bps_min=1,8", "backtest.request_ms=5,40", "venues.coinbase.taker_bps=8,15"]
+    axes = parse_axes(texts, is_random=False)
+    asked = points(base, axes, grid(axes))
+    made = [candidate(parse(p.document, base=HERE), stock.streams, {}, load_strategy, HERE) for p in asked]
+    parts = split(span_of(stock), 0.3)
+    scores = judge(stock, made, parts)
+    arbs = 0
+    for number in (0, 3, 6):
+        for part in parts:
+            kernel = scores[part.name][number]
+            engine = evaluate(
+                asked[number].document, part, folder=HERE, open_stock=lambda _settings: stock, measured={}
+            )
+            arbs += engine.arbs
+            assert (engine.arbs, engine.missed, engine.one_sided) == (kernel.arbs, kernel.missed, kernel.one_sided)
+            assert pytest.approx(engine.edge, rel=1e-6) == kernel.edge
+            assert pytest.approx(engine.slippage, abs=0.05) == kernel.slippage
+            assert pytest.approx(engine.net, rel=0.03, abs=0.5) == kernel.net
+    assert arbs > 40
