@@ -7,9 +7,10 @@ How the money is split (result.py names the parts, arb_money.py says how one arb
 - edge, slippage and unwinds are sums over all arbs and flushes, each at the rate its quote had when it was decided.
 - fees are what fills were charged, each at the value its asset had at that moment; rebates count against them.
 - transfer_costs and deposits are told by whoever moved the money.
-- inventory is the rest of the change of equity. Without deposits and transfers it must be exactly the change of the marks
-  on the opening balances, plus what the arbs moved between venues valued at the end less their own reference prices
-  (`inventory_moved`): that is checked whenever the venues hold what the fills say.
+- inventory is the rest of the change of equity. What the marks did to the opening balances, and to deposits since they
+  came, is the market's; `inventory_moved` is what remains. Without transfers it must be exactly what the arbs moved
+  between venues, valued at the end, less their own reference prices: that is checked whenever the venues hold what the fills
+  say. A transfer between venues brings moved coins back, and takes its part of `inventory_moved` away.
 
 An arb's `pnl_net` is its edge + slippage + unwinds - fees, so that rows add up to the split. The engine's own figure may
 differ by the value it gives to a carried residual. Memory: declines are counters, fills and arbs are kept, samples are
@@ -46,7 +47,7 @@ from arbot.domain.decisions import (
     Outcome,
 )
 from arbot.domain.errors import ensure
-from arbot.domain.events import BooksMoved, Envelope, OrderFilled, OrderRejected
+from arbot.domain.events import BooksMoved, Envelope, OrderFilled, OrderRejected, TransferReported, TransferState
 from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, VenueId
 from arbot.domain.instrument import Instrument
 from arbot.domain.order import Fill, OrderIntent, Purpose, Side
@@ -95,6 +96,9 @@ class Collector:
         self._fills: dict[tuple[VenueId, str, str, bool], FillRow] = {}
         self._moved: dict[Place, Decimal] = {}  # by fills, fees included
         self._base_net: dict[Asset, Decimal] = {}
+        self._transit: dict[str, Decimal] = {}  # what left a venue and has not arrived anywhere
+        self._paid_in: dict[Place, Decimal] = {}  # from outside
+        self._paid_in_value = ZERO  # at the marks of the moments it came
         self._declined: dict[tuple[InstrumentId, InstrumentId, str], list[Decimal | int]] = {}
         self._seen: OpportunitySeen | None = None  # of this step
         self._trades = hashlib.sha256()
@@ -122,6 +126,8 @@ class Collector:
                 self._order(command.approved.intent)
         if isinstance(event, OrderFilled):
             self._fill(event.fill, envelope.ts_ns)
+        elif isinstance(event, TransferReported):
+            self._transferred(event)
         elif isinstance(event, OrderRejected) and event.client_order_id in self._orders:
             self._rejects += 1
             self._arbs[self._orders[event.client_order_id].arb_id].rejects += 1
@@ -330,6 +336,23 @@ class Collector:
     def _move(self, venue: VenueId, asset: Asset, delta: Decimal) -> None:
         self._moved[venue, asset] = EXACT.add(self._moved.get((venue, asset), ZERO), delta)
 
+    def _transferred(self, report: TransferReported) -> None:
+        """Tell money from outside from what comes from another venue: what left one and arrives is no deposit."""
+        asset = Asset(report.asset)
+        if report.state is not TransferState.DONE:
+            return
+        if report.qty < 0:
+            self._transit[asset] = EXACT.subtract(self._transit.get(asset, ZERO), report.qty)
+            return
+        returned = min(self._transit.get(asset, ZERO), report.qty)
+        self._transit[asset] = EXACT.subtract(self._transit.get(asset, ZERO), returned)
+        outside = EXACT.subtract(report.qty, returned)
+        mark = self._mark(report.venue, asset)
+        if outside and mark is not None:
+            place = (report.venue, asset)
+            self._paid_in[place] = EXACT.add(self._paid_in.get(place, ZERO), outside)
+            self._paid_in_value = EXACT.add(self._paid_in_value, EXACT.multiply(outside, mark))
+
     def _count_closed(self, arb: ArbMoney, ts_ns: int) -> None:
         net = arb.net()
         self._limits.closed(EXACT.subtract(net, arb.counted), ts_ns)
@@ -424,22 +447,29 @@ class Collector:
             unwinds = sum((one.unwinds for one in parts), ZERO)
             fees = sum((arb.fees for arb in self._arbs.values()), ZERO)
             traded = edge + slippage + unwinds - fees
-            moved = sum((self._moved.get(place, ZERO) * mark for place, mark in marks.items()), ZERO) - traded
             inventory = end - start - deposits - traded + transfer_costs
             held = sum(
-                (self._start.get(place, ZERO) * (mark - self._start_marks[place]) for place, mark in marks.items()),
-                ZERO,
+                (
+                    self._start.get(place, ZERO) * (mark - self._start_marks[place])
+                    + self._paid_in.get(place, ZERO) * mark
+                    for place, mark in marks.items()
+                ),
+                -self._paid_in_value,
             )
+            moved = sum((self._moved.get(place, ZERO) * mark for place, mark in marks.items()), ZERO) - traded
             is_told = all(
-                ends.get(place, ZERO) == self._start.get(place, ZERO) + self._moved.get(place, ZERO) for place in marks
+                ends.get(place, ZERO)
+                == self._start.get(place, ZERO) + self._moved.get(place, ZERO) + self._paid_in.get(place, ZERO)
+                for place in marks
             )
             ensure(
-                not is_told or deposits or transfer_costs or inventory == held + moved,
+                not is_told or transfer_costs or deposits != self._paid_in_value or inventory == held + moved,
                 "the parts of the profit are not the change of equity",
                 inventory=inventory,
                 held=held,
                 moved=moved,
             )
+            inventory_moved = inventory - held
         split = Split(
             edge=edge,
             slippage=slippage,
@@ -447,7 +477,7 @@ class Collector:
             fees=fees,
             transfer_costs=transfer_costs,
             inventory=inventory,
-            inventory_moved=moved,
+            inventory_moved=inventory_moved,
         )
         return start, end, split
 

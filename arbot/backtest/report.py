@@ -233,8 +233,8 @@ def _routes(result: Result) -> str:
 def _arbs(result: Result) -> str:
     ccy = result.ccy
     heads = (
-        "opened (UTC)", "route", "state", "qty", "bought", "sold", "gross (bps)", "net (bps)", f"edge ({ccy})",
-        f"slippage ({ccy})", f"unwinds ({ccy})", f"fees ({ccy})", f"net ({ccy})", "unhedged (ms)", "rejects",
+        "opened (UTC)", "route", f"net ({ccy})", "state", "qty", "bought", "sold", "gross (bps)", "net (bps)",
+        f"edge ({ccy})", f"slippage ({ccy})", f"unwinds ({ccy})", f"fees ({ccy})", "unhedged (ms)", "rejects",
     )  # fmt: skip
     parts = []
     for one in result.columns:
@@ -383,6 +383,7 @@ def _arb_cells(arb: ArbRow) -> list[Cell]:
     return [
         (moment(arb.opened_ts_ns), "", str(arb.opened_ts_ns)),
         (escape(f"{arb.symbol}: {arb.buy_venue} to {arb.sell_venue}"), "", ""),
+        _amount(arb.pnl_net, is_signed=True),
         (escape(arb.state), "bad" if arb.state in ("stranded", "open") else "", ""),
         _cell(fmt(arb.qty), arb.qty),
         _cell(fmt(arb.leg_qty_buy), arb.leg_qty_buy),
@@ -393,7 +394,6 @@ def _arb_cells(arb: ArbRow) -> list[Cell]:
         _amount(arb.slippage, is_signed=True),
         _amount(arb.unwinds, is_signed=True),
         _amount(arb.fees),
-        _amount(arb.pnl_net, is_signed=True),
         _cell(f"{arb.unhedged_ms:,}", arb.unhedged_ms),
         _cell(str(arb.rejects), arb.rejects),
     ]

@@ -21,7 +21,7 @@ p { margin:4px 0 10px; max-width:78ch; } .dim, small { color:var(--dim); } small
 .said p { margin:3px 0; max-width:none; }
 .scroll { overflow-x:auto; border:1px solid var(--line); border-radius:8px; margin:8px 0; }
 table { border-collapse:collapse; width:100%; font-size:13.5px; } th, td { padding:5px 10px; text-align:left; border-bottom:1px solid var(--line); vertical-align:top; }
-tbody tr:last-child td, tbody tr:last-child th { border-bottom:0; } thead th { background:var(--card); white-space:nowrap; }
+tbody tr:last-child td, tbody tr:last-child th { border-bottom:0; } thead th { background:var(--card); vertical-align:bottom; }
 .n { text-align:right; white-space:nowrap; font-variant-numeric:tabular-nums; } th.sort { cursor:pointer; } th.sort:hover { text-decoration:underline; }
 th[aria-sort=ascending]::after { content:" \\25B2"; } th[aria-sort=descending]::after { content:" \\25BC"; }
 .head tbody th { font-weight:600; white-space:nowrap; } .head .key td, .head .key th { font-size:16px; font-weight:700; background:var(--card); }
@@ -30,9 +30,9 @@ th[aria-sort=ascending]::after { content:" \\25B2"; } th[aria-sort=descending]::
 .two { display:grid; grid-template-columns:repeat(auto-fit,minmax(400px,1fr)); gap:6px 16px; } .two > div { min-width:0; }
 @media (max-width:520px) { .two { grid-template-columns:1fr; } .mean { display:none; } th, td { padding:4px 5px; } .head tbody th { white-space:normal; } .head { font-size:12px; } .head .key td, .head .key th { font-size:13px; } main { padding:16px 10px 40px; } }
 .figure { min-height:280px; } details { margin:8px 0; } summary { cursor:pointer; font-weight:600; padding:4px 0; }
-.tall { max-height:560px; overflow-y:auto; } .tall thead th { position:sticky; top:0; } code { font-size:12.5px; overflow-wrap:anywhere; }
+.tall { max-height:560px; overflow:auto; border:1px solid var(--line); border-radius:8px; } .tall .scroll { overflow:visible; border:0; margin:0; } .tall table { font-size:12.5px; } .tall th, .tall td { padding:4px 6px; } .tall td:nth-child(-n+2) { white-space:nowrap; } .tall thead th { position:sticky; top:0; } code { font-size:12.5px; overflow-wrap:anywhere; }
 svg.spark { display:block; width:150px; height:38px; } .none { color:var(--dim); font-style:italic; padding:14px; border:1px dashed var(--line); border-radius:8px; }
-@media print { .tall { max-height:none; overflow:visible; } .figure, tr, .said { break-inside:avoid; } h2, h3 { break-after:avoid; } body { font-size:11px; } table { font-size:9px; } th, td { padding:2px 4px; } main { max-width:none; padding:0; } }
+@media print { small { font-size:9px; } .tall { max-height:none; overflow:visible; } .figure, tr, .said { break-inside:avoid; } h2, h3 { break-after:avoid; } body { font-size:11px; } table { font-size:9px; } th, td { padding:2px 4px; } main { max-width:none; padding:0; } }
 """
 
 SCRIPT = """

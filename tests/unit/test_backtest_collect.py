@@ -14,7 +14,7 @@ from arbot.backtest.result import Replayed, SampleRow, Scenario
 from arbot.backtest.samples import Samples
 from arbot.domain.decisions import OpportunityDeclined, Outcome, Reason
 from arbot.domain.errors import InvariantBroken
-from arbot.domain.events import BooksMoved, Envelope, Event
+from arbot.domain.events import BooksMoved, Envelope, Event, TransferReported, TransferState
 from arbot.domain.ids import Asset, VenueId
 from arbot.domain.units import ZERO
 from arbot.engine.config import RiskLimits
@@ -51,12 +51,28 @@ class Watched(World):
             self.collector.observe(*self.log[-1])
         return words
 
-    def play(self, table: str) -> Replayed:
+    def play(self, table: str, deposits: Decimal = ZERO, transfer_costs: Decimal = ZERO) -> Replayed:
         for line in filter(str.strip, table.splitlines()):
             self.line(line)
-        return self.ended()
+        return self.ended(deposits, transfer_costs)
 
-    def ended(self) -> Replayed:
+    def transfer(self, venue: str, asset: str, qty: str) -> None:
+        """Let money come to a venue or leave it."""
+        totals = self.engine.state.venue(VenueId(venue)).totals
+        totals[Asset(asset)] += Decimal(qty)
+        self.give(
+            TransferReported(
+                venue=VenueId(venue),
+                transfer_id=f"{self.seq}",
+                asset=asset,
+                qty=Decimal(qty),
+                fee=ZERO,
+                state=TransferState.DONE,
+                venue_ts_ns=self.now_ns,
+            )
+        )
+
+    def ended(self, deposits: Decimal = ZERO, transfer_costs: Decimal = ZERO) -> Replayed:
         assert self.collector is not None
         instruments = tuple(self.instruments.values())
         return self.collector.replayed(
@@ -65,8 +81,8 @@ class Watched(World):
             windows=NO_WINDOWS,
             instrument=lambda index: instruments[index],
             ledger_matches_venues=True,
-            deposits=ZERO,
-            transfer_costs=ZERO,
+            deposits=deposits,
+            transfer_costs=transfer_costs,
         )
 
 
@@ -200,7 +216,26 @@ class TestSplit:
         world = LateWorld()
         world.engine.state.venue(VenueId("kraken")).totals[Asset("USD")] += 7
         result = world.play(CALM)
-        assert (Decimal(7), ZERO) == (result.split.inventory, result.split.inventory_moved)
+        assert {"edge": ZERO, "slippage": ZERO, "unwinds": ZERO, "fees": ZERO, "inventory_moved": 7} == parts(result)
+
+    def test_a_deposit_is_no_profit_and_its_later_rise_is_the_markets(self):
+        """1 BTC comes at 100 and everything rises to 110: 100 paid in, and 210 of market moves on 21 BTC."""
+        world = LateWorld()
+        world.transfer("kraken", "BTC", "1")
+        up = "kraken book bid 109.8x5 ask 110.2x5\ncoinbase book bid 109.8x5 ask 110.2x5"
+        result = world.play(up, deposits=Decimal(100))
+        assert (Decimal(210), ZERO) == (result.split.inventory, result.split.inventory_moved)
+        assert result.equity_end - result.equity_start - 100 == whole(result)
+
+    def test_a_transfer_takes_back_the_gap_that_arbs_left(self):
+        """2 BTC went from the dear venue to the cheap one and are carried back for 0.01 BTC: no gap is left."""
+        world = LateWorld()
+        world.play(SCENARIOS["the gap between the venues stays"][0])
+        world.transfer("kraken", "BTC", "-2")
+        world.transfer("coinbase", "BTC", "1.99")
+        result = world.play("", transfer_costs=Decimal("1.01"))  # 0.01 at coinbase's mid
+        assert (Decimal("1.7"), ZERO) == (result.split.edge, result.split.inventory_moved)
+        assert result.equity_end - result.equity_start == whole(result)
 
     def test_parts_that_are_not_the_cash_are_refused(self):
         """An arb whose fills were tampered with is found out when it is taken apart."""
