@@ -35,10 +35,14 @@ class RunStarted(_Event, frozen=True, kw_only=True):
 
 
 class RunEnded(_Event, frozen=True, kw_only=True):
-    """The process is about to leave, with nothing of its own open unless `open_orders` says so."""
+    """The process is about to leave, with nothing of its own open unless `open_orders` says so.
+
+    `digest` is the engine's just before this event: a replay of the run has to come to the same. Empty in old journals.
+    """
 
     reason: str
     open_orders: int
+    digest: str = ""
 
 
 class InstrumentsLoaded(_Event, frozen=True, kw_only=True):

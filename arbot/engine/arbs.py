@@ -41,6 +41,7 @@ RESTORE_GRACE_MS = 120_000
 
 def open_arb(state: State, step: Step, plan: Plan, qty: Decimal) -> Arb:
     """Open an arb of `qty` base: both legs are approved and submitted in one outcome, hence in one commit."""
+    state.note_rates()
     arb = _new_arb(state, plan.buy, plan.sell, qty, plan.buy_price, plan.sell_price)
     for side, instrument in ((Side.BUY, plan.buy), (Side.SELL, plan.sell)):
         price = plan.buy_price if side is Side.BUY else plan.sell_price

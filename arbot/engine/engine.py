@@ -82,7 +82,6 @@ class Engine:
         self._strategy = strategy
         self._detector = Detector(self.state)
         self._blocked: tuple[Reason, ...] | None = None
-        self._steps = 0
 
     def step(self, envelope: Envelope) -> Outcome:
         """Take one event in and return all that follows from it.
@@ -95,8 +94,9 @@ class Engine:
     def _step(self, envelope: Envelope) -> Outcome:
         ensure(envelope.ts_ns >= self.state.now_ns, "time went back", seq=envelope.seq)
         self.state.now_ns = envelope.ts_ns
-        self._steps += 1
         step = Step()
+        if isinstance(envelope.event, TradePrinted):
+            return step.outcome()
         if isinstance(envelope.event, BooksMoved):
             self._look(step, envelope.event)
             return step.outcome()
@@ -189,6 +189,7 @@ class Engine:
                 self._on_operator(step, event)
             case AccountSnapshotReceived():
                 self._on_balances(event)
+                self.state.note_rates()
             case ReconciliationEnded():
                 known = self.state.venue(event.venue)
                 known.is_reconciled, known.differences = event.differences == 0, event.detail
@@ -463,9 +464,13 @@ class Engine:
         )
 
     def digest(self) -> str:
-        """Return the SHA-256 of everything the engine knows, in a canonical writing; equal states give equal digests."""
+        """Return the SHA-256 of everything the engine knows, in a canonical writing; equal states give equal digests.
+
+        Time and the number of steps are not in it: steps that change nothing else are not journaled, and a replay of the
+        journal has to come to the same digest.
+        """
         state, standing = self.state, self.state.standing
-        lines = [f"run {self._steps} {state.now_ns} {state.epoch} {state.next_arb} {self.standing()}"]
+        lines = [f"run {state.epoch} {state.next_arb} {self.standing()}"]
         lines += [f"flags {standing.halted} {standing.draining}"]
         for name, venue in state.venues.items():
             totals = " ".join(f"{asset}={fmt(total)}" for asset, total in venue.totals.items())

@@ -209,7 +209,11 @@ class State:
         return max(abs(delta + up), abs(delta - down))
 
     def rate(self, asset: Asset) -> Decimal | None:
-        """Return the mid price of an asset in the reporting currency from a valid book, or None. No parity is assumed."""
+        """Return the mid price of an asset in the reporting currency from a valid book, or None. No parity is assumed.
+
+        It changes nothing: it is asked in looks at books that are not journaled, and replaying the journal must come to
+        the same state without them.
+        """
         ccy = self.config.ccy
         if asset == ccy:
             return ONE
@@ -218,10 +222,15 @@ class State:
                 ask = self.market.best(instrument.id, Side.BUY)
                 bid = self.market.best(instrument.id, Side.SELL)
                 if ask is not None and bid is not None:
-                    mid = (ask.price + bid.price) / 2
-                    self.last_rate[asset] = mid
-                    return mid
+                    return (ask.price + bid.price) / 2
         return None
+
+    def note_rates(self) -> None:
+        """Remember the rates of all traded assets, for when no book gives them. In steps that are journaled only."""
+        for asset in self.traded_assets():
+            rate = self.rate(asset)
+            if rate is not None:
+                self.last_rate[asset] = rate
 
     def traded_assets(self) -> tuple[Asset, ...]:
         """Return the assets of all configured instruments: those that count as capital."""

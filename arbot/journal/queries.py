@@ -95,6 +95,13 @@ def journal_page(
     return [JournalRow(**row) for row in rows.mappings()]
 
 
+def run_page(connection: Connection, epoch: int, after: int, limit: int = PAGE) -> list[JournalRow]:
+    """Return at most `limit` rows of one run behind its step `after`."""
+    ours = (JOURNAL.c.epoch == epoch, JOURNAL.c.step > after)
+    query = select(JOURNAL).where(*ours).order_by(JOURNAL.c.step).limit(limit)
+    return [JournalRow(**row) for row in connection.execute(query).mappings()]
+
+
 def is_killed(connection: Connection) -> bool:
     """Return how the kill switch was thrown last."""
     newest = select(KILL_SWITCH.c.killed).order_by(KILL_SWITCH.c.id.desc()).limit(1)

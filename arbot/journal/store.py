@@ -343,6 +343,18 @@ class SqlStore:
                 return
             after = page[-1].seq
 
+    def iter_run(self, epoch: int) -> Iterator[Record]:
+        """Yield the records of one run in order, a page at a time. Raises: BodyRefused."""
+        after = 0
+        while True:
+            with self.database.read() as connection:
+                page = queries.run_page(connection, epoch, after)
+            for row in page:
+                yield row.record()
+            if not page:
+                return
+            after = page[-1].step
+
     # --- trust --------------------------------------------------------------------------------------------------------
 
     def verify(self) -> tuple[Problem, ...]:

@@ -74,6 +74,7 @@ WHOLE_BOOK_CAPACITY = (
 )
 INT_MAX = 10**18  # prices and quantities as integers stay below this
 
+_HELD = ((BIDS, END, 1), (BIDS, START, -1), (ASKS, END, 1), (ASKS, START, -1))  # sums to the levels of a book
 _UNKNOWN = BookState(is_valid=False, recv_ts_ns=0, venue_ts_ns=0)
 _mem = types.int64[::1]
 _i8 = types.int64
@@ -172,6 +173,10 @@ class Books:
         """Return whose book that is."""
         return self._instruments[index]
 
+    def depth(self, index: int) -> int:
+        """Return how many levels a side a book keeps, 0 for all."""
+        return int(self.mem[_head(index) + DEPTH])
+
     # --- what comes from the venue -------------------------------------------------------------------------------
 
     def apply_snapshot(self, index: int, bids: Levels, asks: Levels, venue_ts_ns: int, recv_ts_ns: int) -> None:
@@ -253,8 +258,16 @@ class Books:
     def renew_tee(self, lost_ts_ns: int) -> None:
         """Take every book whole, after a CLEAR at `lost_ts_ns`: messages were lost from there on.
 
-        A book that has been silent since has lost none and is passed over. 0: nothing is known of any book yet.
+        A book that has been silent since has lost none and is passed over. 0: nothing is known of any book yet. The tee
+        is enlarged when it has not the room.
         """
+        held = sum(
+            int(self.mem[_head(index) + side + at]) * sign for index in range(len(self)) for side, at, sign in _HELD
+        )
+        wanted = 4 * len(self) * tee.HEADER + 2 * held - int(self.mem[TEE_END] - self.mem[TEE_AT])
+        if wanted > 0:
+            self._tee_words += wanted
+            self._lay_out({})
         for index in range(len(self)):
             head = _head(index)
             if self.mem[head + SYNCED] and self.mem[head + RECV_TS] < lost_ts_ns:
@@ -269,10 +282,13 @@ class Books:
         if self.mem[TEE_AT]:
             tee.printed(self.mem, _head(index), key, qty, recv_ts_ns, venue_ts_ns)
 
-    def tell_tee(self, *, seq: int, recv_ts_ns: int) -> None:
-        """Tell the tee the number of the last event, and a time before which nothing more will be received."""
+    def tell_tee(self, *, seq: int) -> None:
+        """Tell the tee the number of the last event."""
         self.mem[TEE_SEQ] = seq
-        self.mem[TEE_RECV_TS] = recv_ts_ns
+
+    def tell_tee_time(self, now_ns: int) -> None:
+        """Tell the tee what time it is: nothing more will be received before."""
+        self.mem[TEE_RECV_TS] = max(now_ns, int(self.mem[TEE_RECV_TS]))
 
     @property
     def tee_share(self) -> float:

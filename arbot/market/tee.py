@@ -10,6 +10,8 @@ Rules:
 - A SNAPSHOT is the book as it came out: truncated, in order, best first, no level twice and none empty.
 - The first message of a book in a UTC day, or after the tee was opened or renewed, is taken whole, as a SNAPSHOT of what
   the book became: every day can be read without the day before, and replaying it changes nothing else.
+- An update without levels removes one that no book has; an empty book is a SNAPSHOT of one level and the DELTA that
+  removes it: a tape has no message without rows, and no empty level in a SNAPSHOT.
 - A CLEAR bears the newest receive time anybody told, since nobody receives a lost connection.
 - What finds no room is counted and lost, and so is all behind it until the tee is drained: no gap goes unnoticed.
 - Off, it costs one comparison per message.
@@ -53,6 +55,7 @@ NS_PER_DAY = 86_400_000_000_000
 
 _SNAPSHOT, _DELTA, _TRADE = int(Kind.SNAPSHOT), int(Kind.DELTA), int(Kind.TRADE)
 _CLEAR, _ALIVE = int(Kind.CLEAR), int(Kind.ALIVE)
+_NOWHERE = -(10**18 - 1)  # the key of an ask dearer than any
 
 _i8 = types.int64
 _mem = types.int64[::1]
@@ -92,9 +95,14 @@ def whole(mem: Words, head: int) -> None:
     bids, asks = head + BIDS, head + ASKS
     count = mem[bids + END] - mem[bids + START] + mem[asks + END] - mem[asks + START]
     recv_ts_ns = mem[head + RECV_TS]
-    at = _open(mem, head, _SNAPSHOT, recv_ts_ns, mem[head + VENUE_TS], count)
+    at = _open(mem, head, _SNAPSHOT, recv_ts_ns, mem[head + VENUE_TS], max(count, 1))
     if at == 0:
         return
+    if count == 0:
+        mem[at], mem[at + 1] = _NOWHERE, 1
+        at = _open(mem, head, _DELTA, recv_ts_ns, mem[head + VENUE_TS], 1)
+        if at != 0:
+            mem[at], mem[at + 1] = _NOWHERE, 0
     for side in (bids, asks):
         keys, capacity = mem[side + KEYS], mem[side + CAPACITY]
         for level in range(keys + mem[side + END] - 1, keys + mem[side + START] - 1, -1):
@@ -111,8 +119,9 @@ def changed(mem: Words, head: int, source: Words, first: int, count: int) -> Non
     if mem[head + TEE_DAY] != recv_ts_ns // NS_PER_DAY + 1:
         whole(mem, head)
         return
-    at = _open(mem, head, _DELTA, recv_ts_ns, mem[head + VENUE_TS], count)
+    at = _open(mem, head, _DELTA, recv_ts_ns, mem[head + VENUE_TS], max(count, 1))
     if at != 0:
+        mem[at], mem[at + 1] = _NOWHERE, 0
         for word in range(2 * count):
             mem[at + word] = source[first + word]
 
@@ -155,7 +164,7 @@ def broken_off(mem: Words, head: int, recv_ts_ns: int) -> None:
 
 @compiled(_i8(_mem))
 def count_rows(words: Words) -> int:
-    """Return how many rows a drained tee makes: one per level, and one per message without levels."""
+    """Return how many rows a drained tee makes: one per level or print, and one per sign."""
     rows = 0
     at = 0
     while at < words.size:
@@ -167,7 +176,7 @@ def count_rows(words: Words) -> int:
 
 @compiled(types.void(_mem, types.int64[:, ::1]))
 def expand(words: Words, rows: Words) -> None:
-    """Write a drained tee as rows into columns (ROWS, in this order). A message without levels has key and qty 0."""
+    """Write a drained tee as rows into columns (ROWS, in this order). A sign has key and qty 0."""
     row = 0
     at = 0
     while at < words.size:

@@ -116,6 +116,10 @@ _ROWS: tuple[Metric, ...] = (
     Metric("arbot_trading_enabled", "gauge", "", (), "1 while new arbs may be opened."),
     Metric("arbot_operator_requests_total", "counter", "requests", ("verb",), "What people asked for."),
     Metric("arbot_alerts_total", "counter", "alerts", ("severity",), "Alerts raised."),
+    # tape
+    Metric("arbot_tape_recording", "gauge", "", (), "1 while market data is recorded."),
+    Metric("arbot_tape_rows_total", "counter", "rows", (), "Rows of market data recorded."),
+    Metric("arbot_tape_messages_lost_total", "counter", "messages", (), "Messages dropped because the disk was slow."),
     # process
     Metric("arbot_build_info", "gauge", "", ("version", "mode"), "Always 1: version and mode."),
     Metric("arbot_events_total", "counter", "events", (), "Events the engine has taken."),

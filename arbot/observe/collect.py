@@ -69,6 +69,7 @@ class Readings:
     status: Status
     feeds: Mapping[tuple[str, str], FeedCounters] = field(default_factory=dict)  # by (venue, stream)
     durations: Mapping[str, Durations] = field(default_factory=dict)  # by metric name
+    numbers: Mapping[str, float] = field(default_factory=dict)  # by metric name, of those without labels
     beats_ns: Mapping[str, int] = field(default_factory=dict)  # by task
 
 
@@ -139,6 +140,8 @@ class Collector:
             put("arbot_book_resyncs_total", (venue,), sum(feed.resyncs for feed in feeds))
         for name, durations in readings.durations.items():
             self._metrics.put_durations(name, durations)
+        for name, number in readings.numbers.items():
+            put(name, (), number)
         for task, beat_ns in readings.beats_ns.items():
             put("arbot_task_last_beat_timestamp_seconds", (task,), beat_ns / NS_PER_S)
 

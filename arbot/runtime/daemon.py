@@ -11,7 +11,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Protocol
 
 import msgspec
@@ -94,6 +94,7 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
     run_name: str
     allow_withdraw: bool = False
     services: tuple[Service, ...] = ()
+    witnesses: tuple[Service, ...] = ()  # services that see everything, from the first event to RunEnded: the recorder
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +158,8 @@ class Daemon:
             )
             for venue in wiring.venues
         }
+        self.observers: list[Callable[[Envelope, Outcome], None]] = []  # told of every step, after all others
+        self.numbers: list[Callable[[], Mapping[str, float]]] = []  # metrics that services keep, by name
         self._budget = BudgetWatch(wiring.gateways, self._instruments, self.sequencer)
         self._signals = 0
         self._reconciled: set[VenueId] = set()
@@ -222,6 +225,7 @@ class Daemon:
                 "arbot_event_loop_lag_seconds": self.supervisor.lag,
                 "arbot_gc_pause_seconds": self.gc.pauses,
             },
+            numbers={name: number for numbers in self.numbers for name, number in numbers().items()},
             beats_ns=self.supervisor.beats_ns(),
         )
 
@@ -231,11 +235,14 @@ class Daemon:
         """Run until asked to stop, until `duration_s` have passed, or until something fails; leave nothing open."""
         self.supervisor.watch_loop()
         self._take_signals()
-        restore(self.wiring.store, self.sequencer, self.wiring.started)
-        self.gc.start()
         try:
-            await self._serve(list(self.wiring.services), duration_s)
-            return await self._end()
+            async with AsyncExitStack() as witnesses:
+                for witness in self.wiring.witnesses:
+                    await witnesses.enter_async_context(witness(self))
+                restore(self.wiring.store, self.sequencer, self.wiring.started)
+                self.gc.start()
+                await self._serve(list(self.wiring.services), duration_s)
+                return await self._end()
         finally:
             self.gc.stop()
             await self.supervisor.close()
@@ -290,6 +297,8 @@ class Daemon:
             self.feeds[event.venue] = feed
             self.supervisor.spawn(feed.run(), f"feed:{event.venue}", is_endless=True)
         self._watch.observe(envelope, outcome)
+        for observe in self.observers:
+            observe(envelope, outcome)
 
     # --- its end --------------------------------------------------------------------------------------------------------
 
@@ -333,7 +342,8 @@ class Daemon:
         left = await asyncio.gather(*(self._leave(venue) for venue in self.wiring.gateways))
         open_orders = -1 if min(left, default=0) < 0 else sum(left)
         if not self.sequencer.is_broken:
-            self.sequencer.submit((RunEnded(reason=reason, open_orders=max(open_orders, 0)),))
+            digest = self.engine.digest()
+            self.sequencer.submit((RunEnded(reason=reason, open_orders=max(open_orders, 0), digest=digest),))
             self.sequencer.flush()
             self.dispatch.timers.clear()
             self.wiring.store.end_run()

@@ -2,6 +2,7 @@
 
 live   venue sessions        -> the venues' own gateways
 paper  venue sessions        -> pretend gateways on the live books
+record venue sessions        -> nobody: nothing is looked for, what the books take in goes to a tape
 demo   sessions on loopback  -> the real gateways, against the simulator (a process of its own)
 scan   venue sessions        -> nobody: proposals are looked at and never carried out
 """
@@ -13,9 +14,10 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,12 +39,13 @@ from arbot.observe.summary import Totals
 from arbot.ports import Gateway
 from arbot.runtime.clock import SystemClock
 from arbot.runtime.daemon import Daemon, Ending, Service, Wiring
+from arbot.runtime.recording import Recording
 from arbot.runtime.recover import refusal
 from arbot.runtime.sim_process import SimProcess
 from arbot.runtime.state_dir import StateDir
 from arbot.runtime.strategy_loader import load_strategy
 from arbot.runtime.venue_parts import make_feed, make_gateways
-from arbot.settings.model import PAPER_MAKER_BPS, PAPER_TAKER_BPS, Mode, Settings
+from arbot.settings.model import PAPER_MAKER_BPS, PAPER_TAKER_BPS, Mode, PretendAccount, Settings
 from arbot.settings.show import digest
 from arbot.sim.paper import PaperGateway
 from arbot.venues import factory
@@ -135,6 +138,29 @@ async def run_scan(settings: Settings, options: Options) -> None:
         raise ending.failure
 
 
+async def run_record(settings: Settings, options: Options, recording: Recording) -> Ending:
+    """Write the venues' public streams to a tape until interrupted; needs no keys, sends nothing.
+
+    A config whose venues are pretend ones has them served for as long as it lasts. Raises: UserError, TapeFailed.
+    """
+    async with AsyncExitStack() as stack:
+        if settings.simulates_venues():
+            settings = (await stack.enter_async_context(SimProcess(settings))).settings()
+        ground = await stack.enter_async_context(_ground(_on_paper(settings), IN_MEMORY))
+        await _pretend(ground)
+        wiring = _wiring(ground, options, NothingSought())
+        daemon = Daemon(
+            msgspec.structs.replace(
+                wiring, witnesses=(recording,), make_feed=partial(make_feed, with_trades=recording.with_trades)
+            )
+        )
+        ending = await daemon.run(options.duration_s)
+    if isinstance(ending.failure, UserError):
+        raise ending.failure
+    recording.demand_whole()
+    return ending
+
+
 # --- parts ----------------------------------------------------------------------------------------------------------------
 
 
@@ -155,6 +181,21 @@ class OnlyLooking:
         for found in self._strategy.on_books(changed, context):
             if isinstance(found, OpportunityDeclined):
                 yield found
+
+
+class NothingSought:
+    """A strategy that has no opinion: for recording."""
+
+    name = "nothing_sought"
+    edge_net_bps_min = Decimal(10_000)
+
+    def __init__(self, params: Mapping[str, object] | None = None) -> None:
+        """Take no parameters."""
+
+    def on_books(self, changed: Sequence[InstrumentId], context: Context) -> Iterator[Proposal | OpportunityDeclined]:
+        """Yield nothing."""
+        del changed, context
+        yield from ()
 
 
 def ours_equal(ours: Mapping[str, Mapping[Any, Decimal]], truth: Mapping[str, Mapping[str, Decimal]]) -> bool:
@@ -211,9 +252,22 @@ def _wiring(ground: _Ground, options: Options, strategy: Strategy) -> Wiring:
         books=ground.books,
         gateways=ground.gateways,
         book_depths={config.venue: factory.book_depth(config) for config in settings.venue_configs()},
-        make_feed=make_feed,
+        make_feed=partial(make_feed, with_trades=settings.tape.record and settings.tape.with_trades),
         allow_withdraw=settings.transfers.enabled,
         services=options.services,
+        witnesses=(Recording.of(settings.tape),) if settings.tape.record else (),
+    )
+
+
+def _on_paper(settings: Settings) -> Settings:
+    """Return settings with a pretend account, empty unless the file fills it, at every venue."""
+    empty = PretendAccount(balances={settings.run.ccy: Decimal(0)})
+    accounts = {name: settings.paper.venues.get(name, empty) for name in settings.venues}
+    return settings.model_copy(
+        update={
+            "run": settings.run.model_copy(update={"mode": Mode.PAPER}),
+            "paper": settings.paper.model_copy(update={"venues": accounts}),
+        }
     )
 
 

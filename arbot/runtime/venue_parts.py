@@ -65,7 +65,9 @@ def _keys(settings: Settings, environ: Mapping[str, str]) -> dict[VenueId, Crede
     return keys
 
 
-def make_feed(daemon: Daemon, config: VenueConfig, instruments: tuple[Instrument, ...]) -> CountedFeed:
+def make_feed(
+    daemon: Daemon, config: VenueConfig, instruments: tuple[Instrument, ...], *, with_trades: bool = False
+) -> CountedFeed:
     """Return the venue's feed, its events and books going to the daemon. On paper the account needs no stream."""
     gateway, clock = daemon.wiring.gateways[config.venue], daemon.wiring.clock
     is_paper = daemon.wiring.mode == Mode.PAPER
@@ -83,6 +85,7 @@ def make_feed(daemon: Daemon, config: VenueConfig, instruments: tuple[Instrument
             fetch_fills=lambda action: _fetch_fills(daemon, config.venue, action),
         ),
         None if is_paper else gateway,
+        with_trades=with_trades,
     )
 
 

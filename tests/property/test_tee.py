@@ -13,6 +13,7 @@ from arbot.market.books import Books
 from arbot.market.retell import retell
 from arbot.market.stream import IS_LAST, Kind, Rows
 from arbot.market.tee import NS_PER_DAY, rows_of
+from arbot.tape.checks import flaw
 from tests.support.books import an_instrument
 
 INSTRUMENTS = (
@@ -83,6 +84,8 @@ def tell_again(books: Books, words: np.ndarray) -> None:
             np.ascontiguousarray(column) for column in rows[:, rows[0] == index]
         )
         assert np.all(np.diff(recv_ts_ns) >= 0)
+        flaws = [flaw(*row, 0) for row in zip(kind, np.sign(key), np.abs(key), qty, venue_ts_ns, strict=True)]
+        assert not any(flaws)
         ours = Rows(recv_ts_ns, venue_ts_ns, key, qty, kind | is_last * IS_LAST)
         retell(books, index, ours, 0, len(book))
 
@@ -133,7 +136,7 @@ def test_the_tee_names_the_event_before_each_message():
     books = new_books()
     books.start_tee(1 << 14)
     for seq in (4, 9):
-        books.tell_tee(seq=seq, recv_ts_ns=0)
+        books.tell_tee(seq=seq)
         books.apply_snapshot(1, as_levels([(10, 1)]), as_levels([(20, 2)]), 0, seq)
         books.tee_trade(1, -15, 2, 0, seq)
     assert list(rows_of(books.drain_tee().words)[4]) == [4, 4, 4, 9, 9, 9]
