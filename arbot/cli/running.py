@@ -68,7 +68,7 @@ def demo(  # noqa: PLR0917 - one per option
     settings = settings_of(config, {"sim": _given(sim), "run": _given({"symbols": symbol})})
     from arbot.runtime.modes import Options, run, run_demo
 
-    _set_up_logs(settings)
+    set_up_logs(settings)
     options = Options(duration_s=duration, services=_services(settings, with_table=True, on_stderr=as_json))
     report = _refusing(lambda: run(run_demo(settings, options)))
     _finish(report, as_json=as_json)
@@ -87,7 +87,7 @@ def run_command(
     settings = settings_of(config)
     from arbot.runtime.modes import Options, run, run_daemon
 
-    _set_up_logs(settings)
+    set_up_logs(settings)
     options = Options(
         is_live=live, duration_s=duration, services=_services(settings, with_table=table, on_stderr=as_json)
     )
@@ -108,7 +108,7 @@ def scan(
 
     document = scan_document(symbols, [name.strip() for name in venues.split(",") if name.strip()])
     settings = parse(document, base=Path.cwd(), source="arbot scan")
-    _set_up_logs(settings)
+    set_up_logs(settings)
     from arbot.cli.views import edge_lines, live_view
     from arbot.observe.table import scan_table
     from arbot.runtime.modes import Options, run, run_scan
@@ -174,7 +174,7 @@ def _services(settings: Settings, *, with_table: bool, on_stderr: bool) -> tuple
     return (*served, live_view(live_table, on_stderr=on_stderr)) if with_table else served
 
 
-def _set_up_logs(settings: Settings) -> None:
+def set_up_logs(settings: Settings) -> None:
     """Log from here on; API keys join what is blotted out when the runtime reads them."""
     from sqlalchemy.engine import make_url
 

@@ -1,0 +1,171 @@
+"""A recorded daemon run, run again: equal to the last bit, and every difference is found and named."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from arbot.backtest.rerun import Rerun, rerun
+from arbot.backtest.run_tape import RunTape, find_run
+from arbot.cli.replay import told
+from arbot.domain.commands import SubmitOrder
+from arbot.domain.errors import UserError
+from arbot.domain.events import RunEnded
+from arbot.domain.order import Side
+from arbot.journal.store import Access, SqlStore
+from arbot.ports import Record
+from arbot.runtime.clock import SystemClock
+from arbot.runtime.modes import Options, Report, run_daemon
+from arbot.runtime.sim_process import SimProcess, sim_options
+from arbot.settings.defaults import demo
+from arbot.settings.model import Settings
+from arbot.sim.market import SeededSpec
+from arbot.venues.factory import book_depth
+from strategies.cross_venue import CrossVenue
+
+BUSY = SeededSpec(jumps_per_minute=60.0, messages_per_s=30.0)
+Run = tuple[Settings, Report]
+
+
+async def play(settings: Settings, seconds: float) -> Report:
+    """Run a demo on a busy market with the tape on."""
+    options = msgspec.structs.replace(sim_options(settings), market=BUSY)
+    async with SimProcess(settings, options) as process:
+        return await asyncio.wait_for(run_daemon(process.settings(), Options(duration_s=seconds)), 90)
+
+
+def records_of(settings: Settings) -> tuple[str, list[Record]]:
+    store = SqlStore.open(settings.store_url(), now_ns=SystemClock().now_ns, access=Access.READ)
+    try:
+        run = find_run(store, "last")
+        return run.run_id, list(store.iter_run(run.epoch))
+    finally:
+        store.close()
+
+
+def again(
+    settings: Settings,
+    tape: Path | None = None,
+    edit: Callable[[Record], Record] = lambda record: record,
+    **limits: object,
+) -> Rerun:
+    """Run the newest run of a store again, with another tape, edited records or other limits if given."""
+    config = settings.engine_config()
+    config = msgspec.structs.replace(config, limits=msgspec.structs.replace(config.limits, **limits))
+    run_id, records = records_of(settings)
+    return rerun(
+        run_id,
+        map(edit, records),
+        RunTape(tape or settings.tape.dir, run_id),
+        config,
+        CrossVenue({}),
+        {one.venue: book_depth(one) for one in settings.venue_configs()},
+    )
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One recorded run for all tests of this file."""
+    settings = demo(tmp_path_factory.mktemp("run"), {"tape": {"record": True, "rotate_s": 1}})
+    return settings, asyncio.run(play(settings, 6.0))
+
+
+def test_a_recorded_run_comes_out_the_same(recorded: Run):
+    """Every command, every decision and the digest at the end are equal, and arbs and trade prints were among them."""
+    settings, report = recorded
+    result = again(settings)
+    assert report.ending.is_clean
+    assert report.totals.arbs_opened >= 1
+    assert result.divergence is None
+    assert len(result.digest) == 64
+    assert result.commands > 2 * report.totals.arbs_opened
+    assert result.rows > 100
+
+
+def test_another_limit_is_found_where_it_first_mattered(recorded: Run):
+    """With a tenth of the size per arb, the first order that was sent is the divergence, and it is told in words."""
+    settings, _ = recorded
+    first = next(record for record in records_of(settings)[1] if is_opening(record))
+    result = again(settings, notional_per_arb_max=Decimal(200))
+    assert result.divergence is not None
+    assert (result.divergence.seq, result.divergence.what) == (first.envelope.seq, "commands")
+    lines = told(result.divergence)
+    assert lines[0].startswith(f"first divergence, in commands: event {first.envelope.seq} at 20")
+    assert lines[1].startswith('  event     {"type":"BooksMoved"')
+    assert lines[2].startswith('  expected  {"type":"SubmitOrder"')
+    assert any(line.startswith('  got       {"type":"SubmitOrder"') for line in lines)
+
+
+def test_one_price_changed_on_the_tape_is_found(recorded: Run, tmp_path: Path):
+    """An ask written down at half its price just before the first arb makes that arb, at the latest, come out otherwise."""
+    settings, _ = recorded
+    first = next(record for record in records_of(settings)[1] if is_opening(record))
+    intent = next(command for command in first.outcome.commands if isinstance(command, SubmitOrder)).approved.intent
+    tape = tmp_path / "tape"
+    shutil.copytree(settings.tape.dir, tape)
+    halve_last_ask(tape / intent.venue, before=first.envelope.seq)
+    divergence = again(settings, tape).divergence
+    assert intent.side is Side.BUY
+    assert divergence is not None
+    assert divergence.seq <= first.envelope.seq
+    assert divergence.expected != divergence.got
+
+
+def test_another_digest_at_the_end_is_found(recorded: Run):
+    """When all steps are equal and the state at the end is not, the digest is the divergence."""
+    settings, _ = recorded
+
+    def edit(record: Record) -> Record:
+        if not isinstance(record.envelope.event, RunEnded):
+            return record
+        event = msgspec.structs.replace(record.envelope.event, digest="0" * 64)
+        return msgspec.structs.replace(record, envelope=msgspec.structs.replace(record.envelope, event=event))
+
+    divergence = again(settings, edit=edit).divergence
+    assert divergence is not None
+    assert (divergence.what, divergence.expected) == ("digest", ("0" * 64,))
+
+
+def test_a_run_or_a_tape_that_is_not_there_is_said_to_be(recorded: Run, tmp_path: Path):
+    """An unknown run is answered with those there are, an empty tape with what to do."""
+    settings, _ = recorded
+    run_id, _ = records_of(settings)
+    store = SqlStore.open(settings.store_url(), now_ns=SystemClock().now_ns, access=Access.READ)
+    try:
+        with pytest.raises(UserError, match=f"there are: {run_id}"):
+            find_run(store, "nonsense")
+    finally:
+        store.close()
+    with pytest.raises(UserError, match=f"has nothing of run {run_id}"):
+        RunTape(tmp_path, run_id)
+
+
+def is_opening(record: Record) -> bool:
+    return any(isinstance(command, SubmitOrder) for command in record.outcome.commands)
+
+
+def halve_last_ask(folder: Path, before: int) -> None:
+    """Halve the price of the last ask of a book that came before an event."""
+    found: tuple[Path, int] | None = None
+    for part in sorted(folder.glob("*/*/*.parquet")):
+        table = pq.read_table(part)
+        seq, kind, side, qty = (table[name].to_numpy() for name in ("seq", "kind", "side", "qty"))
+        rows = np.flatnonzero((seq < before) & (kind <= 2) & (side == -1) & (qty > 0))
+        if len(rows):
+            found = part, int(rows[-1])
+    assert found is not None
+    part, row = found
+    table = pq.read_table(part)
+    price = np.array(table["price"].to_numpy())
+    price[row] //= 2
+    at = table.column_names.index("price")
+    pq.write_table(table.set_column(at, table.schema.field("price"), pa.array(price)), part)
