@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from arbot.cli import config, ledger, operate, running, sim
+from arbot.cli import backtest, config, data, ledger, operate, record, replay, running, sim, sweep
 from arbot.cli.errors import DaemonRefused, NotRunning
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.output import tell, tell_mistakes
@@ -22,6 +22,11 @@ app = typer.Typer(
 )
 running.register(app)
 operate.register(app)
+record.register(app)
+backtest.register(app)
+sweep.register(app)
+replay.register(app)
+app.add_typer(data.app)
 app.add_typer(config.app)
 app.add_typer(ledger.app)
 app.add_typer(sim.app)
