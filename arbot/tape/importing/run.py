@@ -142,6 +142,7 @@ def _survey(format: Format, files: list[Path], options: Options, progress: Progr
     """Take the first look, and refuse what cannot be written."""
     look = _Look("looking at", files, 0, progress)
     surveys: dict[SeriesId, Survey] = {}
+    wrong: list[Mistake] = []
     for path in files:
         source = look.source(path, options)
         for batch in format.read(source):
@@ -151,14 +152,10 @@ def _survey(format: Format, files: list[Path], options: Options, progress: Progr
                 raise Refused(Mistake(str(path), what, "import each into a folder of its own, or with its own --venue"))
             known.take(batch, source)
         look.finish(source)
-    if not any(survey.rows for survey in surveys.values()):
-        raise Refused(
-            Mistake(
-                ", ".join(path.name for path in files),
-                "no row could be used",
-                "see `--dry-run`, or the facts of the format",
-            )
-        )
+        errors = (finding for finding in source.findings if finding.severity == Severity.ERROR)
+        wrong += [Mistake(str(path), finding.detail, finding.remedy) for finding in errors]
+    if not any(survey.rows > survey.signs for survey in surveys.values()):
+        raise Refused(Mistake(", ".join(path.name for path in files), "no row could be used", "see the format"), *wrong)
     for survey in surveys.values():
         check(survey, format)
     return surveys

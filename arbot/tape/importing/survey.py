@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arbot.domain.errors import Mistake
+from arbot.market.stream import Kind
 from arbot.tape.importing.contract import BarBatch, Batch, BookBatch, Format, Options, Refused, SeriesKey, Source
 from arbot.tape.importing.markets import name_of
 from arbot.tape.importing.numbers import DIGITS_MAX, NO_USAGE, ODD_SHARE_MAX, Parsed, Usage, parse, usage
@@ -33,6 +34,7 @@ class Survey:
         self.price = NO_USAGE
         self.qty = NO_USAGE
         self.rows = 0
+        self.signs = 0  # of them CLEAR: of readers, not of files
         self.messages = 0
         self.recv_missing = 0
         self.venue_missing = 0
@@ -69,6 +71,7 @@ class Survey:
         self.price += usage(numbers_of(batch.price, "price", batch, source))
         self.qty += usage(numbers_of(batch.qty, "quantity", batch, source))
         self.rows += len(batch.kind)
+        self.signs += int(np.count_nonzero(batch.kind == Kind.CLEAR))
         is_recv_missing, is_venue_missing = batch.recv_ts_ns == 0, batch.venue_ts_ns == 0
         self.recv_missing += int(np.count_nonzero(is_recv_missing))
         self.venue_missing += int(np.count_nonzero(is_venue_missing))

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from arbot.market.stream import Kind
 from arbot.tape.importing.blocks import Table, first_line, tables_of
-from arbot.tape.importing.contract import Batch, BookBatch, Format, SeriesKey, Severity, Source
+from arbot.tape.importing.contract import Batch, BookBatch, Finding, Format, SeriesKey, Severity, Source
 from arbot.tape.importing.markets import Unreadable, name_of, pair_of
 from arbot.tape.importing.tally import Tally, days_in
 from arbot.tape.importing.text import refused
@@ -178,7 +178,8 @@ class _Book:
         self._rest: _Part | None = None  # a message that may go on in the next block
         self._was_snapshot = False
         self._has_snapshot = False
-        self.dropped = 0
+        self._dropped = 0
+        self._dropped_ns = (0, 0)  # first and last
 
     def take(self, part: _Part, *, is_end: bool = False) -> Iterator[BookBatch]:
         """Yield what is whole by now."""
@@ -228,18 +229,32 @@ class _Book:
 
     def end(self) -> Iterator[BookBatch]:
         """Yield the last message, and say what was left out."""
-        if self._rest is not None and len(self._rest.row):
-            yield from self.take(self._rest, is_end=True)
+        if self._rest is None or not len(self._rest.row):
+            return
+        series = self._rest.series
+        yield from self.take(self._rest, is_end=True)
+        if self._dropped:
+            self._source.find(
+                Finding(
+                    code="delta_before_snapshot",
+                    severity=Severity.INFO if self._has_snapshot else Severity.ERROR,
+                    series=name_of(series),
+                    detail=f"{self._dropped} changes stand before the first snapshot of the file and were dropped",
+                    file=str(self._source.path),
+                    count=self._dropped,
+                    share=self._dropped / self._source.rows_read,
+                    first_ts_ns=self._dropped_ns[0],
+                    last_ts_ns=self._dropped_ns[1],
+                )
+            )
 
     def _drop(self, part: _Part, local: NDArray[np.int64], venue: NDArray[np.int64]) -> Iterator[BookBatch]:
         """Leave out changes to a book nobody knows; what was known of it from an earlier file ends here."""
         self._source.drop("before_snapshot", len(local))
-        severity = Severity.INFO if self._has_snapshot else Severity.ERROR
-        detail = f"changes of {name_of(part.series)} stand before the first snapshot of the file and were dropped"
-        self._tally.note("delta_before_snapshot", severity, part.series, detail, ts_ns=local)
-        if not self.dropped:
+        if not self._dropped:
             yield one_row(part.series, Kind.CLEAR, int(local[0]), int(venue[0]), int(part.row[0]))
-        self.dropped += len(local)
+        self._dropped_ns = (self._dropped_ns[0] or int(local[0]), int(local[-1]))
+        self._dropped += len(local)
 
 
 def one_row(series: SeriesKey, kind: Kind, recv_ts_ns: int, venue_ts_ns: int, row: int) -> BookBatch:
