@@ -1,8 +1,9 @@
 """Turn rows that each hold a whole ladder of levels into messages, dropping those that no book can be.
 
 Rules: a row is one SNAPSHOT message. A level without a price is a level that was not there. A price or a quantity that
-is zero, negative or not a number makes the row worthless (`zero_price`); levels out of order or twice the same price do
-too (`level_shape`). Both are counted per series as ERROR findings. A crossed row is kept: the inspector judges it.
+is negative or not a number, or a price of zero, makes the row worthless (`zero_price`), and so does a row without any
+level; levels out of order or twice the same price do too (`level_shape`). Both are counted per series as ERROR findings.
+A level of size zero is left out and told (`empty_level`). A crossed row is kept: the inspector judges it.
 Orders of magnitude are compared as floats; what is handed on is the text of the file.
 """
 
@@ -126,16 +127,26 @@ def above_zero(
 def _without_worthless(source: Source, tally: Tally, series: SeriesKey, ladders: Ladders) -> Ladders:
     price = _numbers(source, ladders, ladders.price, "a price")
     is_level = _is_there(ladders.price)
+    is_empty = np.zeros(is_level.shape, np.bool_)
     with np.errstate(invalid="ignore"):
         is_bad = is_level & ~(np.isfinite(price) & (price > 0))
         if ladders.qty is not None:
             qty = _numbers(source, ladders, ladders.qty, "a size")
-            is_bad |= is_level & ~(np.isfinite(qty) & (qty > 0))
-    is_worthless = is_bad.any(axis=1) | ~is_level.any(axis=1)
+            is_bad |= is_level & ~(np.isfinite(qty) & (qty >= 0))
+            is_empty = is_level & (qty == 0)
+    is_worthless = is_bad.any(axis=1) | ~(is_level & ~is_empty).any(axis=1)
     is_unordered = ~is_worthless & ~_is_ordered(price, is_level)
     for code, what, is_dropped in (("zero_price", ZERO, is_worthless), ("level_shape", UNORDERED, is_unordered)):
         _drop(source, tally, series, Fault(code, what, ladders.recv_ts_ns[is_dropped], ladders.row[is_dropped]))
-    return ladders.keep(~is_worthless & ~is_unordered)
+    is_kept = ~is_worthless & ~is_unordered
+    with_empty = is_kept & is_empty.any(axis=1)
+    if with_empty.any():
+        detail = f"levels of size zero, first in row {ladders.row[with_empty][0]}; they were left out"
+        tally.note("empty_level", Severity.INFO, series, detail, ts_ns=ladders.recv_ts_ns[with_empty])
+        price = ladders.price.copy()
+        price[is_empty] = "" if price.dtype == object else np.nan
+        ladders = ladders._replace(price=price)
+    return ladders.keep(is_kept)
 
 
 def _is_ordered(price: NDArray[np.float64], is_level: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -139,7 +139,7 @@ def _starts(source: Source, piece: Piece, zipped: Zip) -> NDArray[np.int64]:
     is_good &= ms < DAY_MS
     if not is_good.all():
         at = int(np.flatnonzero(~is_good)[0])
-        raise refused(source, f"{texts[at]!r} is no time of day in ms", "mend or remove the row", int(piece.rows()[at]))
+        raise refused(source, f"'{texts[at]}' is no time of day in ms", "mend or remove the row", int(piece.rows()[at]))
     starts: NDArray[np.int64] = zipped.midnight_ns + ms * MS_NS
     return starts
 
