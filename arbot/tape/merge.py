@@ -30,6 +30,7 @@ LAST_TS_NS = 1 << 62
 _POOL_ROWS = 1 << 22  # of all regions together
 _BATCH_ROWS_MIN = 1 << 11
 _FILES_BESIDE = 512  # that the rest of the process may have open
+_FILES_NEEDED = 32  # that it has at least
 
 _i8 = types.int64
 _words = types.int64[::1]
@@ -164,13 +165,19 @@ def _sources(found: tuple[Stream, ...]) -> list[tuple[int, list[Dataset]]]:
 
 
 def _allow_open_files(count: int) -> None:
-    """Raise how many files this process may have open, as far as the system lets it: every source keeps one open."""
+    """Raise how many files this process may have open, if the tapes need it: each source keeps one open.
+
+    Raises: UserError when the system does not allow enough.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count + _FILES_BESIDE
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(
-            resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
-        )
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if most < count + _FILES_NEEDED:
+        what = f"the tapes are {count} streams, and this system lets a process open {most} files"
+        raise UserError(Mistake("open files", what, "raise the limit with `ulimit -Hn`, or leave some out"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class _Pool:
