@@ -127,7 +127,8 @@ class _Run:
             for number in range(len(asked.points))
             if any(self._store.get(self._key(number, part, kind)) is None for part in asked.parts)
         ]
-        self._progress.start("judging settings", len(left))
+        if left:
+            self._progress.start("judging settings", len(left))
         for first in range(0, len(left), BATCH):
             batch = left[first : first + BATCH]
             candidates = [self._tools.candidate(asked.points[number]) for number in batch]

@@ -12,7 +12,7 @@ from arbot.backtest.replay import Replay, Terms
 from arbot.backtest.result import Replayed, Scenario
 from arbot.backtest.scenario import balances, funding, models
 from arbot.backtest.stock import Stock
-from arbot.backtest.sweep_parts import StockPart
+from arbot.backtest.sweep_parts import StockUntil
 from arbot.backtest.sweep_pass import Part
 from arbot.backtest.sweep_space import Measured, digest_of
 from arbot.backtest.sweep_store import Outcome
@@ -44,8 +44,9 @@ def evaluate(
         seed=settings.backtest.seed,
         sample_ns=settings.backtest.sample_s * NS_PER_S,
         funding=funding(settings, Random(settings.backtest.seed)),  # noqa: S311 - of a model, not a secret
+        first_ts_ns=part.first_ts_ns,
     )
-    return outcome_of(Replay(StockPart(open_stock(settings), part), terms).run())
+    return outcome_of(Replay(StockUntil(open_stock(settings), part.stop_ts_ns), terms).run())
 
 
 def outcome_of(replayed: Replayed) -> Outcome:

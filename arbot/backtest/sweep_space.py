@@ -120,10 +120,11 @@ class Base(msgspec.Struct, frozen=True):
 
 
 class Point(msgspec.Struct, frozen=True):
-    """One setting of a sweep: what was varied, in words, and the whole document."""
+    """One setting of a sweep: what was varied, in words, the whole document, and what it says."""
 
     values: dict[str, str]
     document: dict[str, Any]
+    settings: Settings
 
 
 def read_base(config: Path | None, folder: Path) -> Base:
@@ -219,11 +220,11 @@ def points(base: Base, axes: Sequence[Axis], combinations: Iterator[tuple[object
             _put(document, axis, value)
         told = {axis.told: _shown(value) for axis, value in zip(axes, values, strict=True)}
         try:
-            parse(document, base=base.folder, source=base.source)
+            settings = parse(document, base=base.folder, source=base.source)
         except UserError as error:
             at = ", ".join(f"{key}={value}" for key, value in told.items())
             raise UserError(*(one._replace(where=f"{one.where} (at {at})") for one in error.mistakes)) from error
-        made.append(Point(told, document))
+        made.append(Point(told, document, settings))
     return tuple(made)
 
 

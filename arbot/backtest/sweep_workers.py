@@ -7,6 +7,7 @@ cache. Processes are spawned, not forked, so that compiled code and threads of t
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from importlib.util import find_spec
@@ -59,13 +60,20 @@ class Processes:
     def run(self, jobs: Sequence[Job], evaluate: Evaluate) -> Iterator[tuple[Job, Outcome]]:
         """Yield each job with what came of it."""
         spawned = multiprocessing.get_context("spawn")
-        pool = futures.ProcessPoolExecutor(min(self._count, max(1, len(jobs))), mp_context=spawned)
+        pool = futures.ProcessPoolExecutor(
+            min(self._count, max(1, len(jobs))), mp_context=spawned, initializer=_leave_ctrl_c
+        )
         try:
             waiting = {pool.submit(evaluate, job.document, job.part): job for job in jobs}
             for done in futures.as_completed(waiting):
                 yield waiting[done], done.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _leave_ctrl_c() -> None:
+    """Let Ctrl-C stop the parent alone: it drops what has not begun and waits for the rest."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class Dask:

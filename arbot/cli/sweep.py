@@ -77,7 +77,7 @@ def sweep_command(  # noqa: PLR0917 - one per option
     axes = parse_axes(grid, is_random=random is not None)
     combinations = draws(axes, random, seed) if random is not None else combine(axes)
     asked_points = points(base, axes, combinations)
-    settings = [_settings(base, point) for point in asked_points]
+    settings = [point.settings for point in asked_points]
     measured = _measured(settings)
     open_stock = _opener(tapes, mapping, out)
     stock = open_stock(settings[0])
@@ -111,12 +111,6 @@ def register(app: typer.Typer) -> None:
 
 
 # --- putting a sweep together ---------------------------------------------------------------------------------------------
-
-
-def _settings(base: Base, point: Point) -> Settings:
-    from arbot.settings.load import parse
-
-    return parse(point.document, base=base.folder, source=base.source)
 
 
 def _measured(settings: list[Settings]) -> Measured:
@@ -182,7 +176,7 @@ def _tools(base: Base, stock: Stock, measured: Measured, open_stock: OpenStock, 
     from arbot.runtime.strategy_loader import load_strategy
 
     return Tools(
-        candidate=lambda point: candidate(_settings(base, point), stock.streams, measured, load_strategy, base.folder),
+        candidate=lambda point: candidate(point.settings, stock.streams, measured, load_strategy, base.folder),
         evaluate=partial(evaluate, folder=base.folder, open_stock=open_stock, measured=measured),
         workers=workers,
     )
@@ -213,8 +207,7 @@ def show(swept: Swept, top: int) -> None:
 
     has_held_out = len(swept.parts) > 1
     table = Table(box=None, pad_edge=False)
-    keys = list(swept.ranked[0].values)
-    titles = ["#", *keys, "net", "arbs", "missed"]
+    titles = ["#", *_headings(list(swept.ranked[0].values)), "net", "arbs", "missed"]
     titles += ["held out: net", "arbs", "rank"] if has_held_out else []
     for title in titles:
         table.add_column(title, justify="right", overflow="fold")
@@ -239,3 +232,12 @@ def show(swept: Swept, top: int) -> None:
         console.print(check)
     say("")
     say(swept.verdict)
+
+
+def _headings(keys: list[str]) -> list[str]:
+    """Return keys as short as they are unlike one another."""
+    for words in range(1, max(key.count(".") for key in keys) + 1):
+        short = [".".join(key.split(".")[-words:]) for key in keys]
+        if len(set(short)) == len(keys):
+            return short
+    return keys

@@ -13,7 +13,6 @@ from arbot.backtest.sweep_parts import span_of, split
 from arbot.backtest.sweep_pass import judge
 from arbot.backtest.sweep_space import Base, candidate, grid, parse_axes, points
 from arbot.runtime.strategy_loader import load_strategy
-from arbot.settings.load import parse
 from arbot.tape.generate import TapeSpec, generate_rows
 
 ACCOUNT = {"balances": {"USD": 2_000_000, "BTC": 30}, "maker_bps": 5, "taker_bps": 10}
@@ -39,7 +38,7 @@ def test_kernel_decides_what_the_engine_decides(stock):
     texts = ["strategy.edge_net_bps_min=1,8", "backtest.request_ms=5,40", "venues.coinbase.taker_bps=8,15"]
     axes = parse_axes(texts, is_random=False)
     asked = points(base, axes, grid(axes))
-    made = [candidate(parse(p.document, base=HERE), stock.streams, {}, load_strategy, HERE) for p in asked]
+    made = [candidate(point.settings, stock.streams, {}, load_strategy, HERE) for point in asked]
     parts = split(span_of(stock), 0.3)
     scores = judge(stock, made, parts)
     arbs = 0

@@ -10,11 +10,12 @@ import pytest
 
 from arbot.backtest.stock import Made
 from arbot.backtest.sweep import HELD_OUT, TUNED, Asked, Ranked, Tools, rank_correlation, sweep, verdict
-from arbot.backtest.sweep_parts import StockPart, span_of, split
+from arbot.backtest.sweep_parts import StockUntil, span_of, split
 from arbot.backtest.sweep_pass import Part, judge
 from arbot.backtest.sweep_space import Point
 from arbot.backtest.sweep_store import Outcome, SweepStore
 from arbot.backtest.sweep_workers import Dask, Here, Processes
+from arbot.market.stream import IS_LAST
 from tests.support.sweep_tapes import START_NS, a_candidate, a_stock, random_rows, three_streams
 
 STREAMS = three_streams()
@@ -46,7 +47,7 @@ def by_number(document, part):
 
 def asked(count, *, shares_scan, hold_out=0.3, verify=2):
     return Asked(
-        points=tuple(Point({"number": str(number)}, {"number": number}) for number in range(count)),
+        points=tuple(Point({"number": str(number)}, {"number": number}, None) for number in range(count)),
         digests=tuple(map(str, range(count))),
         parts=split((int(ROWS.recv_ts_ns[0]), int(ROWS.recv_ts_ns[-1])), hold_out),
         shares_scan=shares_scan,
@@ -163,25 +164,15 @@ def test_equal_results_share_their_rank():
     assert pytest.approx(0.5) == rank_correlation(ranked_of([(1, 1), (2, 3), (2, 2), (3, 2)]))
 
 
-def test_part_of_a_stock_stands_for_itself():
-    """Judged on the held-out part's own rows, which begin with snapshots, settings come to the same as in the whole."""
-    stock = a_stock(STREAMS, ROWS)
-    _, held_out = split(span_of(stock), 0.3)
-    alone = StockPart(stock, held_out)
-    rows = list(alone.chunks())
-    assert int(rows[0].recv_ts_ns[0]) < held_out.first_ts_ns <= int(rows[1].recv_ts_ns[0])
-    expected = judge(stock, CANDIDATES, (held_out,))[HELD_OUT]
-    assert any(score.arbs for score in expected)
-    assert expected == judge(alone, CANDIDATES, (held_out,))[HELD_OUT]
-
-
-def test_parts_are_not_mixed_by_chunks():
-    """A stock read in many chunks gives the same part as one read at once."""
-    _, held_out = split(span_of(a_stock(STREAMS, ROWS)), 0.5)
-    ends = (np.flatnonzero(ROWS.tag & 0x10) + 1)[:-1:60].tolist()
-    one = np.concatenate(list(StockPart(a_stock(STREAMS, ROWS), held_out).chunks()), axis=1)
-    many = np.concatenate(list(StockPart(a_stock(STREAMS, ROWS, tuple(ends)), held_out).chunks()), axis=1)
-    assert np.array_equal(one, many)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_stock_ends_before_its_end(chunked):
+    """A stock that ends early has every row before that time and none after, however it is cut into chunks."""
+    cuts = tuple((np.flatnonzero(ROWS.tag & IS_LAST) + 1)[:-1:60].tolist()) if chunked else ()
+    tuned, _ = split(span_of(a_stock(STREAMS, ROWS)), 0.5)
+    found = np.concatenate(list(StockUntil(a_stock(STREAMS, ROWS, cuts), tuned.stop_ts_ns).chunks()), axis=1)
+    expected = np.stack(ROWS)[:, ROWS.recv_ts_ns < tuned.stop_ts_ns]
+    assert 0 < expected.shape[1] < len(ROWS)
+    assert np.array_equal(expected, found)
 
 
 @pytest.mark.parametrize("shown", [Made(STREAMS, 0, "none", lambda: iter(()))])

@@ -48,16 +48,12 @@ def base(tmp_path):
     return read_base(path, tmp_path)
 
 
-def settings_at(point, base):
-    return parse(point.document, base=base.folder)
-
-
 def test_grid_is_every_combination(base):
     """A grid asks every combination once, and each is a whole config with just those keys changed."""
     axes = parse_axes(["limits.arbs_open_max=1,2", "backtest.request_ms=20,60.5,100"], is_random=False)
     made = points(base, axes, grid(axes))
     expected = [(arbs, Decimal(ms)) for arbs in (1, 2) for ms in ("20", "60.5", "100")]
-    found = [settings_at(point, base) for point in made]
+    found = [point.settings for point in made]
     assert expected == [(one.limits.arbs_open_max, one.backtest.request_ms) for one in found]
     assert {"limits.arbs_open_max": "1", "backtest.request_ms": "60.5"} == made[1].values
     assert len({digest_of(one) for one in found}) == 6
@@ -68,7 +64,7 @@ def test_short_keys_reach_params_and_accounts(base):
     """Strategy parameters and fees of a venue may be named without the tables they lie in."""
     axes = parse_axes(["strategy.edge_net_bps_min=7", "venues.kraken.taker_bps=9"], is_random=False)
     (point,) = points(base, axes, grid(axes))
-    one = settings_at(point, base)
+    one = point.settings
     assert {"edge_net_bps_min": 7} == one.strategy.params
     assert Decimal(9) == one.paper.venues["kraken"].taker_bps
     assert shares_scan(one, axes)
@@ -124,10 +120,10 @@ def test_other_keys_do_not_share_the_scan(base):
     """A key the compiled pass knows nothing of, or another strategy, sends every setting through the full engine."""
     axes = parse_axes(["backtest.reject_share=0,0.1"], is_random=False)
     (point, _) = points(base, axes, grid(axes))
-    assert not shares_scan(settings_at(point, base), axes)
+    assert not shares_scan(point.settings, axes)
     axes = parse_axes(["strategy.name=own.strategy"], is_random=False)
     (point,) = points(base, axes, grid(axes))
-    assert not shares_scan(settings_at(point, base), ())
+    assert not shares_scan(point.settings, ())
 
 
 def test_digest_is_of_what_matters(base):
@@ -144,7 +140,7 @@ def test_candidate_is_what_the_settings_say(base):
     axes = parse_axes(["backtest.venues.coinbase.request_ms=5", "strategy.edge_net_bps_min=3"], is_random=False)
     (point,) = points(base, axes, grid(axes))
     streams = three_streams()[:2]
-    made = candidate(settings_at(point, base), streams, {}, load_strategy, Path())
+    made = candidate(point.settings, streams, {}, load_strategy, Path())
     assert {"kraken": 60_000_000, "coinbase": 5_000_000} == made.request_ns
     assert {"kraken": 30_000_000, "coinbase": 30_000_000} == made.answer_ns
     assert Decimal("0.0012") == made.taker[streams[1].instrument.id]
