@@ -54,7 +54,7 @@ def _tables(source: Source, kind: str) -> Iterator[Table]:
     with source.path.open("rb") as raw:
         is_parquet = raw.read(4) == _PARQUET
     if not is_parquet:
-        names = [name.strip('" \\r') for name in first_line(source).split(",")]
+        names = [name.strip('" ') for name in first_line(source).split(",")]
         _check(source, kind, names)
         yield from tables_of(source, names, has_header=True)
         return

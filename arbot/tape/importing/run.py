@@ -1,8 +1,8 @@
 """Import files of a foreign format into a catalogue: all of them, or nothing.
 
 The files are read twice: once to learn what a series is (survey.py), once to write it (lanes.py). Rows are written into a
-staging folder inside the catalogue and moved to their places, whole datasets at a time, after the last file was read
-without a refusal; what was moved is moved back if a later move fails. A dataset that is there already is never touched.
+staging folder inside the catalogue and moved to their places after the last file was read without a refusal; what was
+moved is moved back if a later move fails. A dataset that is there already is never touched.
 
 For every file the rows kept and the rows dropped come to the rows read, or the import breaks off.
 """
@@ -22,6 +22,7 @@ import msgspec
 from arbot.domain.errors import Mistake, ensure
 from arbot.domain.ids import VenueId, instrument_id
 from arbot.domain.instrument import Instrument
+from arbot.tape.catalogue import SUFFIX
 from arbot.tape.importing.contract import (
     BarBatch,
     FileReport,
@@ -38,6 +39,7 @@ from arbot.tape.importing.survey import Survey, check, options_checked, scale_of
 from arbot.tape.importing.tally import utc
 from arbot.tape.importing.times import DAY_NS
 from arbot.tape.schema import Content, Market, TapeMeta, slug
+from arbot.tape.writer import BarsWriter, TapeWriter, part_name
 
 IMPORTS = "imports"
 _EXCEL_ROWS = frozenset({65_535, 65_536, 1_048_575, 1_048_576})  # with and without the header
@@ -279,7 +281,7 @@ def _earlier(format: Format, surveys: dict[SeriesId, Survey], digests: Iterable[
         folder
         for survey in surveys.values()
         for day in sorted(survey.days)
-        if survey.rows and (folder := _dataset(survey, day, out)).exists()
+        if survey.rows and _parts_in(folder := _dataset(survey, day, out), survey.content)
     ]
     if not there:
         return None
@@ -315,6 +317,12 @@ def _dataset(survey: Survey, day: int, out: Path) -> Path:
     return out / survey.series.venue / slug(survey.series.symbol) / f"{utc(day * DAY_NS):%Y-%m-%d}"
 
 
+def _parts_in(folder: Path, content: Content) -> list[Path]:
+    """Return the parts of one content in a folder; a day may have others beside them."""
+    digits = len(part_name(Content.BOOK, 0)) - len(SUFFIX)
+    return [path for path in folder.glob(f"*{SUFFIX}") if path.name[digits:] == part_name(content, 0)[digits:]]
+
+
 @contextmanager
 def _staging(out: Path) -> Iterator[tuple[Path, int]]:
     """Give a new folder inside the catalogue, and the number of the import; the folder goes whatever happens."""
@@ -331,14 +339,20 @@ def _staging(out: Path) -> Iterator[tuple[Path, int]]:
 
 
 def _publish(staging: Path, out: Path, number: int, report: ImportReport) -> None:
-    """Move every dataset to its place and then write the report; on failure move back what was moved."""
+    """Move every part to its place and then write the report; on failure move back what was moved."""
     data = staging / "data"
     moved: list[tuple[Path, Path]] = []
+    folders: list[Path] = []
     try:
-        for made in sorted(path for path in data.glob("*/*/*") if path.is_dir()):
+        for made in sorted(data.glob(f"*/*/*/*{SUFFIX}")):
             place = out / made.relative_to(data)
+            folders += [
+                folder
+                for folder in (place.parent.parent.parent, place.parent.parent, place.parent)
+                if not folder.exists()
+            ]
             place.parent.mkdir(parents=True, exist_ok=True)
-            made.rename(place)  # fails on a folder that is there and not empty
+            made.rename(place)
             moved.append((made, place))
         written = staging / "report.json"
         written.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
@@ -346,12 +360,12 @@ def _publish(staging: Path, out: Path, number: int, report: ImportReport) -> Non
     except BaseException:  # the caller is told: it goes on
         for made, place in reversed(moved):
             place.rename(made)
+        for folder in reversed(folders):
+            folder.rmdir()
         raise
 
 
 def _tape_sink(root: Path, meta: TapeMeta) -> Any:
-    from arbot.tape.writer import BarsWriter, TapeWriter  # noqa: PLC0415 - readers need no Parquet to be tried out
-
     return BarsWriter(root, meta) if meta.content == Content.BARS else TapeWriter(root, meta)
 
 
