@@ -10,7 +10,7 @@ price `ref`: what the leg in excess had cost (B if b > s, S if s > b, their midd
 
 Together they are the cash the arb brought plus `carried * ref`, where `carried` is the base it left behind: checked for
 every arb. A flush has no legs: its `ref` is the mid of its venue's book when its first order was decided. B, S and the
-rate of a foreign quote are rounded once to 12 significant digits; everything after that is exact.
+rate of a foreign quote are rounded once to 20 significant digits; everything after that is exact.
 """
 
 from __future__ import annotations

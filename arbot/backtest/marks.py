@@ -25,7 +25,7 @@ from arbot.domain.order import Side
 from arbot.domain.units import EXACT, ONE, WIDE
 from arbot.engine.market_view import MarketView
 
-DIGITS = 12  # significant digits of what has to be divided: the rest of the money stays exact
+DIGITS = 20  # significant digits of what has to be divided: the rest of the money stays exact
 SHORT = decimal.Context(prec=DIGITS, rounding=decimal.ROUND_HALF_EVEN, traps=[decimal.InvalidOperation])
 HALF = Decimal("0.5")
 

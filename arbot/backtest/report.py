@@ -174,8 +174,10 @@ def _windows(result: Result) -> str:
 
 def _declined(result: Result) -> str:
     middle = _middle(result)
+    nearest = _nearest(middle)
     if not any(one.declines for one in result.columns):
-        return _section("Declined opportunities", "", '<p class="none">Nothing was declined: no look found a gap.</p>')
+        said = "" if _has_arbs(result) else f"<p><b>{escape(why_nothing(middle))}</b></p>"
+        return _section("Declined opportunities", "", f'{said}<p class="none">Nothing was declined.</p>{nearest}')
     ranked = sorted(middle.declines, key=lambda row: -row.edge_net_bps_max)[:DECLINES_SHOWN]
     rows = [
         [
@@ -193,8 +195,23 @@ def _declined(result: Result) -> str:
         "Every look at a gap that was not taken, by reason. The table has the best edges that were let go.",
         nothing
         + _figure("declines")
-        + f"<details open><summary>The best let go ({middle.scenario})</summary>{table}</details>",
+        + f"<details open><summary>The best let go ({middle.scenario})</summary>{table}</details>{nearest}",
     )
+
+
+def _nearest(column: Replayed) -> str:
+    """Return the best edge of each symbol at the samples, as a table."""
+    rows = [
+        [
+            (escape(f"{one.symbol}: {one.buy_venue} to {one.sell_venue}"), "", ""),
+            _cell(bps(one.edge_net_bps), one.edge_net_bps),
+            _cell(moment(one.ts_ns), one.ts_ns),
+        ]
+        for one in column.best_edges[:DECLINES_SHOWN]
+    ]
+    table = _table(("route", "best net edge at the touch (bps)", "when (UTC)"), rows)
+    told = f"How near each symbol came, whenever the account was sampled ({column.scenario})"
+    return f"<details><summary>{escape(told)}</summary>{table}</details>" if rows else ""
 
 
 def _exposure(result: Result) -> str:
@@ -331,7 +348,11 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
 def _sign(name: str, cell: str) -> str:
     if name.startswith("Ledger"):
         return " good" if cell == "agrees" else " bad"
-    if not name.startswith(("Net profit", "… per day", "Gaps", "Change")) or not cell.strip("-0.,"):
+    if (
+        not name.startswith(("Net profit", "… per day", "Gaps", "Change"))
+        or not cell.strip("-0.,u")
+        or cell.startswith("u")
+    ):
         return ""
     return " bad" if cell.startswith("-") else " good"
 

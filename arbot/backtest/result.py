@@ -156,6 +156,16 @@ class BinRow(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
+class BestRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The best net edge at the touch of one symbol (base and quote), among the moments at which the account was sampled."""
+
+    buy_venue: str
+    sell_venue: str
+    symbol: str
+    edge_net_bps: Decimal
+    ts_ns: int
+
+
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     """One column: a whole replay under one scenario. `digest` is over every event, order and fill: equal runs, equal digests."""
 
@@ -182,6 +192,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     order_hash: str = ""  # over the orders and fills alone
     latency_ms: float = 0.0  # from decision to match, median of the legs that filled; 0 when none did
     edges: tuple[BinRow, ...] = ()  # of all windows
+    best_edges: tuple[BestRow, ...] = ()  # the best first; also of symbols that never cleared costs
     unpriced: tuple[str, ...] = ()  # "ASSET at venue" held but without a book to value it: not in the equity
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from arbot.backtest.result import DeclineRow, Replayed, Result, Scenario
+from arbot.domain.errors import ensure
 from arbot.domain.units import WIDE, ZERO, div
 
 DAY_NS, SECOND_NS = 86_400_000_000_000, 1_000_000_000
@@ -75,8 +76,11 @@ def money(value: Decimal) -> str:
     """Return money with cents, and with more digits when it is small: 1234.5 -> 1,234.50, 0.01234 -> 0.01234."""
     if value == 0:
         return "0.00"
-    digits = 2 if abs(value) >= 1 else min(10, 3 - value.adjusted())
-    text = f"{WIDE.quantize(value, Decimal(1).scaleb(-digits)):,f}"
+    digits = 2 if abs(value) >= 1 else min(8, 3 - value.adjusted())
+    rounded = WIDE.quantize(value, Decimal(1).scaleb(-digits))
+    if rounded == 0:
+        return "0.00"
+    text = f"{rounded:,f}"
     return text if abs(value) >= 1 else text.rstrip("0").ljust(4 + (value < 0), "0")
 
 
@@ -116,9 +120,14 @@ def net(column: Replayed) -> Decimal:
 
 
 def per_day(result: Result, column: Replayed) -> Decimal:
-    """Return the net profit of arbs for each day of tape; zero for a tape of no length."""
-    length_ns = result.scanned.last_ts_ns - result.scanned.first_ts_ns
-    return div(WIDE.multiply(net(column), Decimal(DAY_NS)), Decimal(length_ns)) if length_ns > 0 else ZERO
+    """Return the net profit of arbs for each day of tape. Raises: InvariantBroken for a tape of no length."""
+    length_ns = _length_ns(result)
+    ensure(length_ns > 0, "profit per day of a tape without length", tape=result.name)
+    return div(WIDE.multiply(net(column), Decimal(DAY_NS)), Decimal(length_ns))
+
+
+def _length_ns(result: Result) -> int:
+    return result.scanned.last_ts_ns - result.scanned.first_ts_ns
 
 
 def headline(result: Result) -> list[Line]:
@@ -131,8 +140,8 @@ def headline(result: Result) -> list[Line]:
     return [
         line(f"Net profit of arbs ({ccy})", "edge, slippage and unwinds, less fees and transfer costs",
              [money(net(one)) for one in columns]),
-        line(f"… per day ({ccy})", f"over {span(result.scanned.last_ts_ns - result.scanned.first_ts_ns)} of tape",
-             [money(per_day(result, one)) for one in columns]),
+        line(f"… per day ({ccy})", f"over {span(_length_ns(result))} of tape; of less than a day nothing is concluded",
+             [money(per_day(result, one)) if _length_ns(result) >= DAY_NS else "under a day" for one in columns]),
         line(f"Gaps left behind ({ccy})", "what was moved between venues, at the end's mids: an edge that stays is taken back",
              [money(one.split.inventory_moved) for one in columns]),
         line(f"Market moves ({ccy})", "on what was held anyway: no merit of the arbs",
@@ -152,7 +161,7 @@ def headline(result: Result) -> list[Line]:
         line("Longest unhedged (s)", "time that one arb stood on one leg",
              [f"{one.totals.unhedged_seconds_max:,.3f}" for one in columns]),
         line("Time to match (ms)", "from decision to fill, median of the legs",
-             [f"{one.latency_ms:,.1f}" if one.latency_ms else "no fill" for one in columns]),
+             [f"{one.latency_ms:,.1f}" if one.fills else "no fill" for one in columns]),
         line("Windows", "times a route cleared costs at the touch", [f"{one.windows_total:,}" for one in columns]),
         line("Ledger", "agrees with the venues to the last digit",
              ["agrees" if one.ledger_matches_venues else "DIFFERS" for one in columns]),
@@ -169,9 +178,13 @@ def why_nothing(column: Replayed) -> str:
     """Return what stood in the way, for a column without an arb."""
     best = best_let_go(column)
     if best is None:
+        if not column.best_edges:
+            return "Nothing was opened: no two venues ever had valid books of the same instrument, and known fees, at once."
+        seen = column.best_edges[0]
         return (
-            "Nothing was opened, and nothing was near: no bid of one venue was ever above another venue's ask "
-            "for the same instrument."
+            f"Nothing was opened. The best net edge at the touch, looked at whenever the account was sampled, was "
+            f"{bps(seen.edge_net_bps)} bps: {seen.symbol} bought at {seen.buy_venue} and sold at {seen.sell_venue} on "
+            f"{moment(seen.ts_ns)} UTC. What stood in the way: fees and spreads were more than the gap."
         )
     most = max(column.declines, key=lambda row: row.count)
     text = (
@@ -206,7 +219,13 @@ def meaning(result: Result) -> list[str]:
         )
     if 0 < middle.totals.arbs_opened < ARBS_FEW:
         said.append(f"Too few arbs to conclude anything from: {middle.totals.arbs_opened}.")
-    said += [f"Not in the equity, because no book gives a price: {name}." for name in middle.unpriced]
+    if middle.totals.arbs_opened and middle.split.inventory_moved > abs(net(middle)) / 2:
+        said.append(
+            f"The tape ended on a gap that makes what was moved between venues look {money(middle.split.inventory_moved)} "
+            f"{result.ccy} better: it is in the equity, and it is not earned."
+        )
+    if middle.unpriced:
+        said.append(f"Not in the equity, because no book gives a price: {', '.join(middle.unpriced)}.")
     if not all(column.ledger_matches_venues for column in result.columns):
         said.append("The ledger and the venues disagree in a column: do not believe its money.")
     said.append(

@@ -14,9 +14,9 @@ import pytest
 from arbot.backtest import words
 from arbot.backtest.report import page
 from arbot.backtest.report_charts import figures, thinned
-from arbot.backtest.result import Result, Scenario
+from arbot.backtest.result import BestRow, Result, Scenario
 from arbot.domain.decisions import Reason
-from tests.support.backtest_results import a_result
+from tests.support.backtest_results import START_NS, a_result
 
 VOID = {"meta", "br", "link", "img", "input", "hr", "polyline"}
 LOADS = {"src", "href", "srcset", "action", "data", "poster", "background", "xlink:href", "formaction", "ping"}
@@ -157,6 +157,21 @@ class TestPage:
         assert words.reason("no_edge") in text
         assert "No route ever cleared fees" in text
 
+    def test_without_a_decline_the_nearest_moment_is_told(self):
+        """A replay that never had a reason to ask the engine still says how near the market came."""
+        result = a_result(0)
+        best = BestRow(
+            buy_venue="kraken", sell_venue="coinbase", symbol="X/Y", edge_net_bps=Decimal("-12.34"), ts_ns=START_NS
+        )
+        columns = tuple(msgspec.structs.replace(one, declines=(), best_edges=(best,)) for one in result.columns)
+        assert "was -12.3 bps: X/Y bought at kraken" in "".join(
+            read(msgspec.structs.replace(result, columns=columns)).text
+        )
+        nothing = tuple(msgspec.structs.replace(one, declines=()) for one in result.columns)
+        assert "no two venues ever had valid books" in "".join(
+            read(msgspec.structs.replace(result, columns=nothing)).text
+        )
+
 
 class TestWords:
     """What is said about figures."""
@@ -178,6 +193,13 @@ class TestWords:
         result = a_result(300)
         for column in result.columns:
             assert round(words.net(column) / 14, 10) == round(words.per_day(result, column), 10)
+
+    def test_less_than_a_day_is_not_blown_up_to_one(self):
+        """An hour of tape gives no profit per day."""
+        result = a_result(300)
+        short = msgspec.structs.replace(result.scanned, last_ts_ns=result.scanned.first_ts_ns + 3_600 * 10**9)
+        lines = words.headline(msgspec.structs.replace(result, scanned=short))
+        assert [("under a day",) * 3] == [line.cells for line in lines if "per day" in line.name]
 
     @pytest.mark.parametrize(
         ("edges", "arbs", "said"),
@@ -217,6 +239,10 @@ class TestWords:
         said = " ".join(words.meaning(msgspec.structs.replace(result, columns=(worse,))))
         assert "take back 600.00 USD" in said
         assert "DOGE at kraken" in said
+        better = msgspec.structs.replace(
+            worse, split=msgspec.structs.replace(worse.split, inventory_moved=Decimal(600))
+        )
+        assert "it is not earned" in " ".join(words.meaning(msgspec.structs.replace(result, columns=(better,))))
         assert "do not believe its money" in said
 
 
