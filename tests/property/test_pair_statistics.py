@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -100,7 +101,7 @@ def test_pair_statistics_equal_their_definition(rows_a, rows_b, fresh_s):
         assert pytest.approx(sum(lasts) / total if total else 0.0) == above.both.time_share
         assert pytest.approx(max(lasts) / 1e9 if lasts else math.nan, nan_ok=True) == above.both.longest_s
         order = sorted((start, direction) for direction, side in enumerate(sides) for start, _ in side)
-        turns = sum(one[1] != other[1] for one, other in zip(order, order[1:], strict=False))
+        turns = sum(one[1] != other[1] for one, other in itertools.pairwise(order))
         starts = [start for start, _ in order]
         if len(set(starts)) == len(starts):
             assert turns == above.turns
