@@ -22,7 +22,7 @@ from arbot.market.compiled import compiled
 from arbot.market.stream import IS_LAST, Column, Rows
 from arbot.tape.catalogue import Dataset
 from arbot.tape.checks import KEY, QTY, RECV_TS, SEQ, TAG, VENUE_TS
-from arbot.tape.reader import BATCH_ROWS, POOL_WIDTH, Feeder, Repairs, as_rows
+from arbot.tape.reader import BATCH_ROWS, POOL_WIDTH, Feeder, Repairs, as_rows, group_rows_max
 from arbot.tape.schema import Content, TapeMeta
 
 CHUNK_ROWS = 1 << 17  # small enough to stay near the processor
@@ -187,7 +187,7 @@ class _Pool:
         self._feeders = feeders
         self._first_ts_ns = first_ts_ns
         count = len(feeders)
-        rooms = np.full(count, 2 * batch_rows + 64, np.int64)
+        rooms = np.full(count, group_rows_max(batch_rows) + 64, np.int64)
         self._begins = np.concatenate(([0], np.cumsum(rooms))).astype(np.int64)
         self._rows = np.empty((POOL_WIDTH, int(self._begins[-1])), np.int64)
         self._table = np.zeros((count, 3), np.int64)

@@ -272,7 +272,7 @@ def _part_batches(part: Part, batch_rows: int, names: list[str], is_lenient: boo
             for group in range(len(part.groups)):
                 row = 0
                 try:
-                    size = part.groups[group] if part.groups[group] <= 2 * batch_rows else batch_rows
+                    size = part.groups[group] if part.groups[group] <= group_rows_max(batch_rows) else batch_rows
                     for columns in file.iter_batches(size, row_groups=[group], columns=names, use_threads=False):
                         _refuse_nulls(columns)
                         yield _Batch(group, row, columns, 0)
@@ -285,6 +285,11 @@ def _part_batches(part: Part, batch_rows: int, names: list[str], is_lenient: boo
         if not is_lenient:
             raise UserError(_unreadable(part, group, error)) from error
         yield _Batch(len(part.groups) - 1, 0, None, sum(part.groups[group:]) - row)
+
+
+def group_rows_max(batch_rows: int) -> int:
+    """Return up to which size a row group is read at once, when batches are to have `batch_rows`."""
+    return batch_rows + batch_rows // 4
 
 
 def _refuse_nulls(columns: pa.RecordBatch) -> None:
