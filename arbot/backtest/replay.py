@@ -17,12 +17,13 @@ from decimal import Decimal
 from random import Random
 
 import msgspec
+import numpy as np
 
 from arbot import __version__
 from arbot.backtest.collect import Collector
 from arbot.backtest.funding import IN_TRANSIT, Funding
 from arbot.backtest.progress import Progress, Silent
-from arbot.backtest.result import Replayed, Scenario
+from arbot.backtest.result import Replayed, Scanned, Scenario
 from arbot.backtest.scenario import VenueModel
 from arbot.backtest.stock import Stock
 from arbot.domain.commands import (
@@ -67,7 +68,8 @@ from arbot.journal.codec import encode
 from arbot.ledger.accounts import venue_assets
 from arbot.ledger.posting import Ledger
 from arbot.market.books import Books, scaled
-from arbot.market.scan import CANDIDATE, CHUNK_ENDED, DUE, NEVER, Scanner
+from arbot.market.layout import Words
+from arbot.market.scan import CANDIDATE, CHUNK_ENDED, DUE, NEVER, WATCHED, Scanner
 from arbot.market.stream import KIND_MASK, SIDE_UNKNOWN, Kind, Rows
 from arbot.ports import Record
 from arbot.runtime.clock import NS_PER_MS, NS_PER_S, VirtualClock
@@ -93,6 +95,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     sample_ns: int
     funding: Funding
+    first_ts_ns: int = 0  # earlier rows only fill the books
     wakes_always: bool = False  # the engine is asked at every message: slow, and for proofs
 
 
@@ -155,7 +158,8 @@ class Replay:
         self._is_stale = True  # mutes and watches have to be told anew
         self._resting: set[InstrumentId] = set()
         self._without_room: set[InstrumentId] = set()
-        self._is_stopped = False
+        self._is_begun = self._is_stopped = False
+        self._rows = self._first_ts_ns = self._last_ts_ns = 0
         self._do = {
             SubmitOrder: self._submit,
             CancelOrder: lambda command: self.venues[command.venue].cancel(command),
@@ -175,30 +179,63 @@ class Replay:
         """Replay all rows and return what came of it. Raises: InvariantBroken when a promise of the engine breaks."""
         progress = progress or Silent()
         progress.start(self.terms.scenario.value, self.stock.rows)
-        done = 0
         for chunk in self.stock.chunks():
-            if not len(chunk):
-                continue
-            if done == 0:
-                self._begin(int(chunk.recv_ts_ns[0]))
-            self._play(chunk)
-            done += len(chunk)
-            progress.advance(done)
-        if done:
+            self._take(chunk)
+            progress.advance(self._rows)
+        if self._is_begun:
             self._end()
         return self.collector.replayed(
             digest=self.journal.digest(),
             now_ns=self.clock.now_ns(),
-            windows=self.scanner.windows(self.clock.now_ns()),
+            windows=self._windows(),
             instrument=self.books.instrument,
             ledger_matches_venues=self._ledger_matches(),
             deposits=self.terms.funding.paid_in,
             transfer_costs=self.terms.funding.costs,
         )
 
+    def scanned(self) -> Scanned:
+        """Return what the tape was, as far as it was replayed."""
+        counts = self.scanner.counts()
+        return Scanned(
+            rows=self._rows,
+            messages=counts["messages"],
+            candidates=counts["candidates"] + counts["muted"],
+            first_ts_ns=self._first_ts_ns,
+            last_ts_ns=self._last_ts_ns,
+            instruments=tuple(listed.instrument.id for listed in self.stock.streams),
+            crossed_dropped=counts["crossed"],
+            one_sided=counts["one_sided"],
+        )
+
     def tell(self, events: tuple[Event, ...]) -> None:
         """Give the engine events now."""
         self.sequencer.submit(events)
+
+    def _take(self, chunk: Rows) -> None:
+        """Go through one chunk; before the first time of interest only the books see it."""
+        if not len(chunk):
+            return
+        self._rows += len(chunk)
+        first_ts_ns = max(self.terms.first_ts_ns, int(chunk.recv_ts_ns[0]))
+        self._last_ts_ns = int(chunk.recv_ts_ns[-1])
+        self.scanner.feed(chunk)
+        if not self._is_begun:
+            self.scanner.mute(NEVER, ())
+            while self.scanner.run(first_ts_ns - 1) in (CANDIDATE, WATCHED):
+                pass  # every message is one when the engine is to be woken always
+            if self._last_ts_ns < first_ts_ns:
+                return
+            self._first_ts_ns = first_ts_ns
+            self._begin(first_ts_ns)
+        self._play()
+
+    def _windows(self) -> Words:
+        """Return the windows since the engine was there, those that had begun before cut off."""
+        windows = self.scanner.windows(self.clock.now_ns())
+        windows = windows[windows[:, 3] > self._first_ts_ns]
+        windows[:, 2] = np.maximum(windows[:, 2], self._first_ts_ns)
+        return windows
 
     def after(self, delay_ns: int, call: Callable[[], None]) -> None:
         """Make the call so many ns from now."""
@@ -217,6 +254,7 @@ class Replay:
 
     def _begin(self, first_ts_ns: int) -> None:
         """Start as the daemon does after a clean recovery: everything known, nothing open."""
+        self._is_begun = self._is_stale = True
         self.clock.advance_to(first_ts_ns - 1)
         terms = self.terms
         self.tell(
@@ -247,10 +285,9 @@ class Replay:
         self._sample_later()
         self._ask_fees_later()
 
-    def _play(self, chunk: Rows) -> None:
-        """Go through one chunk."""
+    def _play(self) -> None:
+        """Go through the rest of the chunk."""
         scanner, clock = self.scanner, self.clock
-        scanner.feed(chunk)
         while True:
             if self._is_stale:
                 self._refresh()

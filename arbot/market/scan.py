@@ -15,7 +15,7 @@ Other than live, a crossed book is kept and merely not valid: a recording cannot
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numba import types
@@ -86,7 +86,8 @@ _BOOK_WORDS = 10
 _MUTED_UNTIL = 0
 _SINCE = 1  # when it opened; 0 = it is not open
 _PEAK = 2  # best net edge since, in PPT of the buying price
-_ROUTE = 3
+_BEST = 3  # best net edge there ever was, open or not; UNSEEN before both books were valid at once
+_ROUTE = 4
 
 _TAKEN_MAX = 1024
 _TAKEN_WORDS = 4  # book, key, quantity as recorded, quantity we took of it
@@ -95,11 +96,13 @@ _WINDOWS_ROOM = 128  # more than one message can close: twice the venues of a ba
 _WINDOW_WORDS = 5  # buy book, sell book, start, end, peak
 _ROOM = 1024  # levels that room is made for at a time
 NEVER = 2**62
+UNSEEN = -(2**62)
 
 _SNAPSHOT, _DELTA, _TRADE, _CLEAR, _ALIVE = (int(kind) for kind in Kind)
 _PPT = 1e-12
 _i8 = types.int64
 _words = types.int64[::1]
+_column = types.Array(types.int64, 1, "C", readonly=True)  # may be mapped from a file
 
 
 @compiled(types.float64(_words, _i8, _i8))
@@ -111,14 +114,16 @@ def _touch(mem: Words, head: int, side: int) -> float:
 
 @compiled(types.void(_words, _i8, _i8, types.boolean, types.float64, _i8))
 def _set_route(state: Words, buy: int, sell: int, is_open: bool, edge: float, now_ns: int) -> None:  # noqa: PLR0917
-    """Open, keep, or close a route; a closed one leaves a window behind."""
+    """Open, keep, or close a route that was looked at; a closed one leaves a window behind."""
     buy_book = _GLOBALS + buy * _BOOK_WORDS
     sell_book = _GLOBALS + sell * _BOOK_WORDS
     route = state[buy_book + _ROUTES_AT] + _ROUTE * (
         state[buy_book + _SLOT] * state[buy_book + _RING] + state[sell_book + _SLOT]
     )
+    peak = np.int64(edge * 1e12)
+    if edge != 0.0 and peak > state[route + _BEST]:
+        state[route + _BEST] = peak
     if is_open:
-        peak = np.int64(edge * 1e12)
         if state[route + _SINCE] == 0:
             state[route + _SINCE] = now_ns
             state[route + _PEAK] = peak
@@ -319,7 +324,7 @@ def _close_message(mem: Words, state: Words, tag: int, venue_ts_ns: int, now_ns:
     return wakes
 
 
-@compiled(_i8(_words, _words, *uniform(_words, 5), _i8))
+@compiled(_i8(_words, _words, *uniform(_column, 5), _i8))
 def _scan(  # noqa: PLR0917
     mem: Words, state: Words, recv: Words, venue: Words, keys: Words, qtys: Words, tags: Words, due_ns: int
 ) -> int:
@@ -390,6 +395,7 @@ class Scanner:
         windows_at = taken_at + _TAKEN_MAX * _TAKEN_WORDS
         self._state: Words = np.zeros(windows_at + _WINDOWS_MAX * _WINDOW_WORDS, np.int64)
         self._state[_TAKEN_AT], self._state[_WINDOWS_AT] = taken_at, windows_at
+        self._state[routes_at:taken_at].reshape(-1, _ROUTE)[:, _BEST] = UNSEEN
         for ring in rings.values():
             for slot, index in enumerate(ring):
                 book = _GLOBALS + index * _BOOK_WORDS
@@ -397,6 +403,7 @@ class Scanner:
                 self._state[book + _RING] = len(ring)
                 self._state[book + _ROUTES_AT] = routes_at
             routes_at += len(ring) ** 2 * _ROUTE
+        self._rings = tuple(rings.values())
         self._rows: Rows | None = None
         self._windows: list[Words] = []
         self._muted: list[int] = []
@@ -479,22 +486,31 @@ class Scanner:
     def windows(self, now_ns: int) -> Words:
         """Return every window so far as rows (buy book, sell book, start, end, peak in PPT); open ones end now."""
         self._drain_windows()
-        still = []
-        for buy in range(len(self.books)):
-            book = _GLOBALS + buy * _BOOK_WORDS
-            if self._state[book + _OPEN]:
-                for sell in range(len(self.books)):
-                    other = _GLOBALS + sell * _BOOK_WORDS
-                    if sell == buy or self._state[other + _ROUTES_AT] != self._state[book + _ROUTES_AT]:
-                        continue
-                    route = int(
-                        self._state[book + _ROUTES_AT]
-                        + _ROUTE * (self._state[book + _SLOT] * self._state[book + _RING] + self._state[other + _SLOT])
-                    )
-                    if self._state[route + _SINCE]:
-                        still.append((buy, sell, self._state[route + _SINCE], now_ns, self._state[route + _PEAK]))
+        still = [
+            (buy, sell, self._state[route + _SINCE], now_ns, self._state[route + _PEAK])
+            for buy, sell, route in self._routes()
+            if self._state[route + _SINCE]
+        ]
         opened = np.array(still, np.int64).reshape(-1, _WINDOW_WORDS)
         return np.concatenate([*self._windows, opened])
+
+    def best_edges(self) -> list[tuple[int, int, int]]:
+        """Return (buy book, sell book, best net edge in PPT of the buying price, maybe below zero) of routes ever seen."""
+        return [
+            (buy, sell, int(self._state[route + _BEST]))
+            for buy, sell, route in self._routes()
+            if self._state[route + _BEST] != UNSEEN
+        ]
+
+    def _routes(self) -> Iterator[tuple[int, int, int]]:
+        """Yield (buy book, sell book, where its words lie) of every ordered pair of books of one base."""
+        for ring in self._rings:
+            for buy in ring:
+                book = _GLOBALS + buy * _BOOK_WORDS
+                for slot, sell in enumerate(ring):
+                    if sell != buy:
+                        at = int(self._state[book + _SLOT] * self._state[book + _RING]) + slot
+                        yield buy, sell, int(self._state[book + _ROUTES_AT]) + _ROUTE * at
 
     def counts(self) -> dict[str, int]:
         """Return messages, candidates, muted, crossed, one_sided and orphans so far."""

@@ -6,6 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,13 +37,13 @@ def rows_of(told: list) -> Rows:
     lines, now = [], 1_000
     for book, kind, some, gap in told:
         now += gap
-        # a quiet wide snapshot around the levels, so that books are seldom crossed
-        some = [(1, 980, 1), (-1, 1020, 1), *some] if kind is Kind.SNAPSHOT else some
-        some = [one for one in some if one[2] or kind is not Kind.SNAPSHOT]
-        if kind in (Kind.CLEAR, Kind.ALIVE):
-            some = [(1, 0, 0)]
-        for number, (side, price, qty) in enumerate(some):
-            last = IS_LAST if number == len(some) - 1 else 0
+        shown = some
+        if kind is Kind.SNAPSHOT:  # quiet wide levels around the others, so that books are seldom crossed
+            shown = [one for one in [(1, 980, 1), (-1, 1020, 1), *some] if one[2]]
+        elif kind in (Kind.CLEAR, Kind.ALIVE):
+            shown = [(1, 0, 0)]
+        for number, (side, price, qty) in enumerate(shown):
+            last = IS_LAST if number == len(shown) - 1 else 0
             lines.append((now, 0, side * price, qty, book << BOOK_SHIFT | last | kind))
     return Rows(*np.array(lines, np.int64).reshape(-1, 5).T.copy())
 
@@ -65,6 +66,7 @@ class Naive:
         self.is_synced = [False] * 3
         self.since: dict[tuple[int, int], int] = {}
         self.windows: list[tuple[int, int, int, int]] = []
+        self.best: dict[tuple[int, int], Fraction] = {}
 
     def touch(self, book: int) -> tuple[int, int] | None:
         """Return (bid, ask) of a valid book."""
@@ -76,7 +78,7 @@ class Naive:
 
     def message(self, book: int, kind: int, some: list[tuple[int, int]], now: int) -> bool:
         """Apply a message; return whether a route with its book is open afterwards."""
-        if kind == Kind.CLEAR or kind == Kind.SNAPSHOT:
+        if kind in (Kind.CLEAR, Kind.SNAPSHOT):
             self.books[book], self.is_synced[book] = {}, kind == Kind.SNAPSHOT
         if kind in (Kind.SNAPSHOT, Kind.DELTA) and self.is_synced[book]:
             for key, qty in some:
@@ -87,19 +89,22 @@ class Naive:
             return False
         is_open = False
         for buy, sell in ((b, s) for b in range(3) for s in range(3) if b != s and book in (b, s)):
-            if self.clears(buy, sell):
+            edge = self.edge(buy, sell)
+            if edge is not None:
+                self.best[buy, sell] = max(edge, self.best.get((buy, sell), edge))
+            if edge is not None and edge >= EDGE_MIN:
                 self.since.setdefault((buy, sell), now)
                 is_open = True
             elif (buy, sell) in self.since:
                 self.windows.append((buy, sell, self.since.pop((buy, sell)), now))
         return is_open
 
-    def clears(self, buy: int, sell: int) -> bool:
-        """Return whether buying at one ask and selling at the other bid leaves the least edge after fees."""
+    def edge(self, buy: int, sell: int) -> Fraction | None:
+        """Return what is left of buying at one ask and selling at the other bid after fees, as a share of the ask."""
         one, other = self.touch(buy), self.touch(sell)
         if one is None or other is None:
-            return False
-        return other[0] * (1 - RATE) - one[1] * (1 + RATE) >= EDGE_MIN * one[1]
+            return None
+        return (other[0] * (1 - RATE) - one[1] * (1 + RATE)) / one[1]
 
 
 def by_message(rows: Rows) -> list[tuple[int, int, list[tuple[int, int]], int]]:
@@ -131,6 +136,9 @@ def test_candidates_and_windows_are_those_of_the_definition(told: list) -> None:
         windows
     )
     assert scanner.counts()["messages"] == len(by_message(rows))
+    assert {(buy, sell): pytest.approx(float(edge), abs=1e-9) for (buy, sell), edge in naive.best.items()} == {
+        (buy, sell): edge * 1e-12 for buy, sell, edge in scanner.best_edges()
+    }
 
 
 @given(messages, st.integers(1_000, 1_100))

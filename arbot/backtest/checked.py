@@ -1,0 +1,72 @@
+"""What the inspector says of the data before anything is replayed on it: errors refuse, warnings go into the report.
+
+An inspection is kept beside the raw columns under the name of what it looked at, so that only the first backtest of a
+tape waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from arbot.backtest.tapes import TapeStock
+from arbot.domain.errors import Mistake, UserError
+from arbot.tape.importing.contract import Finding, Severity
+
+_FINDINGS = msgspec.json.Decoder(tuple[Finding, ...])
+CODES_SHOWN_MAX = 20
+
+
+def warned(
+    stock: TapeStock, paths: Sequence[Path], *, cache_dir: Path | None, is_wanted: bool, goes_on: bool
+) -> tuple[str, ...]:
+    """Return the errors and warnings about the streams of a stock, in words.
+
+    Raises: UserError naming the errors, unless the person wants to go on in spite of them.
+    """
+    if not is_wanted:
+        return ("the data was not inspected (--no-inspect)",)
+    findings = _kept(stock, paths, cache_dir)
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    if errors and not goes_on:
+        raise UserError(
+            *(
+                Mistake(
+                    finding.series or finding.file,
+                    f"{finding.code}: {finding.detail}",
+                    finding.remedy or "mend the data, or go on in spite of it with --despite-errors",
+                )
+                for finding in errors[:CODES_SHOWN_MAX]
+            )
+        )
+    told = [finding for finding in findings if finding.severity is not Severity.INFO]
+    return tuple(f"{finding.severity.value} {finding.code}, {finding.series}: {finding.detail}" for finding in told)
+
+
+def _kept(stock: TapeStock, paths: Sequence[Path], cache_dir: Path | None) -> tuple[Finding, ...]:
+    file = None if cache_dir is None else cache_dir / f"inspection-{stock.key[:16]}.json"
+    if file is not None and file.is_file():
+        return _FINDINGS.decode(file.read_bytes())
+    findings = _inspected(stock, paths)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(msgspec.json.encode(findings))
+    return findings
+
+
+def _inspected(stock: TapeStock, paths: Sequence[Path]) -> tuple[Finding, ...]:
+    """Return what is wrong with the streams that are replayed, and with whole files."""
+    from arbot.tape.inspect.load import load  # noqa: PLC0415 - scipy and more, and only for the first look at a tape
+    from arbot.tape.inspect.report import Options, inspect  # noqa: PLC0415
+
+    played = {dataset.meta.instrument.id for dataset in stock.datasets}
+    loaded = load([path.resolve() for path in paths])
+    datasets = [dataset for dataset in loaded.datasets if dataset.meta.instrument.id in played]
+    findings = inspect(datasets, loaded.imports, Options(), damage=loaded.damage).inspection.findings
+    return tuple(
+        finding
+        for finding in findings
+        if all(series in played for series in finding.series.split("|") if finding.series)
+    )
