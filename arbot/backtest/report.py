@@ -348,11 +348,8 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
 def _sign(name: str, cell: str) -> str:
     if name.startswith("Ledger"):
         return " good" if cell == "agrees" else " bad"
-    if (
-        not name.startswith(("Net profit", "… per day", "Gaps", "Change"))
-        or not cell.strip("-0.,u")
-        or cell.startswith("u")
-    ):
+    is_result = name.startswith(("Net profit", "… per day", "Gaps", "Change"))
+    if not is_result or not cell[-1:].isdigit() or not cell.strip("-0.,"):
         return ""
     return " bad" if cell.startswith("-") else " good"
 

@@ -229,7 +229,7 @@ def _limits(column: Replayed) -> Figure:
         "y1": 100,
         "line": {"color": LOSS, "dash": "dot"},
     }
-    return {"data": lines, "layout": _time_layout("% of the limit", shapes=[full])}
+    return {"data": lines, "layout": _time_layout("% of the limit", shapes=[full], height=260 + 24 * len(names))}
 
 
 def _venues(result: Result, column: Replayed) -> Figure:
