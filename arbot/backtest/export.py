@@ -91,7 +91,7 @@ def _parquet(kind: type[msgspec.Struct], table: Columns) -> bytes:
     }
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(arrays), sink, compression="zstd")
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue())
 
 
 def _exact(numbers: Sequence[Decimal]) -> Any:
