@@ -77,9 +77,12 @@ def cached(
 ) -> MappedRows | None:
     """Return the rows of datasets from the cache; with `build` they are put there if they are not, else None.
 
-    `progress` is told the rows done. None, too, when the disk or `bytes_max` has no room: read the tapes themselves.
+    `progress` is told the rows done. None, too, when the disk or `bytes_max` has no room, and for tapes of which damaged
+    parts were left out: read the tapes themselves.
     Raises: UserError for damaged tapes.
     """
+    if any(part.follows_damage for dataset in datasets for part in dataset.parts):
+        return None
     key = digest(datasets)
     entry = folder / key
     found = _open(entry, key)

@@ -42,6 +42,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     first_ts_ns: int
     last_ts_ns: int
     replaces: tuple[str, ...] = ()  # names in the same folder
+    follows_damage: bool = False  # a part before it was left out: what it changes is unknown until its next snapshot
 
 
 class Dataset(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +106,7 @@ class Catalogue:
 def open_tapes(paths: Iterable[Path], damaged: dict[Path, str] | None = None) -> tuple[Dataset, ...]:
     """Return the datasets of catalogues, folders of one and single files, in the order given.
 
-    With `damaged` given, files that cannot be read are put there with the reason, and left out.
+    With `damaged` given, files that cannot be read are put there with the reason, and left out; a book is cleared there.
     Raises: UserError naming each file that is no tape, is unreadable, or does not fit the others.
     """
     mistakes: list[Mistake] = []
@@ -125,7 +126,7 @@ def open_tapes(paths: Iterable[Path], damaged: dict[Path, str] | None = None) ->
                 damaged[file] = found.what
             else:
                 mistakes.append(found)
-    datasets = _grouped(_standing(parts.values()), mistakes)
+    datasets = _grouped(_marked(_standing(parts.values()), damaged or {}), mistakes)
     if mistakes:
         raise UserError(*mistakes)
     return datasets
@@ -212,6 +213,21 @@ def _standing(parts: Iterable[Part]) -> list[Part]:
     every = list(parts)
     gone = {part.path.with_name(name) for part in every for name in part.replaces if name != part.path.name}
     return [part for part in every if part.path not in gone]
+
+
+def _marked(parts: list[Part], damaged: Iterable[Path]) -> list[Part]:
+    """Return the parts, those marked that come next after one of the same kind that was left out."""
+    marked = set()
+    for gone in damaged:
+        after = [
+            part.path
+            for part in parts
+            if part.path.parent.parent == gone.parent.parent
+            and part.path > gone
+            and part.path.suffixes == gone.suffixes
+        ]
+        marked |= {min(after)} if after else set()
+    return [msgspec.structs.replace(part, follows_damage=part.path in marked) for part in parts]
 
 
 def _grouped(parts: list[Part], mistakes: list[Mistake]) -> tuple[Dataset, ...]:

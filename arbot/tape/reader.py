@@ -103,7 +103,7 @@ class Feeder:
         if self._kept is None:
             return 0
         batch = self._kept[1].columns
-        return 1 + (batch.num_rows if batch is not None else 0)
+        return 2 + (batch.num_rows if batch is not None else 0)  # a book may have to be cleared, even twice
 
     def moved(self, by: int) -> None:
         """Note that the caller moved what is in the pool by so many rows."""
@@ -120,6 +120,7 @@ class Feeder:
         check = self._check
         if self._part is not part:
             self._part = part
+            at = self._drop_book(pool, at) if part.follows_damage else at
             check[checks.SNAPSHOT_MIN] = part.meta.content is not Content.UNSIZED_QUOTES
         if batch.columns is None:
             at = self._lose(pool, at, part, batch)
@@ -172,12 +173,16 @@ class Feeder:
         repairs.add(_UNREADABLE, batch.lost, f"{part.path} row group {batch.group}")
         if check[checks.IS_OPEN]:
             return self._cut_off(pool, at, part, batch)
-        if check[checks.LAST_TS]:
-            pool[:, at] = 0
-            pool[RECV_TS, at] = check[checks.LAST_TS]
-            pool[TAG, at] = check[checks.TAG_BITS] | IS_LAST | Kind.CLEAR
-            return at + 1
-        return at
+        return at if part.meta.content is Content.TRADES else self._drop_book(pool, at)
+
+    def _drop_book(self, pool: Column, at: int) -> int:
+        """Write a CLEAR at the last time known, if there is one; return the next row."""
+        if not self._check[checks.LAST_TS]:
+            return at
+        pool[:, at] = 0
+        pool[RECV_TS, at] = self._check[checks.LAST_TS]
+        pool[TAG, at] = self._check[checks.TAG_BITS] | IS_LAST | Kind.CLEAR
+        return at + 1
 
     def _cut_off(self, pool: Column, at: int, part: Part, batch: _Batch) -> int:
         """Deal with a message that never ends."""

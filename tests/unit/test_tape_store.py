@@ -190,6 +190,18 @@ def test_truncated_file_is_refused_by_name_or_left_out(tmp_path):
     assert [good] == [part.path for dataset in left for part in dataset.parts]
 
 
+def test_book_is_cleared_where_a_part_was_left_out(tmp_path):
+    """After a damaged part the next one's changes would be put onto a book that lacks some: it is dropped."""
+    first, bad, last = written(tmp_path / "tape", a_few(9), rotate_s=3)
+    bad.write_bytes(b"PAR1")
+    left = open_tapes([tmp_path / "tape"], {})
+    rows = together(merged(left))
+    sizes = [read_part_footer(path).rows for path in (first, last)]
+    assert sizes[0] + 1 + sizes[1] == len(rows)
+    assert (Kind.CLEAR | IS_LAST, START + 2_000_000_000) == (rows.tag[sizes[0]], rows.recv_ts_ns[sizes[0]])
+    assert cached(left, tmp_path / "cache", build=True) is None
+
+
 @pytest.mark.parametrize(
     ("told", "words"),
     [
