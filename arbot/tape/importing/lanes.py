@@ -142,7 +142,9 @@ class _Lane:
             at = int(rounded[0])
             text = f"{column} {numbers[at]!s} was laid on {int(laid.values[at])} x 10^-{scale.decimals}"
             self.fault("float_artefact", len(rounded), ts_ns[rounded], text)
-            self.odd += int(np.count_nonzero(laid.is_odd))
+            self.odd += (
+                0 if column == "volume" else int(np.count_nonzero(laid.is_odd))
+            )  # nothing is filled from volumes
 
     def check_rounded(self) -> None:
         """Refuse a series in which more than artefacts had to be rounded."""

@@ -4,7 +4,8 @@ Text is read digit by digit in compiled code; a float64 column first becomes the
 which is what was written before some program made a float of it. No float arithmetic touches a number.
 
 What is not exact is never silent. A number is *artefact* when it has 15 digits or more and is within one part in 10**14
-of a number with at least three digits fewer (22325.509999999995): the trace of a calculation in floats. `Laid` says
+of a number of 12 digits (22325.509999999995), in 10**15 of one of 13, or in 10**16 of one of 14, with at least three
+digits fewer: the trace of a calculation in floats. `Laid` says
 which numbers were rounded, which of those were no artefacts, and which do not fit into 18 digits.
 """
 
@@ -259,16 +260,18 @@ def _read(data, offsets, powers, mantissa, places, clean, clean_places, state): 
         short, short_places = number, fraction
         if digits >= 15 and fraction > 0:
             state[index] = 3
-            drop = min(digits - 12, fraction)
-            unit = powers[drop]
-            rounded = (number + unit // 2) // unit
-            off = abs(number - rounded * unit)
-            left = fraction - drop
-            while left > 0 and rounded % 10 == 0:
-                rounded //= 10
-                left -= 1
-            if off <= number // 100_000_000_000_000:
+            for kept in range(12, digits - 2):  # the coarser the number, the more noise is believed
+                drop = min(digits - kept, fraction)
+                unit = powers[drop]
+                rounded = (number + unit // 2) // unit
+                if abs(number - rounded * unit) > number // powers[kept + 2]:
+                    continue
+                left = fraction - drop
+                while left > 0 and rounded % 10 == 0:
+                    rounded //= 10
+                    left -= 1
                 short, short_places = rounded, left
+                break
         mantissa[index] = -number if is_negative else number
         places[index] = fraction
         clean[index] = -short if is_negative else short

@@ -139,7 +139,8 @@ def scale_of(used: Usage, said: str, option: str, survey: Survey) -> Scale:
     exponent = unit.as_tuple().exponent
     decimals = max(-exponent, 0) if isinstance(exponent, int) else 0
     share = used.odd_share(decimals)
-    if share > ODD_SHARE_MAX or decimals > DIGITS_MAX:
+    is_volume = survey.content == Content.BARS and option == "--step"  # sums of floats, and nothing is filled from them
+    if (share > ODD_SHARE_MAX and not is_volume) or decimals > DIGITS_MAX:
         raise Refused(
             Mistake(
                 survey.name,
