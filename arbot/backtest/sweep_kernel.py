@@ -37,6 +37,11 @@ FOREVER = 2**62
 
 _SNAPSHOT, _DELTA, _CLEAR, _ALIVE = int(Kind.SNAPSHOT), int(Kind.DELTA), int(Kind.CLEAR), int(Kind.ALIVE)
 
+# words of a head that the pass looks at for every message, unsigned so that no index counts from the end
+_VALID = np.uint64(VALID)
+_ASK_KEYS, _ASK_END = np.uint64(ASKS + KEYS), np.uint64(ASKS + END)
+_BID_KEYS, _BID_END = np.uint64(BIDS + KEYS), np.uint64(BIDS + END)
+
 # how a call of `run` ended
 AT_END, AT_STOP, NO_ROOM = 0, 1, 2
 
@@ -93,6 +98,8 @@ class World(NamedTuple):
     answer_ns: NDArray[np.int64]  # K x V
     need: Floats  # R x K, ascending: the ratio bid / ask that a setting needs
     need_of: NDArray[np.int64]  # R x K: whose need that is
+    floors: Floats  # R: a hair below the least need
+    units: Floats  # B: the price unit of each book
     scores: Records  # K
     slots: Records  # K x S
     total: Floats  # K x A
@@ -117,7 +124,7 @@ def _records(kind: np.dtype[np.void], dimensions: int = 1) -> types.Type:
 _world = types.NamedTuple(  # type: ignore[no-untyped-call]
     (
         _records(BOOK), _records(ROUTE), _mem, _mem, _records(SETTING), _f8[:, ::1], _i8[:, ::1], _i8[:, ::1],
-        _f8[:, ::1], _i8[:, ::1], _records(SCORE), _records(SLOT, 2), _f8[:, ::1], _f8[:, ::1], _i8[:, ::1],
+        _f8[:, ::1], _i8[:, ::1], _f8[::1], _f8[::1], _records(SCORE), _records(SLOT, 2), _f8[:, ::1], _f8[:, ::1], _i8[:, ::1],
         _i8[:, ::1], _i8[:, :, ::1], _i8[:, ::1], _records(DUE), _mem,
     ),
     World,
@@ -645,13 +652,15 @@ def run(  # noqa: PLR0917 - columns, then where to begin and end
     Returns (first row not done, AT_END, AT_STOP or NO_ROOM, book that lacks room). A last message that is not whole is left.
     """
     count = recv_ts_ns.size
+    books, routes, route_first, route_list = world.books, world.routes, world.route_first, world.route_list
+    units, floors = world.units, world.floors
     row = first
     while row < count:
         ts_ns = recv_ts_ns[row]
         if ts_ns >= stop_ts_ns:
             return row, AT_STOP, 0
         stop = row
-        while stop < count and tag[stop] & IS_LAST == 0:
+        while stop < count and tag[np.uint64(stop)] & IS_LAST == 0:
             stop += 1
         if stop == count:
             break
@@ -671,13 +680,23 @@ def run(  # noqa: PLR0917 - columns, then where to begin and end
                 return row, NO_ROOM, b
             if mem[head + SYNCED] == 1:
                 for at in range(row, stop):
-                    sides.put(mem, head + BIDS if key[at] > 0 else head + ASKS, key[at], qty[at])
+                    level = key[np.uint64(at)]
+                    sides.put(mem, head + BIDS if level > 0 else head + ASKS, level, qty[np.uint64(at)])
                 sides.truncate(mem, head)
                 told = venue_ts_ns[row]
                 mem[head + VENUE_TS] = told if told != 0 else ts_ns
                 mem[head + RECV_TS] = ts_ns
                 if sides.check(mem, head) == sides.NOT_CROSSED and ts_ns >= trade_from_ns:
-                    look(mem, world, b, ts_ns)
+                    for at in range(route_first[b], route_first[b + 1]):
+                        r = np.uint64(route_list[at])
+                        buy, sell = np.uint64(books[routes[r].buy].head), np.uint64(books[routes[r].sell].head)
+                        if mem[buy + _VALID] == 0 or mem[sell + _VALID] == 0:
+                            continue
+                        ask = mem[np.uint64(mem[buy + _ASK_KEYS] + mem[buy + _ASK_END] - 1)]
+                        bid = mem[np.uint64(mem[sell + _BID_KEYS] + mem[sell + _BID_END] - 1)]
+                        if bid * units[routes[r].sell] >= -ask * units[routes[r].buy] * floors[r]:
+                            look(mem, world, b, ts_ns)
+                            break
         elif kind == _CLEAR:
             sides.clear(mem, head)
         elif kind == _ALIVE and mem[head + SYNCED] == 1:

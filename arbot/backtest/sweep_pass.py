@@ -191,6 +191,8 @@ def lay_out(instruments: Sequence[Instrument], candidates: Sequence[Candidate]) 
         answer_ns=_by_venue([one.answer_ns for one in candidates], venues),
         need=np.ascontiguousarray(np.take_along_axis(need.T, order, axis=1)),
         need_of=np.ascontiguousarray(order.astype(np.int64)),
+        floors=need.min(axis=0) * (1.0 - 1e-12),
+        units=np.ascontiguousarray(books["price_unit"]),
         scores=np.zeros(count, kernel.SCORE),
         slots=np.zeros((count, slots), kernel.SLOT),
         total=total,
