@@ -76,7 +76,7 @@ def differences(folder: Path, result: Result) -> list[str]:
     file = folder / EXPECTED
     if not file.is_file():
         raise UserError(Mistake(str(file), "is not there", f"write it: arbot backtest {folder} --write-expected"))
-    return list(_compare("", json.loads(file.read_text(encoding="utf-8")), statistics(result)))
+    return list(compare("", json.loads(file.read_text(encoding="utf-8")), statistics(result)))
 
 
 def write_expected(folder: Path, result: Result) -> Path:
@@ -86,12 +86,13 @@ def write_expected(folder: Path, result: Result) -> Path:
     return file
 
 
-def _compare(where: str, expected: Any, got: Any) -> list[str]:
+def compare(where: str, expected: Any, got: Any) -> list[str]:
+    """Return a line for each place below `where` in which two documents differ."""
     if isinstance(expected, dict) and isinstance(got, dict):
         return [
             line
             for key in {**expected, **got}
-            for line in _compare(f"{where}.{key}" if where else key, expected.get(key), got.get(key))
+            for line in compare(f"{where}.{key}" if where else key, expected.get(key), got.get(key))
         ]
     return [] if expected == got else [f"{where}: expected {expected}, got {got}"]
 
