@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import pyarrow as pa
 from pyarrow import csv
@@ -69,7 +69,7 @@ def blocks_of(source: Source, size: int = BLOCK_BYTES) -> Iterator[Block]:
         yield Block(rest.removeprefix(_BOM) if first_line == 1 else rest, first_line, is_unended=True)
 
 
-def _unpacked(source: Source, raw: IO[bytes], closing: ExitStack) -> IO[bytes]:
+def _unpacked(source: Source, raw: IO[bytes], closing: ExitStack) -> Any:
     start = raw.read(4)
     raw.seek(0)
     if start.startswith(PICKLE):
@@ -77,9 +77,9 @@ def _unpacked(source: Source, raw: IO[bytes], closing: ExitStack) -> IO[bytes]:
             source, "this is a Python pickle, which can run any program hidden in it", "convert it to CSV or JSON"
         )
     if start.startswith(GZIP):
-        return closing.enter_context(gzip.GzipFile(fileobj=raw))  # type: ignore[return-value]
+        return closing.enter_context(gzip.GzipFile(fileobj=raw))
     if start.startswith(_ZSTD):
-        return closing.enter_context(pa.CompressedInputStream(raw, "zstd"))  # type: ignore[no-any-return]
+        return closing.enter_context(pa.CompressedInputStream(raw, "zstd"))
     if not start.startswith(ZIP):
         return raw
     packed = closing.enter_context(zipfile.ZipFile(raw))
@@ -141,9 +141,12 @@ def _parsed(source: Source, data: bytes, names: Sequence[str], first_row: int) -
     read = csv.ReadOptions(column_names=list(names), block_size=len(data) + 1, use_threads=False)
     convert = csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
     bad: list[csv.InvalidRow] = []
-    parse = csv.ParseOptions(
-        ignore_empty_lines=True, invalid_row_handler=lambda row: (bad.append(row), "error")[1] if not bad else "error"
-    )
+
+    def refuse(row: csv.InvalidRow) -> str:
+        bad.append(row)
+        return "error"
+
+    parse = csv.ParseOptions(ignore_empty_lines=True, invalid_row_handler=refuse)
     try:
         return csv.read_csv(pa.BufferReader(data), read, parse, convert).combine_chunks()
     except pa.ArrowInvalid as error:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from arbot.domain.errors import Mistake, ensure
-from arbot.domain.ids import VenueId, instrument_id
+from arbot.domain.ids import Asset, VenueId, instrument_id
 from arbot.domain.instrument import Instrument
 from arbot.tape.catalogue import SUFFIX
 from arbot.tape.importing.contract import (
@@ -157,7 +157,12 @@ def _survey(format: Format, files: list[Path], options: Options, progress: Progr
         errors = (finding for finding in source.findings if finding.severity == Severity.ERROR)
         wrong += [Mistake(str(path), finding.detail, finding.remedy) for finding in errors]
     if not any(survey.rows > survey.signs for survey in surveys.values()):
-        raise Refused(Mistake(", ".join(path.name for path in files), "no row could be used", "see the format"), *wrong)
+        raise Refused(
+            Mistake(
+                ", ".join(path.name for path in files), "no row could be used", "check that the format is the right one"
+            ),
+            *wrong,
+        )
     for survey in surveys.values():
         check(survey, format)
     return surveys
@@ -235,8 +240,8 @@ def _lane(format: Format, survey: Survey, options: Options, open_sink: Callable[
             venue=VenueId(series.venue),
             symbol=series.symbol,
             venue_symbol=series.native,
-            base=base,
-            quote=quote,
+            base=Asset(base),
+            quote=Asset(quote),
             tick_size=price.unit,
             qty_step=qty.unit,
             price_decimals=price.decimals,
