@@ -29,12 +29,11 @@ import msgspec
 
 from arbot.backtest import windows as windowing
 from arbot.backtest.arb_money import ArbMoney
-from arbot.backtest.best_edges import BestEdges
 from arbot.backtest.limit_use import LimitUse
 from arbot.backtest.marks import SHORT, Marks
 from arbot.backtest.result import ArbRow, DeclineRow, FillRow, Replayed, RouteRow, SampleRow, Scenario, Split
 from arbot.backtest.samples import CENT, Samples
-from arbot.backtest.windows import RouteWindows, Windows
+from arbot.backtest.windows import Best, RouteWindows, Windows
 from arbot.domain.commands import SubmitOrder
 from arbot.domain.decisions import (
     ArbClosed,
@@ -51,7 +50,6 @@ from arbot.domain.errors import ensure
 from arbot.domain.events import (
     BooksMoved,
     Envelope,
-    FeesLoaded,
     OrderFilled,
     OrderRejected,
     TransferReported,
@@ -93,7 +91,6 @@ class Collector:
         self._balances = balances
         self._scenario = scenario
         self._marks = Marks(ccy, instruments, market)
-        self._best = BestEdges(instruments, market)
         self._limits = LimitUse(limits)
         self._samples = Samples()
         self._summary = Summary()
@@ -136,8 +133,6 @@ class Collector:
                 self._order(command.approved.intent)
         if isinstance(event, OrderFilled):
             self._fill(event.fill, envelope.ts_ns)
-        elif isinstance(event, FeesLoaded):
-            self._best.learn(event.fees)
         elif isinstance(event, TransferReported):
             self._transferred(event)
         elif isinstance(event, OrderRejected) and event.client_order_id in self._orders:
@@ -162,7 +157,6 @@ class Collector:
             if asset != self._ccy:
                 held_max = max(held_max, value)
         self._note_exposure()
-        self._best.look(ts_ns)
         self._sampled_ts_ns = ts_ns
         self._samples.add(
             SampleRow(
@@ -396,6 +390,7 @@ class Collector:
         digest: str,
         now_ns: int,
         windows: Windows,
+        bests: Sequence[Best] = (),
         instrument: Callable[[int], Instrument],
         ledger_matches_venues: bool,
         deposits: Decimal,
@@ -439,7 +434,7 @@ class Collector:
             order_hash=self._trades.hexdigest(),
             latency_ms=statistics.median(self._latencies_ns) / NS_PER_MS if self._latencies_ns else 0.0,
             edges=windowing.edges(windows),
-            best_edges=self._best.rows(),
+            best_edges=windowing.best_edges(bests, instrument),
             unpriced=tuple(
                 f"{asset} at {venue}"
                 for (venue, asset), number in sorted(self._start.items())

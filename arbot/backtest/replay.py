@@ -188,6 +188,7 @@ class Replay:
             digest=self.journal.digest(),
             now_ns=self.clock.now_ns(),
             windows=self._windows(),
+            bests=self.scanner.best_edges(),
             instrument=self.books.instrument,
             ledger_matches_venues=self._ledger_matches(),
             deposits=self.terms.funding.paid_in,

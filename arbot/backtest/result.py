@@ -157,7 +157,7 @@ class BinRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BestRow(msgspec.Struct, frozen=True, kw_only=True):
-    """The best net edge at the touch of one symbol (base and quote), among the moments at which the account was sampled."""
+    """The best net edge at the touch that a route ever had, also where it never cleared costs."""
 
     buy_venue: str
     sell_venue: str
@@ -192,7 +192,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     order_hash: str = ""  # over the orders and fills alone
     latency_ms: float = 0.0  # from decision to match, median of the legs that filled; 0 when none did
     edges: tuple[BinRow, ...] = ()  # of all windows
-    best_edges: tuple[BestRow, ...] = ()  # the best first; also of symbols that never cleared costs
+    best_edges: tuple[BestRow, ...] = ()  # the best first
     unpriced: tuple[str, ...] = ()  # "ASSET at venue" held but without a book to value it: not in the equity
 
 

@@ -6,23 +6,27 @@ of the number of windows, not of time or money. Edges fall into bins [low, high)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arbot.backtest.result import BinRow, WindowRow, WinRow
+from arbot.backtest.result import BestRow, BinRow, WindowRow, WinRow
 from arbot.domain.instrument import Instrument
 
 WINDOWS_MAX = 1_000  # of the longest that are named one by one
 LATENCIES_MS = (0, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 EDGES_BPS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0)
 NS_PER_MS, NS_PER_S = 1_000_000, 1_000_000_000
-_PPT_PER_BPS = 1e8
+_PPT_PER_BPS_LOG10 = 8
+_PPT_PER_BPS = 10.0**_PPT_PER_BPS_LOG10
 
 Windows = NDArray[np.int64]
 Route = tuple[str, str, str]
+Best = tuple[int, int, int, int]
+"""Buying book, selling book, best net edge at the touch in PPT, and when that was."""
 
 
 class RouteWindows(NamedTuple):
@@ -91,3 +95,18 @@ def by_route(windows: Windows, instrument: Callable[[int], Instrument]) -> Itera
         mine = lengths_ms[which.reshape(-1) == number]
         bought, sold = instrument(buy), instrument(sell)
         yield (bought.venue, sold.venue, bought.symbol), RouteWindows(len(mine), round(float(np.median(mine)), 6))
+
+
+def best_edges(seen: Sequence[Best], instrument: Callable[[int], Instrument]) -> tuple[BestRow, ...]:
+    """Return the best net edge at the touch that each route ever had, open or not, the best first."""
+    rows = (
+        BestRow(
+            buy_venue=instrument(buy).venue,
+            sell_venue=instrument(sell).venue,
+            symbol=instrument(buy).symbol,
+            edge_net_bps=Decimal(edge).scaleb(-_PPT_PER_BPS_LOG10),
+            ts_ns=ts_ns,
+        )
+        for buy, sell, edge, ts_ns in seen
+    )
+    return tuple(sorted(rows, key=lambda row: -row.edge_net_bps))

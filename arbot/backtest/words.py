@@ -182,7 +182,7 @@ def why_nothing(column: Replayed) -> str:
             return "Nothing was opened: no two venues ever had valid books of the same instrument, and known fees, at once."
         seen = column.best_edges[0]
         return (
-            f"Nothing was opened. The best net edge at the touch, looked at whenever the account was sampled, was "
+            f"Nothing was opened. The best net edge at the touch in all that time was "
             f"{bps(seen.edge_net_bps)} bps: {seen.symbol} bought at {seen.buy_venue} and sold at {seen.sell_venue} on "
             f"{moment(seen.ts_ns)} UTC. What stood in the way: fees and spreads were more than the gap."
         )

@@ -87,7 +87,8 @@ _MUTED_UNTIL = 0
 _SINCE = 1  # when it opened; 0 = it is not open
 _PEAK = 2  # best net edge since, in PPT of the buying price
 _BEST = 3  # best net edge there ever was, open or not; UNSEEN before both books were valid at once
-_ROUTE = 4
+_BEST_AT = 4  # when that was
+_ROUTE = 5
 
 _TAKEN_MAX = 1024
 _TAKEN_WORDS = 4  # book, key, quantity as recorded, quantity we took of it
@@ -123,6 +124,7 @@ def _set_route(state: Words, buy: int, sell: int, is_open: bool, edge: float, no
     peak = np.int64(edge * 1e12)
     if edge != 0.0 and peak > state[route + _BEST]:
         state[route + _BEST] = peak
+        state[route + _BEST_AT] = now_ns
     if is_open:
         if state[route + _SINCE] == 0:
             state[route + _SINCE] = now_ns
@@ -494,10 +496,10 @@ class Scanner:
         opened = np.array(still, np.int64).reshape(-1, _WINDOW_WORDS)
         return np.concatenate([*self._windows, opened])
 
-    def best_edges(self) -> list[tuple[int, int, int]]:
-        """Return (buy book, sell book, best net edge in PPT of the buying price, maybe below zero) of routes ever seen."""
+    def best_edges(self) -> list[tuple[int, int, int, int]]:
+        """Return (buy book, sell book, best net edge in PPT of the buying price, when) of routes whose books were ever valid."""
         return [
-            (buy, sell, int(self._state[route + _BEST]))
+            (buy, sell, int(self._state[route + _BEST]), int(self._state[route + _BEST_AT]))
             for buy, sell, route in self._routes()
             if self._state[route + _BEST] != UNSEEN
         ]

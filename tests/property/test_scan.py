@@ -137,7 +137,7 @@ def test_candidates_and_windows_are_those_of_the_definition(told: list) -> None:
     )
     assert scanner.counts()["messages"] == len(by_message(rows))
     assert {(buy, sell): pytest.approx(float(edge), abs=1e-9) for (buy, sell), edge in naive.best.items()} == {
-        (buy, sell): edge * 1e-12 for buy, sell, edge in scanner.best_edges()
+        (buy, sell): edge * 1e-12 for buy, sell, edge, _ in scanner.best_edges()
     }
 
 

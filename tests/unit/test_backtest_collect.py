@@ -8,7 +8,6 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from arbot.backtest.best_edges import BestEdges
 from arbot.backtest.collect import Collector
 from arbot.backtest.marks import Marks
 from arbot.backtest.result import Replayed, SampleRow, Scenario
@@ -17,7 +16,6 @@ from arbot.domain.decisions import OpportunityDeclined, Outcome, Reason
 from arbot.domain.errors import InvariantBroken
 from arbot.domain.events import BooksMoved, Envelope, Event, TransferReported, TransferState
 from arbot.domain.ids import Asset, VenueId
-from arbot.domain.instrument import FeeRate
 from arbot.domain.units import ZERO
 from arbot.engine.config import RiskLimits
 from tests.support.engine_world import MS, START_NS, FakeMarket, World, an_instrument
@@ -81,6 +79,7 @@ class Watched(World):
             digest="d",
             now_ns=self.now_ns,
             windows=NO_WINDOWS,
+            bests=(),
             instrument=lambda index: instruments[index],
             ledger_matches_venues=True,
             deposits=deposits,
@@ -328,44 +327,6 @@ class TestRows:
         assert one.order_hash != other.order_hash
 
 
-class TestBestEdges:
-    """How near it came where nothing was traded."""
-
-    @pytest.mark.parametrize(
-        ("books", "expected"),
-        [
-            # the same venue has the cheapest ask and the dearest bid: the next best pair counts, fees of 10 bps on both
-            (("99.0 100.0", "98.0 101.0"), ("coinbase", "kraken", "-217.8218")),  # 99 x 0.999 - 101 x 1.001 on 101
-            (("99.0 100.0", "99.9 101.0"), ("kraken", "coinbase", "-29.9900")),  # 99.9 x 0.999 - 100 x 1.001 on 100
-        ],
-    )
-    def test_the_best_edge_is_between_two_venues_after_fees(self, books, expected):
-        """The best pair of ask and bid on different venues is found, and its edge has both fees taken off."""
-        world = World()
-        instruments = tuple(world.instruments.values())
-        best = BestEdges(instruments, world.market)
-        best.learn([FeeRate(instrument=one.id, maker=ZERO, taker=Decimal("0.001")) for one in instruments])
-        for instrument, book in zip(instruments, books, strict=True):
-            bid, ask = book.split()
-            world.market.set(instrument.id, START_NS, f"{bid}x1", f"{ask}x1")
-        best.look(START_NS)
-        (row,) = best.rows()
-        assert expected == (row.buy_venue, row.sell_venue, str(row.edge_net_bps))
-
-    def test_later_and_worse_changes_nothing(self):
-        """A worse moment is not kept; a book that is not valid is not looked at."""
-        world = LateWorld()
-        world.collector._best.learn(
-            [FeeRate(instrument=one.id, maker=ZERO, taker=ZERO) for one in world.instruments.values()]
-        )
-        world.collector.sample(world.now_ns)
-        (before,) = world.ended().best_edges
-        world.play("kraken book bid 90x1 ask 110x1")
-        world.line("kraken invalid")
-        assert (before,) == world.ended().best_edges
-        assert Decimal(-40) == round(before.edge_net_bps)  # 99.8 against 100.2
-
-
 class TestWindows:
     """What the scanner's windows are told as."""
 
@@ -382,7 +343,7 @@ class TestWindows:
             ]
         )
         result = world.collector.replayed(
-            digest="d", now_ns=START_NS, windows=windows, instrument=lambda index: instruments[index],
+            digest="d", now_ns=START_NS, windows=windows, bests=[(0, 1, -3 * bps, 5), (1, 0, 12 * bps, 6)], instrument=lambda index: instruments[index],
             ledger_matches_venues=True, deposits=ZERO, transfer_costs=ZERO,
         )  # fmt: skip
         assert {0: 3, 5: 2, 20: 2, 50: 1, 500: 1, 5000: 0} == {
@@ -395,6 +356,9 @@ class TestWindows:
             (row.buy_venue, row.sell_venue, row.windows, row.window_ms_median) for row in result.routes
         ]
         assert (3, "coinbase") == (result.windows_total, result.windows[0].buy_venue)
+        assert [("coinbase", Decimal(12), 6), ("kraken", Decimal(-3), 5)] == [
+            (row.buy_venue, row.edge_net_bps, row.ts_ns) for row in result.best_edges
+        ]
 
 
 class TestSamples:
