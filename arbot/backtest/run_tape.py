@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,8 @@ from arbot.journal.store import SqlStore, StoredRun
 from arbot.market.books import Books
 from arbot.market.retell import retell
 from arbot.market.stream import IS_LAST, Column, Rows
-from arbot.tape.schema import META_KEY, decode_meta, slug
+from arbot.tape.catalogue import open_tapes
+from arbot.tape.schema import Content
 
 LAST = "last"
 _COLUMNS = ["recv_ts_ns", "venue_ts_ns", "seq", "kind", "is_last", "side", "price", "qty"]
@@ -67,25 +68,24 @@ class BookTape:
 
 
 class RunTape:
-    """All parts that one run recorded into a catalogue."""
+    """All parts that one run recorded, in one catalogue or several."""
 
-    def __init__(self, root: Path, run_id: str) -> None:
-        """Find them. Raises: UserError when there are none, or one cannot be read."""
-        self._parts: dict[Path, list[Path]] = {}
-        for part in sorted(root.glob("*/*/*/[0-9]*.parquet")):
-            if _run_of(part) == run_id:
-                self._parts.setdefault(part.parent.parent, []).append(part)
+    def __init__(self, roots: Sequence[Path], run_id: str) -> None:
+        """Find them. Raises: UserError when there are none, or a part is damaged."""
+        self._parts: dict[tuple[str, str], list[Path]] = {}
+        for dataset in open_tapes([root for root in roots if root.exists()]):
+            ours = [part.path for part in dataset.parts if part.meta.run_id == run_id]
+            if ours and dataset.meta.content is Content.BOOK:
+                self._parts.setdefault((dataset.venue, dataset.symbol), []).extend(ours)
         if not self._parts:
-            raise UserError(
-                Mistake(
-                    str(root), f"has nothing of run {run_id}", "record with [tape] record = true, or name --tape DIR"
-                )
-            )
-        self._root = root
+            where = ", ".join(str(root) for root in roots)
+            remedy = "record with [tape] record = true, or name the folder of the tape"
+            raise UserError(Mistake(where, f"has nothing of run {run_id}", remedy))
 
     def book(self, instrument: Instrument, index: int) -> BookTape:
         """Return the tape of a book; it is empty for one of which nothing ever came."""
-        return BookTape(index, self._parts.get(self._root / instrument.venue / slug(instrument.symbol), ()))
+        found = self._parts.get((instrument.venue, instrument.symbol), [])
+        return BookTape(index, sorted(found, key=lambda part: part.name))
 
 
 def read_part(part: Path) -> tuple[Rows, Column]:
@@ -95,14 +95,7 @@ def read_part(part: Path) -> tuple[Rows, Column]:
     except (OSError, pa.ArrowException) as error:
         raise UserError(Mistake(str(part), f"cannot be read: {error}", "restore it, or name another tape")) from error
     recv_ts_ns, venue_ts_ns, seq, kind, is_last, side, price, qty = (
-        np.array(table[name].to_numpy(), np.int64) for name in _COLUMNS  # copies: theirs cannot be written to
+        np.array(table[name].to_numpy(), np.int64)
+        for name in _COLUMNS  # copies: theirs cannot be written to
     )
     return Rows(recv_ts_ns, venue_ts_ns, price * side, qty, kind | is_last * IS_LAST), seq
-
-
-def _run_of(part: Path) -> str:
-    try:
-        meta = pq.read_metadata(part).metadata or {}
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(Mistake(str(part), f"cannot be read: {error}", "restore it, or name another tape")) from error
-    return decode_meta(meta[META_KEY]).run_id if META_KEY in meta else ""

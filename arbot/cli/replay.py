@@ -45,7 +45,7 @@ def replay(
         result = rerun(
             stored.run_id,
             store.iter_run(stored.epoch),
-            RunTape((tape or settings.tape.dir).resolve(), stored.run_id),
+            RunTape([(tape or settings.tape.dir).resolve()], stored.run_id),
             settings.engine_config(),
             load_strategy(settings.strategy.name, settings.strategy.params, Path.cwd()),
             {one.venue: book_depth(one) for one in settings.venue_configs()},

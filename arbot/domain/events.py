@@ -34,15 +34,24 @@ class RunStarted(_Event, frozen=True, kw_only=True):
     mode: str
 
 
+class DeclineCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many opportunities were declined for one reason."""
+
+    reason: str
+    count: int
+
+
 class RunEnded(_Event, frozen=True, kw_only=True):
     """The process is about to leave, with nothing of its own open unless `open_orders` says so.
 
     `digest` is the engine's just before this event: a replay of the run has to come to the same. Empty in old journals.
+    `declined` counts the opportunities of the run that were declined, by reason: looks that came to nothing are not journaled.
     """
 
     reason: str
     open_orders: int
     digest: str = ""
+    declined: tuple[DeclineCount, ...] = ()
 
 
 class InstrumentsLoaded(_Event, frozen=True, kw_only=True):

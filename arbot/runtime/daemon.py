@@ -21,6 +21,7 @@ from arbot.domain.decisions import Outcome
 from arbot.domain.errors import VenueError
 from arbot.domain.events import (
     AdjustmentRecorded,
+    DeclineCount,
     Envelope,
     FeesLoaded,
     InstrumentsLoaded,
@@ -342,8 +343,14 @@ class Daemon:
         left = await asyncio.gather(*(self._leave(venue) for venue in self.wiring.gateways))
         open_orders = -1 if min(left, default=0) < 0 else sum(left)
         if not self.sequencer.is_broken:
-            digest = self.engine.digest()
-            self.sequencer.submit((RunEnded(reason=reason, open_orders=max(open_orders, 0), digest=digest),))
+            declined = self.summary.totals(self.wiring.clock.now_ns()).opportunities_declined
+            ended = RunEnded(
+                reason=reason,
+                open_orders=max(open_orders, 0),
+                digest=self.engine.digest(),
+                declined=tuple(DeclineCount(reason=reason, count=count) for reason, count in declined.items()),
+            )
+            self.sequencer.submit((ended,))
             self.sequencer.flush()
             self.dispatch.timers.clear()
             self.wiring.store.end_run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from collections.abc import Callable
 from decimal import Decimal
@@ -16,6 +17,7 @@ import pytest
 
 from arbot.backtest.rerun import Rerun, rerun
 from arbot.backtest.run_tape import RunTape, find_run
+from arbot.cli.like_run import compare
 from arbot.cli.replay import told
 from arbot.domain.commands import SubmitOrder
 from arbot.domain.errors import UserError
@@ -65,7 +67,7 @@ def again(
     return rerun(
         run_id,
         map(edit, records),
-        RunTape(tape or settings.tape.dir, run_id),
+        RunTape([tape or settings.tape.dir], run_id),
         config,
         CrossVenue({}),
         {one.venue: book_depth(one) for one in settings.venue_configs()},
@@ -145,8 +147,28 @@ def test_a_run_or_a_tape_that_is_not_there_is_said_to_be(recorded: Run, tmp_path
             find_run(store, "nonsense")
     finally:
         store.close()
-    with pytest.raises(UserError, match=f"has nothing of run {run_id}"):
-        RunTape(tmp_path, run_id)
+    with pytest.raises(UserError, match="has no tape in it"):
+        RunTape([tmp_path], run_id)
+    with pytest.raises(UserError, match="has nothing of run nonsense"):
+        RunTape([settings.tape.dir], "nonsense")
+
+
+def test_what_happened_stands_beside_the_model(recorded: Run, capsys: pytest.CaptureFixture[str]):
+    """What is told of the run is what its ledger and its own count say; the model ran on the same market and money."""
+    settings, report = recorded
+    compare(settings, "last", [settings.tape.dir], as_json=True)
+    rows = {row["cause"]: row for row in json.loads(capsys.readouterr().out, parse_float=Decimal)["rows"]}
+    totals = report.totals
+    happened = {cause: row["happened"] for cause, row in rows.items()}
+    assert (happened["arbs"], happened["missed"]) == (totals.arbs_opened, totals.arbs_missed)
+    assert (happened["fills"], happened["volume"]) == (totals.fills, totals.volume_quote)
+    assert happened["fees"] == -totals.fees
+    assert happened["net"] == sum(happened[cause] for cause in ("edge", "slippage", "unwinds", "fees"))
+    declined = {cause.partition(":")[2]: row["happened"] for cause, row in rows.items() if ":" in cause}
+    counted = {reason: count for reason, count in totals.opportunities_declined.items() if reason != "draining"}
+    assert counted == {reason: count for reason, count in declined.items() if count and reason != "draining"}
+    assert rows["arbs"]["modelled"] >= 1
+    assert all(row["difference"] == Decimal(row["modelled"]) - Decimal(row["happened"]) for row in rows.values())
 
 
 def is_opening(record: Record) -> bool:
