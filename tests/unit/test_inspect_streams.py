@@ -138,7 +138,7 @@ def test_contracts_without_a_size_are_an_error():
 def test_a_standing_quote_is_frozen_only_while_another_venue_moves():
     """Ten repeats are frozen when another mid moves by more than the spread meanwhile, and not when it does not."""
     still = [*GOOD[:20], *([(100.0, 100.1)] * 12), *GOOD[:20]]
-    calm = [(100.0 + 0.001 * (at % 3), 100.1) for at in range(52)]
+    calm = [(100.0 + 0.02 * (at % 3), 100.1) for at in range(52)]  # its mid moves by 2 bps, the spread is 10
     moving = [(100.0 + (0.5 if 25 < at < 30 else 0.01 * (at % 2)), 100.7) for at in range(52)]
     (found,) = of_code("frozen", [stream("one", still), stream("two", moving)])
     assert ("BTC/USD@one", True) == (found.series, "12 in a row over 12 s" in found.detail)
@@ -149,7 +149,7 @@ def test_a_series_that_ends_early_is_truncated():
     """A venue whose data end well before another's is found, also by a round number of rows."""
     (found,) = of_code("truncated", [stream("one", GOOD), stream("two", GOOD[:150])])
     assert "BTC/USD@two" == found.series
-    assert [] == of_code("truncated", [stream("one", GOOD), stream("two", GOOD[:198])])
+    assert [] == of_code("truncated", [stream("one", GOOD), stream("two", GOOD[:192])])  # 8 s of 200
     assert 1 == len(of_code("truncated", [stream("one", GOOD * 50)]))
 
 
