@@ -59,8 +59,14 @@ class Marks:
         return self._known.get(place)
 
     def of(self, venue: VenueId, asset: Asset) -> Decimal:
-        """Return the value of one unit now. Raises: KeyError when no book ever gave one."""
+        """Return the value of one unit now, by another venue's book while the venue's own never gave one.
+
+        Raises: KeyError when no book ever gave one.
+        """
         value = self.refresh(venue, asset)
+        if value is None:
+            others = map(self._value, self._quote_chains(venue, asset))
+            value = next((value for value in others if value is not None), None)
         if value is None:
             raise KeyError((venue, asset))
         return value

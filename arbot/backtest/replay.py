@@ -2,8 +2,8 @@
 
 The flow: the scanner (market/scan.py) applies recorded messages until one is worth the engine's attention, or until
 something of ours falls due (an order arrives, an answer comes back, a timer fires). The clock is set there, the engine
-gets its event, and what it wants is carried out by the venues of sim/replayed.py after their delays. A message and an
-action of the same nanosecond: the message comes first. Nothing reads ahead: what happens at t depends on rows up to t.
+gets its event, and what it wants is carried out by the venues of sim/replayed.py after their delays. All messages of
+one nanosecond come before what is due at it. Nothing reads ahead: what happens at t depends on rows up to t.
 
 The tape ends like a run of the daemon: no new arbs, what is open is finished against the last books within the same
 limits, then RunEnded.
@@ -300,7 +300,7 @@ class Replay:
                 clock.advance_to(due_ns or 0)
                 continue
             message = scanner.message
-            clock.advance_to(int(message.recv_ts_ns[-1]))
+            clock.stand_at(int(message.recv_ts_ns[-1]))
             instrument = self.books.instrument(scanner.book)
             self._tell_resting(message, instrument.id)
             if reason == CANDIDATE:

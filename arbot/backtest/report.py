@@ -210,7 +210,7 @@ def _nearest(column: Replayed) -> str:
         for one in column.best_edges[:DECLINES_SHOWN]
     ]
     table = _table(("route", "best net edge at the touch (bps)", "when (UTC)"), rows)
-    told = f"How near each symbol came, whenever the account was sampled ({column.scenario})"
+    told = f"How near each route came at the touch, traded or not ({column.scenario})"
     return f"<details><summary>{escape(told)}</summary>{table}</details>" if rows else ""
 
 

@@ -78,7 +78,7 @@ class TapeStock(msgspec.Struct, frozen=True, kw_only=True):
         if not any(unsized):
             return rows
         per_book = np.where(unsized, self._assumed(), 0)[rows.tag >> BOOK_SHIFT]
-        return rows._replace(qty=np.where((rows.qty == 0) & (per_book > 0), per_book, rows.qty))
+        return rows.having(qty=np.where((rows.qty == 0) & (per_book > 0), per_book, rows.qty))
 
     def _firsts(self) -> list[Dataset]:
         firsts: dict[str, Dataset] = {}

@@ -55,6 +55,10 @@ class Rows(NamedTuple):
     def __len__(self) -> int:  # of the rows, not of the tuple
         return len(self.recv_ts_ns)
 
+    def having(self, **columns: Column) -> Rows:
+        """Return the rows with other columns in place of their own."""
+        return Rows(**{**self._asdict(), **columns})
+
     def part(self, first: int, stop: int) -> Rows:
         """Return the rows [first, stop), without copying."""
         return Rows(*(column[first:stop] for column in self))

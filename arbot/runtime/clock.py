@@ -124,6 +124,13 @@ class VirtualClock:
                 handle.call()
         self._now_ns = max(self._now_ns, end_ns)
 
+    def stand_at(self, now_ns: int) -> None:
+        """Move on to that time without making the calls that fall due at it. Raises: ValueError when one is overdue."""
+        due_ns = self.due_ns()
+        if due_ns is not None and due_ns < now_ns:
+            raise ValueError(f"a call was due at {due_ns}, before {now_ns}")
+        self._now_ns = max(self._now_ns, now_ns)
+
     async def run_for(self, seconds: float, step_s: float = 0.01) -> None:
         """Move on in steps, letting every ready task run after each."""
         for _ in range(round(seconds / step_s)):

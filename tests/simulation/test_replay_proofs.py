@@ -13,6 +13,7 @@ from arbot.market.stream import IS_LAST
 from tests.support.tape_world import ROOT, a_backtest, a_tape, replayed, stock, trades
 
 SEEDS = (1, 2, 3, 4)
+COARSE_NS = 20_000_000
 
 
 @pytest.mark.parametrize("scenario", list(Scenario))
@@ -25,6 +26,21 @@ def test_waking_the_engine_at_every_message_changes_nothing(seed: int, scenario:
 
     assert trades(chosen) == trades(every)
     assert chosen.order_hash == every.order_hash
+    assert len(chosen.arbs) > 0
+
+
+@pytest.mark.parametrize("scenario", [Scenario.NAIVE, Scenario.REALISTIC])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_that_holds_too_where_many_messages_share_a_time(seed: int, scenario: Scenario) -> None:
+    """Do what is due at a moment after all of its messages, whichever of them were worth a look: clocks may be coarse."""
+    tape = a_tape(rows=20_000, seed=seed, share=0.1)
+    (rows,) = tape.chunks()
+    coarse = stock(rows.having(recv_ts_ns=rows.recv_ts_ns // COARSE_NS * COARSE_NS), tape.streams)
+    settings = a_backtest(backtest={"latency": "fixed", "request_ms": "60", "answer_ms": "20"})
+
+    chosen, every = (replayed(coarse, settings, scenario, wakes_always=always) for always in (False, True))
+
+    assert trades(chosen) == trades(every)
     assert len(chosen.arbs) > 0
 
 

@@ -183,12 +183,10 @@ class NaiveReplay:
             self.give(ReconciliationEnded(venue=venue, differences=0))
 
     def message(self, recv: int, venue: int, book: NaiveBook, kind: int, rows: list[tuple[int, int]]) -> None:
-        """Do what was due before the message, apply it, do what is due with it, and ask the engine."""
+        """Do what was due before the message, apply it, and ask the engine; all messages of one time come before its deeds."""
         while self.todo and self.todo[0][0] < recv:
             self.do_next()
         book.apply(kind, rows, recv, venue)
-        while self.todo and self.todo[0][0] <= recv:
-            self.do_next()
         self.now_ns = recv
         if kind != Kind.TRADE:
             self.give(BooksMoved(instruments=(book.instrument.id,)))
