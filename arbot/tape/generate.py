@@ -247,7 +247,7 @@ def _tables(levels: tuple[int, ...]) -> tuple[Column, dict[int, int]]:
         kernel.COUNTS: [1 + round(wait * _MORE_ROWS) for wait in waiting],
         kernel.WINDOWS_NS: [round(window_first * (window_last / window_first) ** share * 1e6) for share in even],
     }
-    ranks = {}
+    ranks: dict[int, int] = {}
     for depth in sorted(set(levels)):
         ranks[depth] = kernel.RANKS_FIRST + len(ranks)
         rows[ranks[depth]] = [_rank(share, depth) for share in even]

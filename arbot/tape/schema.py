@@ -1,10 +1,13 @@
 """What a tape looks like on disk. One catalogue is a folder:
 
     <catalogue>/<venue>/<symbol, "/" as "-">/<YYYY-MM-DD>/<recv_ts_ns of the first row, 19 digits>.parquet
+    <catalogue>/.cache/                     merged columns of whole tapes, safe to delete (cache.py)
     <catalogue>/imports/<number>.json       what an import read, kept, dropped and found (importing/contract.py)
 
 The day is the UTC day of `recv_ts_ns`. The parts of a day do not overlap and sort by name. A part is written under a
 name that starts with "." and ends in ".open", made durable, and only then renamed: a file with its right name is whole.
+Content other than books says so in the name (<19 digits>.trades.parquet), so that it fits beside a book. A part made of
+others by compaction takes the name of the first and lists all of them in the metadata key "arbot.replaces".
 Each part says all there is to say in the metadata key "arbot" (TapeMeta as JSON), the same in every part of a dataset.
 
 Columns of a book part (zstd; the words are market/stream.py's):

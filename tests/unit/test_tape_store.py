@@ -94,7 +94,7 @@ def test_second_recording_of_the_same_time_is_refused(tmp_path):
         open_tapes([tmp_path])
 
 
-def raw_part(path, rows, meta=None, *, told=None):
+def raw_part(path, rows, meta=None, *, told=None, compression="zstd"):
     """Write rows as a part without any check, in row groups of four rows."""
     columns = list(zip(*rows, strict=True))
     schema = BOOK_COLUMNS.with_metadata({META_KEY: encode_meta(meta or a_meta())} if told is None else told)
@@ -102,7 +102,9 @@ def raw_part(path, rows, meta=None, *, told=None):
     table = pa.table(
         [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
     )
-    pq.write_table(table, path, row_group_size=4, compression="zstd", write_page_checksum=True, use_dictionary=False)
+    pq.write_table(
+        table, path, row_group_size=4, compression=compression, write_page_checksum=True, use_dictionary=False
+    )
     return path
 
 
@@ -165,7 +167,7 @@ def test_bad_print_leaves_the_book_alone(tmp_path):
 
 def test_flipped_bit_is_refused_or_its_row_group_counted(tmp_path):
     """Page checksums find what decodes all the same; repaired, the row group is left out and the book cleared."""
-    path = raw_part(tmp_path / "bit.parquet", good_rows())
+    path = raw_part(tmp_path / "bit.parquet", good_rows(), compression="none")
     column = pq.read_metadata(path).row_group(1).column(7)
     whole = bytearray(path.read_bytes())
     whole[column.data_page_offset + column.total_compressed_size - 2] ^= 4
