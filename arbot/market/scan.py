@@ -255,6 +255,8 @@ def take(mem: Words, state: Words, index: int, key: int, qty: int) -> bool:
     sides.put(mem, side, key, there - qty)
     if there == qty:  # the side may be empty now, and the book one-sided
         sides.check(mem, head)
+    # routes reviewed meanwhile saw the book without it: its next message has to be looked at, whatever its touch is
+    state[_GLOBALS + index * _BOOK_WORDS + _TOUCH_VALID] = -1
     return True
 
 

@@ -234,3 +234,15 @@ def test_a_whole_level_that_we_took_is_gone() -> None:
     best = scanner.books.best(scanner.books.instrument(0).id, Side.BUY)
     assert best is not None
     assert best.price == 1020
+
+
+def test_a_touch_that_comes_back_after_we_took_it_wakes_again() -> None:
+    """Review a route when the recording restores what we took, although the touch is the one seen before."""
+    scanner = a_scanner()
+    again = (0, Kind.DELTA, [(-1, 1000, 2)], 1)
+    scanner.feed(rows_of([*CLEARING, (1, Kind.DELTA, [(1, 1005, 0), (1, 1004, 1)], 1), again]))
+
+    assert scanner.run(NEVER) == CANDIDATE
+    assert scanner.take(0, -1000, 2)
+    assert scanner.run(NEVER) == CANDIDATE
+    assert int(scanner.message.recv_ts_ns[-1]) == 1_004
