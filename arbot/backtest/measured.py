@@ -7,6 +7,7 @@ a rate limit, which our own limiter may have done without the venue. Times are t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from arbot.domain.errors import Mistake, UserError
 from arbot.domain.events import (
@@ -18,7 +19,9 @@ from arbot.domain.events import (
     RequestOutcomeUnknown,
 )
 from arbot.domain.ids import ClientOrderId, VenueId
-from arbot.journal.store import Access, JournalEntry, SqlStore
+
+if TYPE_CHECKING:
+    from arbot.journal.store import JournalEntry, SqlStore
 
 COUNT_MIN = 20
 _KINDS = tuple(kind.__name__ for kind in (OrderSent, OrderAccepted, OrderFilled, OrderRejected, RequestOutcomeUnknown))
@@ -34,6 +37,8 @@ def answer_times(
     """
     if not venues:
         return {}
+    from arbot.journal.store import Access, SqlStore  # noqa: PLC0415 - SQLAlchemy, and most backtests measure nothing
+
     store = SqlStore.open(url, now_ns=now_ns, access=Access.READ)
     try:
         epoch = _epoch_of(store, run_id)

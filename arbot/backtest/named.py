@@ -20,7 +20,6 @@ from arbot.backtest.stock import Listed, Made
 from arbot.domain.errors import Mistake, UserError
 from arbot.domain.units import fmt
 from arbot.settings.load import parse
-from arbot.tape.generate import TapeSpec, generate_chunks, metas
 
 RUN, EXPECTED = "run.toml", "expected.json"
 
@@ -32,6 +31,8 @@ def is_named(path: Path) -> bool:
 
 def named_plan(folder: Path) -> Plan:
     """Return the plan of a named backtest. Raises: UserError for a run.toml that cannot be read or says nonsense."""
+    from arbot.tape.generate import TapeSpec, generate_chunks, metas  # noqa: PLC0415 - compiled, and recorded tapes need none
+
     file = folder / RUN
     try:
         document: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
