@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   ?=
 
-.PHONY: run test check format lock benchmark clean
+.PHONY: run test check format lock benchmark benchmark-backtest clean
 
 run: $(VENV)/run.stamp ## start the simulated venues and the daemon that trades on them
 	$(BIN)/arbot demo $(DEMO)
@@ -27,6 +27,16 @@ format: $(VENV)/dev.stamp
 
 benchmark: $(VENV)/dev.stamp ## raw bytes to decision, beside ccxt.pro in the same run
 	$(BIN)/python benchmarks/tick_to_decision.py
+
+RIVALS ?= .venv-rivals
+
+benchmark-backtest: $(VENV)/dev.stamp $(RIVALS)/made.stamp ## the replay, beside hftbacktest and NautilusTrader
+	$(BIN)/python benchmarks/backtest.py --rivals $(RIVALS)/bin/python $(BENCHMARK)
+
+$(RIVALS)/made.stamp: ## apart, because their numpy is another one
+	$(PYTHON) -m venv $(RIVALS)
+	$(RIVALS)/bin/pip install --quiet --disable-pip-version-check hftbacktest==2.4.4 nautilus_trader==1.221.0
+	touch $@
 
 LOCK = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --all-build-deps --no-header \
        --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
@@ -52,4 +62,4 @@ $(VENV)/dev.stamp: requirements-dev.lock requirements-sdk.lock pyproject.toml
 	touch $@ $(VENV)/run.stamp
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(RIVALS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
