@@ -59,6 +59,12 @@ class Made(msgspec.Struct, frozen=True):
         return self.make()
 
 
+def plain(symbol: str) -> str:
+    """Return a symbol without what it settles in: ("BTC/USDT:USDT") -> "BTC/USDT"."""
+    return symbol.partition(":")[0]
+
+
 def played_by(instrument: Instrument, venue: str) -> Instrument:
-    """Return an instrument as if `venue` had listed it."""
-    return msgspec.structs.replace(instrument, venue=VenueId(venue), id=instrument_id(instrument.symbol, venue))
+    """Return an instrument as if `venue` had listed it, under its plain symbol."""
+    symbol = plain(instrument.symbol)
+    return msgspec.structs.replace(instrument, venue=VenueId(venue), symbol=symbol, id=instrument_id(symbol, venue))

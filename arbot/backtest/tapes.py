@@ -18,10 +18,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from arbot.backtest.stock import Listed, played_by
+from arbot.backtest.stock import Listed, plain, played_by
 from arbot.domain.errors import Mistake, UserError
 from arbot.market.books import scaled
 from arbot.market.stream import BOOK_SHIFT, Rows
+from arbot.ports import VenueConfig
 from arbot.settings.model import Settings
 from arbot.tape.bars import as_quotes
 from arbot.tape.cache import cached
@@ -31,6 +32,9 @@ from arbot.tape.reader import Repairs
 from arbot.tape.schema import Content, Market
 
 FOR_EVER_NS = 1 << 62
+_UNSIZED = (Content.BARS, Content.UNSIZED_QUOTES)
+_QTY_DECIMALS = 8
+_QTY_STEP = Decimal(1).scaleb(-_QTY_DECIMALS)
 
 
 class Allowances(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,14 +104,11 @@ def open_stock(
     chosen: list[Dataset] = []
     listed: list[Listed] = []
     warnings: list[str] = []
-    players = {mapping.get(str(config.venue), str(config.venue)): config for config in settings.venue_configs()}
+    players = _players(settings, mapping)
     damaged: dict[Path, str] | None = {} if allowances.repair else None
     found = open_tapes(paths, damaged)
-    mine = [one for one in found if one.venue in players and one.symbol in players[one.venue].symbols]
-    for content_is_bars in (False, True):
-        usable = [one for one in mine if (one.meta.content is Content.BARS) == content_is_bars]
-        if usable:
-            break
+    mine = [one for one in found if one.venue in players and plain(one.symbol) in players[one.venue].symbols]
+    usable = _preferred(mine)
     for group in _by_instrument(usable):
         config = players[group[0].venue]
         trouble = tuple(_refusals(group, allowances))
@@ -115,8 +116,15 @@ def open_stock(
         if not trouble:
             chosen.extend(group)
             meta = group[0].meta
-            listed.append(Listed(played_by(meta.instrument, config.venue), meta.depth))
+            played = played_by(meta.instrument, config.venue)
+            if (
+                meta.content in _UNSIZED
+            ):  # nobody wrote a quantity, so the decimals of its quantities are nobody's either
+                played = msgspec.structs.replace(played, qty_decimals=_QTY_DECIMALS, qty_step=_QTY_STEP)
+            listed.append(Listed(played, meta.depth))
             warnings.extend(_warnings(group, allowances))
+    if len({dataset.meta.content is Content.BARS for dataset in chosen}) > 1:
+        mistakes.append(Mistake("tapes", "bars of one venue against books of another", "give books or quotes of both"))
     mistakes.extend(_missing(settings, players, usable, found, paths))
     if mistakes:
         raise UserError(*mistakes)
@@ -142,11 +150,42 @@ def _until(chunks: Iterator[Rows], last_ts_ns: int) -> Iterator[Rows]:
             return
 
 
+def _players(settings: Settings, mapping: Mapping[str, str]) -> dict[str, VenueConfig]:
+    """Return which recorded venue plays which of ours. Raises: UserError when one would play two."""
+    players: dict[str, VenueConfig] = {}
+    for config in settings.venue_configs():
+        name = mapping.get(config.venue, config.venue)
+        if name in players:
+            raise UserError(
+                Mistake(
+                    "--map",
+                    f"{name} would play both {players[name].venue} and {config.venue}: one book has no edge to itself",
+                    "let another recorded venue play one of them",
+                )
+            )
+        players[name] = config
+    return players
+
+
+def _preferred(datasets: Sequence[Dataset]) -> list[Dataset]:
+    """Return what is best to trade against where there is a choice: spot before derivatives, books and quotes before bars."""
+    best: dict[tuple[str, str], tuple[bool, bool]] = {}
+
+    def kind(one: Dataset) -> tuple[bool, bool]:
+        return one.meta.market is not Market.SPOT, one.meta.content is Content.BARS
+
+    for one in datasets:
+        if one.meta.content is not Content.TRADES:
+            key = (one.venue, plain(one.symbol))
+            best[key] = min(best.get(key, kind(one)), kind(one))
+    return [one for one in datasets if kind(one) == best.get((one.venue, plain(one.symbol)), kind(one))]
+
+
 def _by_instrument(datasets: Sequence[Dataset]) -> list[list[Dataset]]:
     """Return the datasets of each instrument, its book first: the order in which tape.merge numbers them."""
     if not datasets:
         return []
-    if datasets[0].meta.content is Content.BARS:
+    if any(one.meta.content is Content.BARS for one in datasets):
         groups: dict[str, list[Dataset]] = {}
         for dataset in datasets:
             groups.setdefault(dataset.meta.instrument.id, []).append(dataset)
@@ -168,9 +207,15 @@ def _refusals(group: Sequence[Dataset], allowances: Allowances) -> Iterator[Mist
             "the tape has only bars of it: two trades at unknown moments inside a minute are no prices to trade at",
             "import quotes or books; or look anyway: --i-know-bars-are-not-executable --assume-qty QTY",
         )
-    if meta.content in (Content.BARS, Content.UNSIZED_QUOTES) and not allowances.assume_qty:
+    if meta.content in _UNSIZED and not allowances.assume_qty:
         yield Mistake(name, "nobody recorded how much could be traded", "say how much to pretend: --assume-qty QTY")
-    if meta.market is not Market.SPOT and not allowances.derivatives:
+    if meta.market is Market.INVERSE:
+        yield Mistake(
+            name,
+            f"its sizes are contracts of {meta.contract_size or 'unknown size'}, not {meta.instrument.base}",
+            "leave it out of run.symbols, or name a spot venue with --map",
+        )
+    elif meta.market is not Market.SPOT and not allowances.derivatives:
         size = f", one contract being {meta.contract_size}" if meta.contract_size else ""
         yield Mistake(
             name,
@@ -185,7 +230,7 @@ def _warnings(group: Sequence[Dataset], allowances: Allowances) -> Iterator[str]
     name = meta.instrument.id
     if meta.content is Content.BARS:
         yield f"{name}: bars are not executable; filled one tick around the close, at the end of each bar"
-    if meta.content in (Content.BARS, Content.UNSIZED_QUOTES):
+    if meta.content in _UNSIZED:
         yield f"{name}: no sizes were recorded; {allowances.assume_qty} {meta.instrument.base} assumed at each quote"
     if meta.market is not Market.SPOT:
         yield f"{name}: {meta.market.value}, treated as spot without funding or margin"
@@ -193,7 +238,7 @@ def _warnings(group: Sequence[Dataset], allowances: Allowances) -> Iterator[str]
 
 def _missing(
     settings: Settings,
-    players: Mapping[str, object],
+    players: Mapping[str, VenueConfig],
     usable: Sequence[Dataset],
     found: Sequence[Dataset],
     paths: Sequence[Path],
@@ -203,10 +248,9 @@ def _missing(
     offered = ", ".join(sorted({f"{dataset.symbol} at {dataset.venue}" for dataset in found})[:12]) or "nothing"
     for name, config in players.items():
         if name not in there:
-            symbols = ", ".join(getattr(config, "symbols", ()))
             yield Mistake(
-                f"venues.{getattr(config, 'venue', name)}",
-                f"{', '.join(map(str, paths))} has no {symbols} of {name}; it has {offered}",
+                f"venues.{config.venue}",
+                f"{', '.join(map(str, paths))} has no {', '.join(config.symbols)} of {name}; it has {offered}",
                 "choose with --symbol, name who plays whom with --map ours=recorded, or give another tape",
             )
     if len(settings.venues) < 2:
