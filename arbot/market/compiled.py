@@ -1,7 +1,8 @@
 """How functions are compiled here: with an explicit signature, at import, from a cache that knows all the sources.
 
 numba's own cache looks only at the file of the function it is asked for, so a change in a file it calls into would go
-unnoticed. The cache folder is therefore named after a digest of every source file beside this one.
+unnoticed. The cache folder is therefore named after a digest of every source file beside this one, and of KERNELS: the
+files elsewhere that compile functions, of which some take functions or numbers from others.
 """
 
 from __future__ import annotations
@@ -21,6 +22,21 @@ _config: Any = numba.config
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
+KERNELS = (
+    "backtest/sweep_kernel.py",
+    "tape/checks.py",
+    "tape/generate_kernel.py",
+    "tape/importing/numbers.py",
+    "tape/inspect/depth_walk.py",
+    "tape/inspect/histogram.py",
+    "tape/inspect/states.py",
+    "tape/inspect/touch.py",
+    "tape/merge.py",
+    "venues/coinbase/book_frames.py",
+    "venues/kraken/book_frames.py",
+)
+
+
 def _cache_folder() -> str:
     """Return where compiled code is kept: the first writable of NUMBA_CACHE_DIR, beside the sources, the user's cache.
 
@@ -28,7 +44,7 @@ def _cache_folder() -> str:
     """
     here = Path(__file__).parent
     digest = hashlib.sha256()
-    for source in sorted(here.glob("*.py")):
+    for source in [*sorted(here.glob("*.py")), *(here.parent / name for name in KERNELS)]:
         digest.update(source.read_bytes())
     told = os.environ.get("NUMBA_CACHE_DIR")
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "arbot"

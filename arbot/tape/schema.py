@@ -1,4 +1,6 @@
-"""What a tape looks like on disk. One catalogue is a folder:
+"""What a tape looks like on disk.
+
+One catalogue is a folder:
 
     <catalogue>/<venue>/<symbol, "/" as "-">/<YYYY-MM-DD>/<recv_ts_ns of the first row, 19 digits>.parquet
     <catalogue>/.cache/                     merged columns of whole tapes, safe to delete (cache.py)

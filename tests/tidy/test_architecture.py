@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from arbot.market.compiled import KERNELS
+
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = [*sorted((ROOT / "arbot").rglob("*.py")), *sorted((ROOT / "strategies").rglob("*.py"))]
 CORE = [
@@ -180,3 +182,16 @@ def test_lock_files_have_hashes_and_no_address(name: str) -> None:
     assert pinned
     assert [line for line in pinned if not line.rstrip().endswith("\\")] == []
     assert addressed == []
+
+
+def test_every_kernel_is_part_of_the_compile_cache_key() -> None:
+    """Name each file outside market that compiles functions, so that no stale machine code is ever run."""
+    users = [
+        path.relative_to(ROOT / "arbot").as_posix()
+        for path in PRODUCT
+        if path.is_relative_to(ROOT / "arbot")
+        and "market" not in path.relative_to(ROOT).parts
+        and "import compiled" in path.read_text(encoding="utf-8")
+    ]
+
+    assert sorted(users) == sorted(KERNELS)
