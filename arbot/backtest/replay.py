@@ -11,6 +11,7 @@ limits, then RunEnded.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -179,11 +180,15 @@ class Replay:
         """Replay all rows and return what came of it. Raises: InvariantBroken when a promise of the engine breaks."""
         progress = progress or Silent()
         progress.start(self.terms.scenario.value, self.stock.rows)
-        for chunk in self.stock.chunks():
-            self._take(chunk)
-            progress.advance(self._rows)
-        if self._is_begun:
-            self._end()
+        gc.freeze()  # what was imported stays: no collection of what the engine leaves behind need look at it again
+        try:
+            for chunk in self.stock.chunks():
+                self._take(chunk)
+                progress.advance(self._rows)
+            if self._is_begun:
+                self._end()
+        finally:
+            gc.unfreeze()
         return self.collector.replayed(
             digest=self.journal.digest(),
             now_ns=self.clock.now_ns(),
