@@ -65,7 +65,6 @@ from arbot.domain.units import ZERO
 from arbot.engine.config import EngineConfig
 from arbot.engine.engine import Engine
 from arbot.engine.strategy import Strategy
-from arbot.journal.codec import encode
 from arbot.ledger.accounts import venue_assets
 from arbot.ledger.posting import Ledger
 from arbot.market.books import Books, scaled
@@ -81,6 +80,7 @@ from arbot.sim.replayed import ReplayedVenue
 BUDGET_LOOK_NS = 100 * NS_PER_MS  # while a rate limit leaves no room, it is looked at again this often
 FEES_LOOK_NS = 60 * NS_PER_S
 END_GRACE_NS = 5 * NS_PER_S
+_ENCODER = msgspec.json.Encoder()
 _INSTANT = (TimeInForce.IOC, TimeInForce.FOK)
 
 
@@ -108,11 +108,11 @@ class Journal:
         self.records = 0
 
     def commit(self, records: Sequence[Record]) -> None:
-        """Take records into the digest: event, commands and decisions, by their canonical text."""
+        """Take records into the digest: event, commands and decisions, field by field."""
         for record in records:
             self.records += 1
-            self._digest.update(encode(record.envelope).encode())
-            self._digest.update(encode(record.outcome).encode())
+            self._digest.update(_ENCODER.encode(record.envelope))
+            self._digest.update(_ENCODER.encode(record.outcome))
 
     def digest(self) -> str:
         """Return the SHA-256 so far."""
