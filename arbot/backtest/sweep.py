@@ -24,6 +24,7 @@ from arbot.domain.errors import InvariantBroken, ensure
 
 BATCH = 256  # settings of one compiled pass: what a Ctrl-C can lose at most
 HELD_UP_MIN = 0.5  # of the rank correlation, from which on we say that the choice held up
+ARBS_FEW = 30  # of the best, on either part: fewer say little
 RANKED_MIN = 5  # settings, below which a rank correlation says nothing
 
 
@@ -34,9 +35,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     digests: tuple[str, ...]
     parts: tuple[Part, ...]
     shares_scan: bool
+    ccy: str
     seed: int
     code_version: str
     verify: int = 3
+    warnings: tuple[str, ...] = ()  # about the data
 
 
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +75,7 @@ class Swept(msgspec.Struct, frozen=True, kw_only=True):
     """What a sweep came to; `ranked` is the best on the tuned part first."""
 
     tape: str
+    ccy: str
     judge: Judge
     settings: int
     asked_anew: int  # the others were known from an earlier run
@@ -80,6 +84,7 @@ class Swept(msgspec.Struct, frozen=True, kw_only=True):
     rank_correlation: float  # Spearman's, of both parts' net results; nan where it says nothing
     verdict: str
     checked: tuple[Checked, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def sweep(asked: Asked, stock: Stock, store: SweepStore, tools: Tools, progress: Progress | None = None) -> Swept:
@@ -101,6 +106,7 @@ def sweep(asked: Asked, stock: Stock, store: SweepStore, tools: Tools, progress:
     correlation = rank_correlation(ranked) if len(asked.parts) > 1 else float("nan")
     return Swept(
         tape=stock.key,
+        ccy=asked.ccy,
         judge=by,
         settings=len(asked.points),
         asked_anew=asked_anew,
@@ -109,6 +115,7 @@ def sweep(asked: Asked, stock: Stock, store: SweepStore, tools: Tools, progress:
         rank_correlation=correlation,
         verdict=verdict(ranked, correlation, has_held_out=len(asked.parts) > 1),
         checked=tuple(run.checked(number, part) for number in best for part in asked.parts),
+        warnings=asked.warnings,
     )
 
 
@@ -233,21 +240,29 @@ def _mean_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def verdict(ranked: Sequence[Ranked], correlation: float, *, has_held_out: bool) -> str:
-    """Return in a plain sentence whether what was chosen on the tuned part is worth anything on the held-out part."""
+    """Return in plain sentences whether what was chosen on the tuned part is worth anything on the held-out part."""
     best = ranked[0]
     if not has_held_out:
         return "No part was held out, so nothing here says how the best setting does on data it was not chosen by."
     if not any(one.tuned.arbs or one.held_out.arbs for one in ranked):
         return "No setting traded on either part: there is nothing to choose between."
-    place = f"The best of the tuned part came {best.rank_held_out} of {len(ranked)} on the held-out part"
+    alike = sum(one.tuned.net == best.tuned.net for one in ranked)
+    shared = f" (and {alike - 1} more settings with the same result)" if alike > 1 else ""
+    place = (
+        f"The best of the tuned part{shared} earned {best.tuned.net:,.2f} there and {best.held_out.net:,.2f} on the "
+        f"held-out part, where it came {best.rank_held_out} of {len(ranked)}."
+    )
+    fewest = min(best.tuned.arbs, best.held_out.arbs)
+    few = f" But it made only {fewest} arbs on one part: too few to rely on." if fewest < ARBS_FEW else ""
+    if best.tuned.net <= 0:
+        return f"{place} No setting earned anything where it was chosen.{few}"
+    if best.held_out.net <= 0:
+        return f"{place} Overfitted: what it earned where it was chosen it did not earn elsewhere.{few}"
     if np.isnan(correlation) or len(ranked) < RANKED_MIN:
-        return f"{place}; with so few unlike results the order of settings says nothing about overfitting."
-    told = f"{place} and the two orders agree by {correlation:.2f} (1 = the same, 0 = chance)"
-    if best.tuned.net > 0 >= best.held_out.net:
-        return f"{told}: it earned {best.tuned.net:.2f} where it was chosen and {best.held_out.net:.2f} where not. Overfitted."
-    if correlation < HELD_UP_MIN:
-        return f"{told}: the choice between settings is mostly luck of the tuned part."
-    return f"{told}: the choice held up."
+        return f"{place} With so few unlike results the order of settings says nothing about overfitting.{few}"
+    told = f"The two parts agree on the order of settings by {correlation:.2f} (1 = the same, 0 = chance)"
+    held_up = "the choice held up" if correlation >= HELD_UP_MIN else "the choice is mostly luck of the tuned part"
+    return f"{place} {told}: {held_up}.{few}"
 
 
 __all__ = ["HELD_OUT", "TUNED", "Asked", "Checked", "Ranked", "Swept", "Tools", "rank_correlation", "sweep", "verdict"]

@@ -20,6 +20,7 @@ from arbot.backtest.sweep_store import Outcome
 from arbot.domain.errors import Mistake, UserError
 
 CONNECT_S = 10
+ROWS_HERE_MAX = 15_000_000  # all jobs' rows together: replayed in about the time that processes take to start
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -38,7 +39,7 @@ class Workers(Protocol):
     """Whoever does jobs."""
 
     def run(self, jobs: Sequence[Job], evaluate: Evaluate) -> Iterator[tuple[Job, Outcome]]:
-        """Yield each job with what came of it, as they are done. Closing it early drops what has not begun."""
+        """Yield each job with what came of it, as they are done. Closing it early drops the rest."""
         ...
 
 
@@ -52,14 +53,20 @@ class Here:
 
 
 class Processes:
-    """So many processes of this machine."""
+    """So many processes of this machine; none for work that is done sooner than they have started."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, rows: int = ROWS_HERE_MAX + 1) -> None:
+        """Take how many processes, and about how many rows a job replays."""
         self._count = count
+        self._rows = rows
 
     def run(self, jobs: Sequence[Job], evaluate: Evaluate) -> Iterator[tuple[Job, Outcome]]:
         """Yield each job with what came of it."""
+        if len(jobs) * self._rows <= ROWS_HERE_MAX:
+            yield from Here().run(jobs, evaluate)
+            return
         spawned = multiprocessing.get_context("spawn")
+        others = set(multiprocessing.active_children())
         pool = futures.ProcessPoolExecutor(
             min(self._count, max(1, len(jobs))), mp_context=spawned, initializer=_leave_ctrl_c
         )
@@ -67,12 +74,16 @@ class Processes:
             waiting = {pool.submit(evaluate, job.document, job.part): job for job in jobs}
             for done in futures.as_completed(waiting):
                 yield waiting[done], done.result()
+        except BaseException:  # told by whoever catches it: here only nobody is to wait for jobs that are not wanted any more
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _leave_ctrl_c() -> None:
-    """Let Ctrl-C stop the parent alone: it drops what has not begun and waits for the rest."""
+    """Let Ctrl-C reach the parent alone, which ends its workers without a traceback of each."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

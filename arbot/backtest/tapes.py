@@ -66,10 +66,11 @@ class TapeStock(msgspec.Struct, frozen=True, kw_only=True):
         if any(dataset.meta.content is Content.BARS for dataset in self.datasets):
             rows = as_quotes(self.datasets, self._assumed())
             yield from () if not len(rows) else (rows,)
-        elif self.cache_dir is not None:
-            whole = cached(self.datasets, self.cache_dir, build=True)
+            return
+        whole = None if self.cache_dir is None else cached(self.datasets, self.cache_dir, build=True)
+        if whole is not None:
             yield from map(self._sized, _until(whole.chunks(), allowed.last_ts_ns))
-        else:
+        else:  # the disk may have no room for raw columns
             repairs = self.repairs if allowed.repair else None
             yield from map(self._sized, merged(self.datasets, last_ts_ns=allowed.last_ts_ns, repairs=repairs))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,69 +9,75 @@ import typer
 
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.output import say, shown, tell, to_json
-from arbot.cli.parsing import pairs
+from arbot.cli.tape_options import (
+    AssumeQtyOption,
+    BarsOption,
+    CacheOption,
+    DerivativesOption,
+    DespiteErrorsOption,
+    FromOption,
+    InspectOption,
+    MapOption,
+    RepairOption,
+    SymbolOption,
+    ToOption,
+    allowances,
+    cache_dir_of,
+    mapping_of,
+)
 from arbot.cli.where import ConfigOption, JsonOption, settings_of
 
 if TYPE_CHECKING:
     from arbot.backtest.result import Result
     from arbot.backtest.run import Plan
+    from arbot.backtest.tapes import Allowances
     from arbot.settings.model import Settings
 
 TapesArgument = Annotated[
     list[Path], typer.Argument(help="Catalogues, folders or files of recorded data; or one folder with a run.toml.")
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="Write report.html, result.json, arbs and fills.", show_default=False)
+]
+ScenarioOption = Annotated[
+    list[str] | None,
+    typer.Option("--scenario", help="naive, realistic or pessimistic only; may be repeated.", show_default=False),
+]
+LikeRunOption = Annotated[
+    str | None,
+    typer.Option(
+        "--like-run",
+        help="Set the model beside what this recorded run really did; 'last' is the newest.",
+        show_default=False,
+    ),
+]
+WriteExpectedOption = Annotated[
+    bool, typer.Option("--write-expected", help="Of a run.toml: keep what came of it as what is expected.")
 ]
 
 
 def backtest_command(  # noqa: PLR0917 - one per option
     tapes: TapesArgument,
     config: ConfigOption = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Write report.html, result.json, arbs and fills.", show_default=False)
-    ] = None,
-    scenario: Annotated[
-        list[str] | None,
-        typer.Option("--scenario", help="naive, realistic or pessimistic only; may be repeated.", show_default=False),
-    ] = None,
-    symbol: Annotated[
-        list[str] | None, typer.Option("--symbol", help="Trade this instead of the config's.", show_default=False)
-    ] = None,
-    mapping: Annotated[
-        str | None, typer.Option("--map", help="Who plays whom: kraken=bitfinex.", show_default=False)
-    ] = None,
-    first: Annotated[
-        str, typer.Option("--from", help="Trade from this UTC time on; earlier data fills the books.")
-    ] = "",
-    last: Annotated[str, typer.Option("--to", help="Stop at this UTC time, such as 2026-01-05T12:00.")] = "",
-    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep raw columns beside the tape.")] = True,
-    inspect: Annotated[
-        bool, typer.Option("--inspect/--no-inspect", help="Look for faults in the data first; errors refuse.")
-    ] = True,
-    despite_errors: Annotated[
-        bool, typer.Option("--despite-errors", help="Go on in spite of errors found in the data; the report says so.")
-    ] = False,
-    repair: Annotated[bool, typer.Option("--repair", help="Leave out damaged rows and files, with a count.")] = False,
-    assume_qty: Annotated[
-        str, typer.Option("--assume-qty", help="Base quantity to pretend where no size was recorded.")
-    ] = "0",
-    bars: Annotated[
-        bool, typer.Option("--i-know-bars-are-not-executable", help="Fill against bars all the same.")
-    ] = False,
-    derivatives: Annotated[
-        bool, typer.Option("--derivatives-as-spot", help="Treat futures and perpetuals as if they were spot.")
-    ] = False,
-    like_run: Annotated[
-        str | None,
-        typer.Option("--like-run", help="Set the model beside what this recorded run really did.", show_default=False),
-    ] = None,
-    write_expected: Annotated[
-        bool, typer.Option("--write-expected", help="Of a run.toml: keep what came of it as what is expected.")
-    ] = False,
+    out: OutOption = None,
+    scenario: ScenarioOption = None,
+    symbol: SymbolOption = None,
+    mapping: MapOption = None,
+    first: FromOption = "",
+    last: ToOption = "",
+    cache: CacheOption = True,
+    inspect: InspectOption = True,
+    despite_errors: DespiteErrorsOption = False,
+    repair: RepairOption = False,
+    assume_qty: AssumeQtyOption = "0",
+    bars: BarsOption = False,
+    derivatives: DerivativesOption = False,
+    like_run: LikeRunOption = None,
+    write_expected: WriteExpectedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Replay recorded books through the daemon's own engine, risk, executor and ledger."""
     from arbot.backtest.named import is_named
-    from arbot.backtest.tapes import Allowances
-    from arbot.domain.units import parse_decimal
 
     if len(tapes) == 1 and is_named(tapes[0]):
         _named(tapes[0], out=out, writes=write_expected, as_json=as_json)
@@ -83,20 +88,12 @@ def backtest_command(  # noqa: PLR0917 - one per option
 
         compare(settings, like_run, tapes, as_json=as_json)
         return
-    allowances = Allowances(
-        bars=bars,
-        derivatives=derivatives,
-        assume_qty=parse_decimal(assume_qty) if assume_qty else Decimal(0),
-        repair=repair,
-        last_ts_ns=_time(last, "--to") if last else 1 << 62,
-    )
     planned = _plan(
         settings,
         tapes,
-        allowances,
-        pairs(mapping, "--map") if mapping else {},
+        allowances(bars=bars, derivatives=derivatives, assume_qty=assume_qty, repair=repair, first=first, last=last),
+        mapping_of(mapping),
         scenarios=scenario or [],
-        first_ts_ns=_time(first, "--from") if first else 0,
         uses_cache=cache,
         inspects=inspect,
         despite_errors=despite_errors,
@@ -112,23 +109,21 @@ def register(app: typer.Typer) -> None:
 def _plan(
     settings: Settings,
     tapes: list[Path],
-    allowances: object,
+    allowed: Allowances,
     mapping: dict[str, str],
     *,
     scenarios: list[str],
-    first_ts_ns: int,
     uses_cache: bool,
     inspects: bool,
     despite_errors: bool,
 ) -> Plan:
     from arbot.backtest.checked import warned
     from arbot.backtest.run import plan
-    from arbot.backtest.tapes import Allowances, open_stock
+    from arbot.backtest.tapes import open_stock
 
-    assert isinstance(allowances, Allowances)  # noqa: S101 - typed loosely so that --help stays quick
-    cache_dir = _cache_dir(tapes) if uses_cache and not allowances.repair else None
+    cache_dir = cache_dir_of(tapes) if uses_cache and not allowed.repair else None
     stock = open_stock(
-        [tape.resolve() for tape in tapes], settings, mapping=mapping, allowances=allowances, cache_dir=cache_dir
+        [tape.resolve() for tape in tapes], settings, mapping=mapping, allowances=allowed, cache_dir=cache_dir
     )
     found = warned(stock, tapes, cache_dir=cache_dir, is_wanted=inspects, goes_on=despite_errors)
     return plan(
@@ -137,7 +132,7 @@ def _plan(
         chosen=_scenarios(scenarios),
         tapes=[tape.name for tape in tapes],
         warnings=[*stock.warnings, *found],
-        first_ts_ns=first_ts_ns,
+        first_ts_ns=allowed.first_ts_ns,
     )
 
 
@@ -190,20 +185,3 @@ def _scenarios(names: list[str]) -> tuple:  # type: ignore[type-arg]
     if wrong:
         raise typer.BadParameter(f"{wrong[0]!r} is none of {', '.join(known)}", param_hint="--scenario")
     return tuple(Scenario(name) for name in names) or tuple(Scenario)
-
-
-def _cache_dir(tapes: list[Path]) -> Path:
-    """Return where raw columns are kept: in the first catalogue, or beside the first file."""
-    first = tapes[0].resolve()
-    return (first if first.is_dir() else first.parent) / ".cache"
-
-
-def _time(text: str, option: str) -> int:
-    """Return a UTC time as ns. Raises: typer.BadParameter."""
-    from datetime import UTC, datetime
-
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not a time: {error}", param_hint=option) from error
-    return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) * 1_000_000_000

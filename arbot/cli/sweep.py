@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,89 +10,110 @@ import typer
 
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.output import say, shown, tell, to_json
-from arbot.cli.parsing import pairs
+from arbot.cli.tape_options import (
+    AssumeQtyOption,
+    BarsOption,
+    DerivativesOption,
+    DespiteErrorsOption,
+    FromOption,
+    InspectOption,
+    MapOption,
+    RepairOption,
+    SymbolOption,
+    TapesArgument,
+    ToOption,
+    allowances,
+    cache_dir_of,
+    mapping_of,
+)
 from arbot.cli.where import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
-    from arbot.backtest.stock import Stock
-    from arbot.backtest.sweep import Asked, Swept, Tools
+    from collections.abc import Callable
+
+    from arbot.backtest.sweep import Asked, Tools
     from arbot.backtest.sweep_engine import OpenStock
-    from arbot.backtest.sweep_space import Base, Measured, Point
+    from arbot.backtest.sweep_space import Axis, Base, Measured, Point
     from arbot.backtest.sweep_workers import Workers
+    from arbot.backtest.tapes import Allowances, TapeStock
     from arbot.domain.ids import VenueId
     from arbot.settings.model import Settings
 
 CSV_FILE = "sweep.csv"
-_FIGURES = ("net", "edge", "slippage", "unwinds", "fees", "drawdown", "arbs", "missed", "one_sided", "stranded")
+
+GridOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--grid",
+        help="key=value,value: a key of the config and what to try; may be given several times. With --random also "
+        "key=low..high, or key=log:low..high.",
+        show_default=False,
+    ),
+]
+RandomOption = Annotated[
+    int | None,
+    typer.Option("--random", min=1, help="Draw so many settings instead of all combinations.", show_default=False),
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of the draws.")]
+HoldOutOption = Annotated[
+    float, typer.Option("--hold-out", min=0.0, max=0.9, help="Share of the time, at its end, not to choose by.")
+]
+VerifyOption = Annotated[int, typer.Option("--verify", min=0, help="So many of the best are replayed in full.")]
+TopOption = Annotated[int, typer.Option("--top", min=1, help="Settings shown; all are in the CSV.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder of results; a rerun goes on with it.")]
+JobsOption = Annotated[
+    int | None, typer.Option("--jobs", min=1, help="Processes for full replays; all cores.", show_default=False)
+]
+SchedulerOption = Annotated[
+    str | None, typer.Option("--scheduler", help="Of a Dask cluster: tcp://host:port.", show_default=False)
+]
 
 
 def sweep_command(  # noqa: PLR0917 - one per option
-    tapes: Annotated[list[Path], typer.Argument(help="Catalogues, folders or files of recorded data.")],
+    tapes: TapesArgument,
     config: ConfigOption = None,
-    grid: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--grid",
-            help="key=value,value: a key of the config and what to try; may be given several times. With --random also "
-            "key=low..high, or key=log:low..high.",
-            show_default=False,
-        ),
-    ] = None,
-    random: Annotated[
-        int | None,
-        typer.Option("--random", min=1, help="Draw so many settings instead of all combinations.", show_default=False),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draws.")] = 7,
-    hold_out: Annotated[
-        float, typer.Option("--hold-out", min=0.0, max=0.9, help="Share of the time, at its end, not to choose by.")
-    ] = 0.3,
-    verify: Annotated[int, typer.Option("--verify", min=0, help="So many of the best are replayed in full.")] = 3,
-    top: Annotated[int, typer.Option("--top", min=1, help="Settings shown; all are in the CSV.")] = 10,
-    out: Annotated[Path, typer.Option("--out", help="Folder of results; a rerun goes on with it.")] = Path("sweep"),
-    mapping: Annotated[
-        str | None, typer.Option("--map", help="Who plays whom: kraken=bitfinex.", show_default=False)
-    ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, help="Processes for full replays; all cores.", show_default=False)
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option("--scheduler", help="Of a Dask cluster: tcp://host:port.", show_default=False)
-    ] = None,
+    grid: GridOption = None,
+    random: RandomOption = None,
+    seed: SeedOption = 7,
+    hold_out: HoldOutOption = 0.3,
+    verify: VerifyOption = 3,
+    top: TopOption = 10,
+    out: OutOption = Path("sweep"),
+    symbol: SymbolOption = None,
+    mapping: MapOption = None,
+    first: FromOption = "",
+    last: ToOption = "",
+    inspect: InspectOption = True,
+    despite_errors: DespiteErrorsOption = False,
+    repair: RepairOption = False,
+    assume_qty: AssumeQtyOption = "0",
+    bars: BarsOption = False,
+    derivatives: DerivativesOption = False,
+    jobs: JobsOption = None,
+    scheduler: SchedulerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Try many settings on one tape, and show whether the best would have been the best on data not chosen by."""
+    from arbot.backtest.checked import warned
     from arbot.backtest.sweep import sweep
-    from arbot.backtest.sweep_space import draws, parse_axes, points, read_base, shares_scan
-    from arbot.backtest.sweep_space import grid as combine
     from arbot.backtest.sweep_store import SweepStore
-    from arbot.backtest.sweep_workers import Dask, Processes
     from arbot.cli.progress import Bar
-    from arbot.domain.errors import Mistake, UserError
+    from arbot.cli.sweep_table import show, write_csv
 
-    if not grid:
-        raise UserError(Mistake("--grid", "nothing is varied", "give --grid strategy.edge_net_bps_min=1,2,5"))
-    workers: Workers = Dask(scheduler) if scheduler else Processes(jobs or os.cpu_count() or 1)
-    base = read_base(config, Path.cwd())
-    axes = parse_axes(grid, is_random=random is not None)
-    combinations = draws(axes, random, seed) if random is not None else combine(axes)
-    asked_points = points(base, axes, combinations)
-    settings = [point.settings for point in asked_points]
-    measured = _measured(settings)
-    open_stock = _opener(tapes, mapping, out)
-    stock = open_stock(settings[0])
+    allowed = allowances(
+        bars=bars, derivatives=derivatives, assume_qty=assume_qty, repair=repair, first=first, last=last
+    )
+    base, axes, points = _points(config, symbol, grid or [], random, seed)
+    cache_dir = None if repair else cache_dir_of(tapes, (out / "columns").resolve())
+    open_stock = _opener(tapes, mapping_of(mapping), allowed, cache_dir)
+    stock = open_stock(points[0].settings)
+    found = warned(stock, tapes, cache_dir=cache_dir, is_wanted=inspect, goes_on=despite_errors)
+    asked = _asked(points, axes, stock, hold_out=hold_out, seed=seed, verify=verify, warnings=(*stock.warnings, *found))
+    tools = _tools(base, stock, _measured(points), open_stock, _workers(scheduler, jobs, stock.rows))
     store = SweepStore(out)
     with Bar(unit="settings") as bar:
-        asked = _asked(
-            asked_points,
-            settings,
-            stock,
-            hold_out=hold_out,
-            seed=seed,
-            verify=verify,
-            shares=shares_scan(settings[0], axes),
-        )
         try:
-            swept = sweep(asked, stock, store, _tools(base, stock, measured, open_stock, workers), bar)
+            swept = sweep(asked, stock, store, tools, bar)
         except KeyboardInterrupt:
             tell(f"stopped: {len(store)} results are kept in {shown(store.path)}; the same command goes on from there")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
@@ -113,61 +133,90 @@ def register(app: typer.Typer) -> None:
 # --- putting a sweep together ---------------------------------------------------------------------------------------------
 
 
-def _measured(settings: list[Settings]) -> Measured:
+def _points(
+    config: Path | None, symbols: list[str] | None, grid: list[str], random: int | None, seed: int
+) -> tuple[Base, tuple[Axis, ...], tuple[Point, ...]]:
+    """Return what is varied, along which axes, and every setting. Raises: UserError."""
+    from arbot.backtest.sweep_space import draws, parse_axes, points, read_base
+    from arbot.backtest.sweep_space import grid as combine
+    from arbot.domain.errors import Mistake, UserError
+
+    if not grid:
+        raise UserError(Mistake("--grid", "nothing is varied", "give --grid strategy.edge_net_bps_min=1,2,5"))
+    base = read_base(config, Path.cwd())
+    if symbols:
+        base.document.setdefault("run", {})["symbols"] = symbols
+    axes = parse_axes(grid, is_random=random is not None)
+    return base, axes, points(base, axes, draws(axes, random, seed) if random is not None else combine(axes))
+
+
+def _workers(scheduler: str | None, jobs: int | None, rows: int) -> Workers:
+    from arbot.backtest.sweep_workers import Dask, Processes
+
+    return Dask(scheduler) if scheduler else Processes(jobs or os.cpu_count() or 1, rows)
+
+
+def _measured(points: tuple[Point, ...]) -> Measured:
     """Return the answer times of every venue that a setting wants measured. Raises: UserError."""
     from arbot.backtest.measured import answer_times
     from arbot.backtest.scenario import measured_venues
     from arbot.runtime.clock import SystemClock
 
+    settings = [point.settings for point in points]
     wanted: dict[VenueId, None] = dict.fromkeys(venue for one in settings for venue in measured_venues(one))
     first = settings[0]
     now_ns = SystemClock().now_ns
     return answer_times(first.store_url(), list(wanted), now_ns=now_ns, run_id=first.backtest.latency_run)
 
 
-def _opener(tapes: list[Path], mapping: str | None, out: Path) -> OpenStock:
-    """Return how a process opens the tape: from raw columns that the first reading leaves in the folder of results."""
+def _opener(
+    tapes: list[Path], mapping: dict[str, str], allowed: Allowances, cache_dir: Path | None
+) -> Callable[[Settings], TapeStock]:
+    """Return how a process opens the tape: from raw columns, which the first reading leaves in `cache_dir`."""
     from functools import partial
 
-    from arbot.backtest.tapes import Allowances, open_stock
+    from arbot.backtest.tapes import open_stock
 
-    return partial(
-        open_stock,
-        [tape.resolve() for tape in tapes],
-        mapping=pairs(mapping, "--map") if mapping else {},
-        allowances=Allowances(),
-        cache_dir=(out / "columns").resolve(),
-    )
+    paths = [tape.resolve() for tape in tapes]
+    return partial(open_stock, paths, mapping=mapping, allowances=allowed, cache_dir=cache_dir)
 
 
 def _asked(
     points: tuple[Point, ...],
-    settings: list[Settings],
-    stock: Stock,
+    axes: tuple[Axis, ...],
+    stock: TapeStock,
     *,
     hold_out: float,
     seed: int,
     verify: int,
-    shares: bool,
+    warnings: tuple[str, ...],
 ) -> Asked:
+    """Return what the sweep is about. Raises: UserError when the tape has nothing in the time asked for."""
     from arbot import __version__
     from arbot.backtest.sweep import Asked
     from arbot.backtest.sweep_parts import span_of, split
-    from arbot.backtest.sweep_space import digest_of
+    from arbot.backtest.sweep_space import digest_of, shares_scan
+    from arbot.domain.errors import Mistake, UserError
     from arbot.market.compiled import CACHE_FOLDER
 
+    first_ts_ns, last_ts_ns = span_of(stock)
+    first_ts_ns = max(first_ts_ns, stock.allowances.first_ts_ns)
+    if last_ts_ns <= first_ts_ns:
+        raise UserError(Mistake("the tape", "it has no rows in the time asked for", "choose other --from and --to"))
     return Asked(
         points=points,
-        digests=tuple(map(digest_of, settings)),
-        parts=split(span_of(stock), hold_out),
-        shares_scan=shares,
+        digests=tuple(digest_of(point.settings) for point in points),
+        parts=split((first_ts_ns, last_ts_ns), hold_out),
+        shares_scan=shares_scan(points[0].settings, axes),
+        ccy=points[0].settings.run.ccy,
         seed=seed,
         code_version=f"{__version__} {Path(CACHE_FOLDER).name}",
         verify=verify,
+        warnings=warnings,
     )
 
 
-def _tools(base: Base, stock: Stock, measured: Measured, open_stock: OpenStock, workers: Workers) -> Tools:
+def _tools(base: Base, stock: TapeStock, measured: Measured, open_stock: OpenStock, workers: Workers) -> Tools:
     from functools import partial
 
     from arbot.backtest.sweep import Tools
@@ -180,64 +229,3 @@ def _tools(base: Base, stock: Stock, measured: Measured, open_stock: OpenStock, 
         evaluate=partial(evaluate, folder=base.folder, open_stock=open_stock, measured=measured),
         workers=workers,
     )
-
-
-# --- showing it -----------------------------------------------------------------------------------------------------------
-
-
-def write_csv(swept: Swept, path: Path) -> None:
-    """Write every setting with all its figures, the best of the tuned part first."""
-    keys = list(swept.ranked[0].values)
-    has_held_out = len(swept.parts) > 1
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        held = ["rank_held_out", *(f"held_out_{name}" for name in _FIGURES)] if has_held_out else []
-        writer.writerow(["rank", *keys, *(f"tuned_{name}" for name in _FIGURES), *held])
-        for one in swept.ranked:
-            row = [one.rank, *one.values.values(), *(getattr(one.tuned, name) for name in _FIGURES)]
-            if has_held_out:
-                row += [one.rank_held_out, *(getattr(one.held_out, name) for name in _FIGURES)]
-            writer.writerow(row)
-
-
-def show(swept: Swept, top: int) -> None:
-    """Print the best settings, the check against full replays, and what the held-out part says."""
-    from rich.console import Console
-    from rich.table import Table
-
-    has_held_out = len(swept.parts) > 1
-    table = Table(box=None, pad_edge=False)
-    titles = ["#", *_headings(list(swept.ranked[0].values)), "net", "arbs", "missed"]
-    titles += ["held out: net", "arbs", "rank"] if has_held_out else []
-    for title in titles:
-        table.add_column(title, justify="right", overflow="fold")
-    for one in swept.ranked[:top]:
-        row = [str(one.rank), *one.values.values(), f"{one.tuned.net:.2f}", str(one.tuned.arbs), str(one.tuned.missed)]
-        if has_held_out:
-            row += [f"{one.held_out.net:.2f}", str(one.held_out.arbs), str(one.rank_held_out)]
-        table.add_row(*row)
-    console = Console(highlight=False)
-    console.print(table)
-    if swept.checked:
-        check = Table(box=None, pad_edge=False)
-        for title in ("#", "part", "one pass: net", "arbs", "full replay: net", "arbs", "difference"):
-            check.add_column(title, justify="left" if title == "part" else "right")
-        ranks = {one.number: one.rank for one in swept.ranked}
-        for found in swept.checked:
-            kernel, engine = found.kernel, found.engine
-            figures = [f"{kernel.net:.2f}", str(kernel.arbs), f"{engine.net:.2f}", str(engine.arbs)]
-            part = found.part.replace("_", " ")
-            check.add_row(str(ranks[found.number]), part, *figures, f"{found.net_error:+.2f}")
-        say("")
-        console.print(check)
-    say("")
-    say(swept.verdict)
-
-
-def _headings(keys: list[str]) -> list[str]:
-    """Return keys as short as they are unlike one another."""
-    for words in range(1, max(key.count(".") for key in keys) + 1):
-        short = [".".join(key.split(".")[-words:]) for key in keys]
-        if len(set(short)) == len(keys):
-            return short
-    return keys

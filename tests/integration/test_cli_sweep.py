@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from decimal import Decimal
+from importlib.util import find_spec
 
 import pytest
 import typer
@@ -14,6 +17,7 @@ from arbot.cli.sweep import register
 from arbot.domain.errors import UserError
 from arbot.tape.generate import TapeSpec, generate, metas
 from arbot.tape.writer import TapeWriter
+from tests.support.daemon_world import until
 
 CONFIG = """
 [run]
@@ -111,3 +115,40 @@ def test_mistakes_are_the_users(command, arguments, where):
     error = command(*arguments).exception
     assert isinstance(error, UserError)
     assert where in str(error)
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """Run a Dask scheduler and one worker, each a process of its own; give the scheduler's address."""
+    if find_spec("distributed") is None:
+        pytest.skip("the extra `cluster` is not installed")
+    file = tmp_path / "scheduler.json"
+    python = [sys.executable, "-m"]
+    common = ["--scheduler-file", str(file), "--no-dashboard", "--host", "127.0.0.1"]
+    with (tmp_path / "cluster.log").open("w") as log:
+        processes = [
+            subprocess.Popen([*python, f"distributed.cli.dask_{name}", *common, *more], stdout=log, stderr=log)
+            for name, more in (
+                ("scheduler", ("--port", "0")),
+                ("worker", ("--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path))),
+            )
+        ]
+        until(file.exists, "the scheduler's file")
+        try:
+            yield json.loads(file.read_text())["address"]
+        finally:
+            for process in processes:
+                process.kill()
+            for process in processes:
+                process.wait()
+
+
+def test_a_cluster_finds_what_this_machine_finds(command, cluster, tmp_path):
+    """Full replays by a Dask worker in a process of its own give the very figures of those in this process."""
+    grid = ("--grid", "backtest.reject_share=0,0.3")
+    there = command(*grid, "--json", "--scheduler", cluster)
+    assert there.exit_code == 0, (there.output, there.exception)
+    here = command(*grid, "--json", "--out", str(tmp_path / "here"))
+    assert json.loads(here.stdout)["ranked"] == json.loads(there.stdout)["ranked"]
+    assert json.loads(there.stdout)["asked_anew"] == 2
+    assert json.loads(there.stdout)["ranked"][0]["tuned"]["arbs"] > 0

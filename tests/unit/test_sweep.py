@@ -51,6 +51,7 @@ def asked(count, *, shares_scan, hold_out=0.3, verify=2):
         digests=tuple(map(str, range(count))),
         parts=split((int(ROWS.recv_ts_ns[0]), int(ROWS.recv_ts_ns[-1])), hold_out),
         shares_scan=shares_scan,
+        ccy="USD",
         seed=1,
         code_version="1",
         verify=verify,
