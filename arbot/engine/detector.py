@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from arbot.domain.decisions import OpportunityDeclined, Reason
-from arbot.domain.ids import InstrumentId
+from arbot.domain.ids import Asset, InstrumentId
 from arbot.domain.instrument import FeeRate, Instrument
 from arbot.domain.order import Side
 from arbot.domain.units import ONE, ZERO, bps_to_rate, share_bps
@@ -30,15 +30,14 @@ class Detector:
 
     def rebuild(self) -> None:
         """Lay out the routes anew after instruments changed: every ordered pair of venues per base asset."""
-        instruments = self._state.instruments.values()
+        alike: dict[Asset, list[Instrument]] = {}
+        for one in self._state.instruments.values():
+            alike.setdefault(one.base, []).append(one)
         self._routes = {
             one.id: tuple(
-                route
-                for other in instruments
-                if other.base == one.base and other.venue != one.venue
-                for route in ((one, other), (other, one))
+                route for other in alike[one.base] if other.venue != one.venue for route in ((one, other), (other, one))
             )
-            for one in instruments
+            for one in self._state.instruments.values()
         }
 
     @property

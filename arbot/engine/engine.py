@@ -307,7 +307,7 @@ class Engine:
         state = self.state
         kept = {key: value for key, value in state.instruments.items() if value.venue != event.venue}
         wanted = state.config.instruments
-        state.instruments = kept | {i.id: i for i in event.instruments if i.id in wanted}
+        state.relist(kept | {i.id: i for i in event.instruments if i.id in wanted})
         self._detector.rebuild()
 
     def _close(self, step: Step, instrument: InstrumentId, detail: str) -> None:

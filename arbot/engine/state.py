@@ -136,7 +136,9 @@ class State:
     epoch: int = 0
     next_arb: int = 1
     venues: dict[VenueId, VenueState] = field(default_factory=dict)
-    instruments: dict[InstrumentId, Instrument] = field(default_factory=dict)
+    instruments: dict[InstrumentId, Instrument] = field(default_factory=dict)  # changed by `relist`
+    assets: tuple[Asset, ...] = ()  # of all instruments, bases first: what counts as capital
+    pricing: dict[Asset, tuple[InstrumentId, ...]] = field(default_factory=dict)  # the books that price a base
     fees: dict[InstrumentId, FeeRate] = field(default_factory=dict)
     orders: dict[ClientOrderId, OrderRecord] = field(default_factory=dict)
     live: dict[ClientOrderId, OrderRecord] = field(default_factory=dict)  # the orders that may still fill
@@ -149,6 +151,18 @@ class State:
     cool_until_ns: dict[tuple[InstrumentId, InstrumentId], int] = field(default_factory=dict)
     last_rate: dict[Asset, Decimal] = field(default_factory=dict)
     standing: Standing = field(default_factory=Standing)
+
+    def relist(self, instruments: dict[InstrumentId, Instrument]) -> None:
+        """Take these instruments for the ones there are."""
+        self.instruments = instruments
+        assets = dict.fromkeys(instrument.base for instrument in instruments.values())
+        assets |= dict.fromkeys(instrument.quote for instrument in instruments.values())
+        self.assets = tuple(assets)
+        pricing: dict[Asset, list[InstrumentId]] = {}
+        for instrument in instruments.values():
+            if instrument.quote == self.config.ccy:
+                pricing.setdefault(instrument.base, []).append(instrument.id)
+        self.pricing = {base: tuple(ids) for base, ids in pricing.items()}
 
     def venue(self, venue: VenueId) -> VenueState:
         """Return the state of a venue, made on first mention."""
@@ -214,40 +228,36 @@ class State:
         It changes nothing: it is asked in looks at books that are not journaled, and replaying the journal must come to
         the same state without them.
         """
-        ccy = self.config.ccy
-        if asset == ccy:
+        if asset == self.config.ccy:
             return ONE
-        for instrument in self.instruments.values():
-            if instrument.base == asset and instrument.quote == ccy and self.market.state(instrument.id).is_valid:
-                ask = self.market.best(instrument.id, Side.BUY)
-                bid = self.market.best(instrument.id, Side.SELL)
+        for instrument in self.pricing.get(asset, ()):
+            if self.market.state(instrument).is_valid:
+                ask = self.market.best(instrument, Side.BUY)
+                bid = self.market.best(instrument, Side.SELL)
                 if ask is not None and bid is not None:
                     return (ask.price + bid.price) / 2
         return None
 
     def note_rates(self) -> None:
         """Remember the rates of all traded assets, for when no book gives them. In steps that are journaled only."""
-        for asset in self.traded_assets():
+        for asset in self.assets:
             rate = self.rate(asset)
             if rate is not None:
                 self.last_rate[asset] = rate
 
-    def traded_assets(self) -> tuple[Asset, ...]:
-        """Return the assets of all configured instruments: those that count as capital."""
-        assets = dict.fromkeys(instrument.base for instrument in self.instruments.values())
-        assets |= dict.fromkeys(instrument.quote for instrument in self.instruments.values())
-        return tuple(assets)
-
     def capital(self) -> dict[VenueId, Decimal] | None:
         """Return what each venue holds in the reporting currency, or None when an asset held has no price."""
         capital = {}
+        rates: dict[Asset, Decimal | None] = {}
         for venue, known in self.venues.items():
             value = ZERO
-            for asset in self.traded_assets():
+            for asset in self.assets:
                 total = known.totals.get(asset, ZERO)
                 if total == 0:
                     continue
-                rate = self.rate(asset)
+                if asset not in rates:
+                    rates[asset] = self.rate(asset)
+                rate = rates[asset]
                 if rate is None:
                     return None
                 value += total * rate

@@ -184,7 +184,7 @@ def limits_in_use(state: State, now_ns: int) -> Iterator[LimitLine]:
     held: list[Decimal] = []
     capital: dict[str, Decimal] = {}
     deltas = [ZERO]
-    for asset in state.traded_assets():
+    for asset in state.assets:
         price = mid_price(state, asset)
         if price is None:
             continue

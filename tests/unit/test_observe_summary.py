@@ -204,14 +204,16 @@ class Market:
 def world() -> State:
     config = EngineConfig(ccy=Asset("USD"), venues=(VenueId("kraken"), VenueId("coinbase")), instruments=(BUY, SELL))
     state = State(config=config, market=Market(), now_ns=START_NS)
+    listed: dict[InstrumentId, Instrument] = {}
     for name in (BUY, SELL):
         symbol, _, venue = name.partition("@")
-        state.instruments[name] = Instrument(
+        listed[name] = Instrument(
             id=name, venue=VenueId(venue), symbol=symbol, venue_symbol=symbol, base=Asset("BTC"), quote=Asset("USD"),
             tick_size=Decimal("0.1"), qty_step=Decimal("0.001"), price_decimals=1, qty_decimals=3,
         )  # fmt: skip
         state.fees[name] = FeeRate(instrument=name, maker=Decimal(0), taker=Decimal("0.001"))
         state.venue(VenueId(venue)).totals = {Asset("BTC"): Decimal(1), Asset("USD"): Decimal(100)}
+    state.relist(listed)
     return state
 
 
