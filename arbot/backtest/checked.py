@@ -42,7 +42,10 @@ def warned(
             )
         )
     told = [finding for finding in findings if finding.severity is not Severity.INFO]
-    return tuple(f"{finding.severity.value} {finding.code}, {finding.series}: {finding.detail}" for finding in told)
+    return tuple(
+        f"{'error ' if finding.severity is Severity.ERROR else ''}{finding.code}, {finding.series}: {finding.detail}"
+        for finding in told
+    )
 
 
 def _kept(stock: TapeStock, paths: Sequence[Path], cache_dir: Path | None) -> tuple[Finding, ...]:

@@ -101,7 +101,7 @@ def sweep(asked: Asked, stock: Stock, store: SweepStore, tools: Tools, progress:
         run.replay([(number, part) for number in everything for part in asked.parts], "replaying settings")
     asked_anew = (len(store) - before) // len(asked.parts)
     ranked = rank(asked, [[run.known(number, part, by) for part in asked.parts] for number in everything])
-    best = [one.number for one in ranked[: asked.verify]] if asked.shares_scan else []
+    best = _unlike(ranked, asked.verify) if asked.shares_scan else []
     run.replay([(number, part) for number in best for part in asked.parts], "replaying the best in full")
     correlation = rank_correlation(ranked) if len(asked.parts) > 1 else float("nan")
     return Swept(
@@ -117,6 +117,14 @@ def sweep(asked: Asked, stock: Stock, store: SweepStore, tools: Tools, progress:
         checked=tuple(run.checked(number, part) for number in best for part in asked.parts),
         warnings=asked.warnings,
     )
+
+
+def _unlike(ranked: Sequence[Ranked], count: int) -> list[int]:
+    """Return the numbers of so many of the best that came to unlike results: equals say nothing new."""
+    numbers: dict[tuple[Outcome, Outcome], int] = {}
+    for one in ranked:
+        numbers.setdefault((one.tuned, one.held_out), one.number)
+    return list(numbers.values())[:count]
 
 
 class _Run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from arbot.backtest.stock import Listed, Made
@@ -12,6 +13,7 @@ from arbot.backtest.sweep_engine import evaluate
 from arbot.backtest.sweep_parts import span_of, split
 from arbot.backtest.sweep_pass import judge
 from arbot.backtest.sweep_space import Base, candidate, grid, parse_axes, points
+from arbot.market.stream import KIND_MASK, Kind
 from arbot.runtime.strategy_loader import load_strategy
 from arbot.tape.generate import TapeSpec, generate_rows
 
@@ -54,3 +56,26 @@ def test_kernel_decides_what_the_engine_decides(stock):
             assert pytest.approx(engine.slippage, abs=0.05) == kernel.slippage
             assert pytest.approx(engine.net, rel=0.03, abs=0.5) == kernel.net
     assert arbs > 40
+
+
+def test_held_out_part_begins_with_warm_books(stock):
+    """Books on the held-out part are those that earlier rows left, for the one pass and the engine: without them nobody trades."""
+    base = Base(DOCUMENT, HERE, "here")
+    axes = parse_axes(["strategy.edge_net_bps_min=1"], is_random=False)
+    (point,) = points(base, axes, grid(axes))
+    made = [candidate(point.settings, stock.streams, {}, load_strategy, HERE)]
+    parts = split(span_of(stock), 0.3)
+    held_out = parts[1]
+    (rows,) = stock.chunks()
+    first = int(np.searchsorted(rows.recv_ts_ns, held_out.first_ts_ns))
+    cold = Made(stock.streams, len(rows) - first, "cold", lambda: iter([rows.part(first, len(rows))]))
+
+    def arbs(fed):
+        by_engine = evaluate(point.document, held_out, folder=HERE, open_stock=lambda _settings: fed, measured={})
+        return judge(fed, made, (held_out,))[held_out.name][0].arbs, by_engine.arbs
+
+    after_tuned = judge(stock, made, parts)[held_out.name][0]
+    assert not np.any(rows.tag[first:] & KIND_MASK == Kind.SNAPSHOT)
+    assert arbs(stock) == (after_tuned.arbs, after_tuned.arbs)
+    assert after_tuned.arbs > 5
+    assert arbs(cold) == (0, 0)
