@@ -135,8 +135,7 @@ def replay(settings: Settings, stock: TapeStock, memory: Memory) -> dict[str, An
 def scan(_settings: Settings, stock: TapeStock, memory: Memory) -> dict[str, Any]:
     """Let the books take the rows in; nobody is woken."""
     books = Books()
-    for listed in stock.streams:
-        books.add(listed.instrument, listed.depth)
+    books.add_all((listed.instrument, listed.depth) for listed in stock.streams)
     scanner = Scanner(books)
     scanner.mute(NEVER, ())
     done = 0

@@ -126,8 +126,7 @@ class Replay:
         self.terms = terms
         self.stock = stock
         self.books = Books()
-        for listed in stock.streams:
-            self.books.add(listed.instrument, listed.depth)
+        self.books.add_all((listed.instrument, listed.depth) for listed in stock.streams)
         self.books.set_edge_min(terms.strategy.edge_net_bps_min)
         self.scanner = Scanner(self.books)
         if terms.wakes_always:

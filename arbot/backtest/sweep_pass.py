@@ -113,8 +113,7 @@ class _Pass:
         self._candidates = candidates
         self._instruments = [listed.instrument for listed in streams]
         self._books = Books()
-        for listed in streams:
-            self._books.add(listed.instrument, listed.depth)
+        self._books.add_all((listed.instrument, listed.depth) for listed in streams)
         self._world = lay_out(self._instruments, candidates)
 
     def run(self, chunk: Rows, first: int, part: Part) -> tuple[int, bool]:

@@ -136,23 +136,37 @@ class Books:
     # --- which books there are -----------------------------------------------------------------------------------
 
     def add(self, instrument: Instrument, depth: int) -> int:
-        """Add an empty book that keeps `depth` levels a side (0 = all) and return its index.
+        """Add one empty book, as `add_all` does, and return its index."""
+        self.add_all([(instrument, depth)])
+        return len(self._instruments) - 1
 
-        Raises: InvariantBroken when the instrument is there already or its decimals do not fit an integer.
+    def add_all(self, listed: Iterable[tuple[Instrument, int]]) -> None:
+        """Add empty books that keep so many levels a side (0 = all), in this order. `mem` is laid out anew once for all.
+
+        Raises: InvariantBroken when an instrument is there already or its decimals do not fit an integer.
         """
-        ensure(instrument.id not in self._indexes, "book added twice", instrument=instrument.id)
-        ensure(
-            0 <= instrument.price_decimals <= 17 and 0 <= instrument.qty_decimals <= 17 and depth >= 0,
-            "a book needs 0 to 17 decimals and a depth of 0 or more",
-            instrument=instrument,
-            depth=depth,
-        )
-        index = len(self._instruments)
-        capacity = 2 * depth + 1024 if depth else WHOLE_BOOK_CAPACITY
-        self._instruments.append(instrument)
-        self._indexes[instrument.id] = index
-        self._lay_out({index: capacity})
-        head = _head(index)
+        capacities: dict[int, int] = {}
+        added: list[tuple[int, int]] = []
+        for instrument, depth in listed:
+            ensure(instrument.id not in self._indexes, "book added twice", instrument=instrument.id)
+            ensure(
+                0 <= instrument.price_decimals <= 17 and 0 <= instrument.qty_decimals <= 17 and depth >= 0,
+                "a book needs 0 to 17 decimals and a depth of 0 or more",
+                instrument=instrument,
+                depth=depth,
+            )
+            index = len(self._instruments)
+            self._instruments.append(instrument)
+            self._indexes[instrument.id] = index
+            capacities[index] = 2 * depth + 1024 if depth else WHOLE_BOOK_CAPACITY
+            added.append((index, depth))
+        self._lay_out(capacities)
+        for index, depth in added:
+            self._begin(index, depth)
+
+    def _begin(self, index: int, depth: int) -> None:
+        """Write the head of a new book."""
+        instrument, head = self._instruments[index], _head(index)
         ring = self._bases.setdefault(instrument.base, index)
         self.mem[head + DEPTH] = depth
         self.mem[head + PRICE_DECIMALS] = instrument.price_decimals
@@ -163,7 +177,6 @@ class Books:
         self.mem[head + NEXT] = self.mem[_head(ring) + NEXT] if ring != index else index
         self.mem[_head(ring) + NEXT] = index
         sides.empty(self.mem, head)
-        return index
 
     def index(self, instrument: InstrumentId) -> int:
         """Return the index of a book. Raises: KeyError when there is none."""

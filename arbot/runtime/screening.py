@@ -31,10 +31,9 @@ class BookScreen:
     def follow(self, event: Event) -> None:
         """Add the books of new instruments; tell the screen new fees."""
         if isinstance(event, InstrumentsLoaded):
-            for instrument in event.instruments:
-                if instrument.id not in self._followed:
-                    self._followed.add(instrument.id)
-                    self._books.add(instrument, self._depths[instrument.venue])
+            new = [instrument for instrument in event.instruments if instrument.id not in self._followed]
+            self._followed.update(instrument.id for instrument in new)
+            self._books.add_all((instrument, self._depths[instrument.venue]) for instrument in new)
         elif isinstance(event, FeesLoaded):
             for fee in event.fees:
                 if fee.instrument in self._followed:

@@ -11,6 +11,7 @@ from arbot.domain.errors import InvariantBroken
 from arbot.domain.ids import InstrumentId
 from arbot.domain.order import Side
 from arbot.market.books import BOOKS_MAX_FIRST, Books, level_array, scaled
+from arbot.market.layout import HEAD_WIDTH, HEADS
 from tests.support.books import Twin, an_instrument
 
 BTC = an_instrument("kraken")
@@ -207,3 +208,22 @@ def test_integers_out_of_range_change_nothing(pair):
         with pytest.raises(ValueError, match="price not above zero"):
             apply(index, bad, levels(), 8, 10)
     assert books.levels(BTC.id, Side.SELL, 9) == ((Decimal("99.9"), Decimal(1)), (Decimal("99.8"), Decimal(2)))
+
+
+def test_books_added_together_are_as_those_added_one_by_one():
+    """Many books laid out at once are what they are one after the other, beyond the first room for heads too."""
+    listed = [
+        (an_instrument(f"venue{number % 7}", base=f"C{number // 7}"), number % 3 * 10)
+        for number in range(BOOKS_MAX_FIRST + 5)
+    ]
+    together, apart = Books(), Books()
+
+    together.add_all(listed)
+    for one, depth in listed:
+        apart.add(one, depth)
+
+    assert apart.mem.tolist()[:HEADS] == together.mem.tolist()[:HEADS]
+    for index, (one, _) in enumerate(listed):
+        head = HEADS + index * HEAD_WIDTH
+        assert apart.mem[head : head + HEAD_WIDTH].tolist() == together.mem[head : head + HEAD_WIDTH].tolist()
+        assert together.index(one.id) == index
