@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arbot.cli.findings import finding_lines
 from arbot.cli.output import say, tell, to_json
 from arbot.cli.where import JsonOption
 
@@ -140,7 +141,7 @@ def _bar() -> Iterator[Progress]:
 
 
 def _show(report: ImportReport, *, is_dry: bool) -> None:
-    """Print a table of files and a line for each finding."""
+    """Print a table of files and what was found."""
     from rich.console import Console
     from rich.table import Table
 
@@ -155,10 +156,7 @@ def _show(report: ImportReport, *, is_dry: bool) -> None:
     console = Console(highlight=False)
     if report.files:
         console.print(table)
-    for finding in report.findings:
-        where = " ".join(part for part in (finding.series, Path(finding.file).name if finding.file else "") if part)
-        say(f"{finding.severity:5} {finding.code:22} {where}: {finding.detail}")
-        if finding.remedy:
-            say(f"      -> {finding.remedy}")
+    for line in finding_lines(report.findings):
+        say(line)
     done = "would import" if is_dry else "imported" if report.files else "left alone"
     tell(f"{done}: {', '.join(report.series)}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
+from arbot.cli.findings import finding_lines
 from arbot.cli.output import say, tell, to_json
 from arbot.cli.where import JsonOption
 
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from arbot.tape.importing.contract import Finding
+    from arbot.tape.inspect.pairs import PairStats
     from arbot.tape.inspect.report import Inspection
 
 FRESH_S_MIN = 0.1
-FINDINGS_SHOWN = 8  # of one code; the rest is counted, and all are in the JSON
 PAIRS_SHOWN = 40
 PLAIN_WIDTH = 200  # columns when the output is no terminal
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -100,7 +101,7 @@ def show(found: Inspection) -> None:
     _series(console, found)
     _bars(console, found)
     _pairs(console, found)
-    _findings(console, found.findings)
+    _findings(found.findings)
 
 
 def _series(console: Console, found: Inspection) -> None:
@@ -110,8 +111,8 @@ def _series(console: Console, found: Inspection) -> None:
         console,
         "Series",
         (
-            "series", ">messages", ">hours", ">median step s", ">largest step s", ">gaps", ">crossed", ">locked", ">repeats",
-            ">own spread bps", ">p99", ">delay ms",
+            "series", ">messages", ">hours", ">step s\nmedian", ">\nlargest", ">gaps", ">crossed", ">locked", ">repeats",
+            ">own spread bps\nmedian", ">\np99", ">delay\nms",
         ),
         [
             (
@@ -146,49 +147,51 @@ def _bars(console: Console, found: Inspection) -> None:
 
 def _pairs(console: Console, found: Inspection) -> None:
     ordered = sorted(found.pairs, key=lambda one: (-one.above[1].both.time_share, -one.above[0].both.time_share, one.a))
+    kinds = {pair.pair_class for pair in ordered}
     rows = []
     for pair in ordered[:PAIRS_SHOWN]:
-        mid = " / ".join(f"{pair.mid_diff_bps[name]:.1f}" for name in ("p1", "p50", "p99"))
+        mid = "/".join(f"{pair.mid_diff_bps[name]:.1f}" for name in ("p1", "p50", "p99"))
+        edge = "/".join(f"{pair.edge_bps[name]:.1f}" for name in ("p50", "p99", "max"))
         above = [
-            f"{100 * one.both.time_share:.2f} % ({one.both.windows})" if one.both.windows else "-" for one in pair.above
+            f"{100 * one.both.time_share:.2f} % {one.both.windows:5,}" if one.both.windows else "-"
+            for one in pair.above
         ]
-        name = f"{pair.a} - {pair.b}"
-        edge = pair.edge_bps
-        rows.append((
-            name, pair.pair_class, f"{pair.valid_h:.3f}", f"{100 * pair.usable_share:.1f}", mid, f"{edge['p50']:.1f}",
-            f"{edge['p99']:.1f}", f"{edge['max']:.1f}", *above,
-        ))  # fmt: skip
+        kind = (pair.pair_class,) if len(kinds) > 1 else ()
+        rows.append(
+            (_pair_name(pair), *kind, f"{pair.valid_h:.3f}", f"{100 * pair.usable_share:.1f}", mid, edge, *above)
+        )
     if rows:
         _print(
             console,
-            f"Pairs: quotes at most {found.options.fresh_s:g} s old; time with an edge above, and in how many windows",
+            f"Pairs: quotes at most {found.options.fresh_s:g} s old; share of that time with an edge above, and its windows",
             (
-                "A - B", "class", ">hours", ">usable %", ">A above B bps p1 / p50 / p99", ">edge p50", ">p99", ">max",
-                *(f">> {one.above_bps:g} bps" for one in ordered[0].above),
+                "A - B", *(("class",) if len(kinds) > 1 else ()), ">hours", ">usable %", ">A above B bps\np1/p50/p99",
+                ">edge bps\np50/p99/max", *(f">> {one.above_bps:g} bps" for one in ordered[0].above),
             ),
             rows,
         )  # fmt: skip
     if len(ordered) > PAIRS_SHOWN:
-        console.print(f"... and {len(ordered) - PAIRS_SHOWN} pairs with less; --json has all", markup=False)
+        say(f"... and {len(ordered) - PAIRS_SHOWN} pairs with less; --json has all")
     if found.pairs_kept_out:
         told = ", ".join(f"{count} {name}" for name, count in found.pairs_kept_out.items())
-        console.print(f"left out, basis or conversion rather than an edge (--pairs all): {told}", markup=False)
+        say(f"left out, basis or conversion rather than an edge (--pairs all): {told}\n")
 
 
-def _findings(console: Console, findings: Sequence[Finding]) -> None:
-    shown: dict[str, int] = {}
-    rows = []
-    for one in findings:
-        shown[one.code] = shown.get(one.code, 0) + 1
-        if shown[one.code] <= FINDINGS_SHOWN:
-            rows.append((one.severity.value, one.code, one.series or one.file, one.detail, one.remedy))
-    if rows:
-        _print(console, "Findings", ("", "code", "series", "what was found", "what to do"), rows)
-    for code, count in shown.items():
-        if count > FINDINGS_SHOWN:
-            console.print(f"... and {count - FINDINGS_SHOWN} more of {code}; --json has all", markup=False)
-    if not rows:
-        console.print("nothing is wrong with it that could be seen")
+def _pair_name(pair: PairStats) -> str:
+    """Return BTC/USD kraken - coinbase for one market on two venues."""
+    one, _, venue = pair.a.rpartition("@")
+    other, _, other_venue = pair.b.rpartition("@")
+    return f"{one} {venue} - {other_venue}" if one == other else f"{pair.a} - {pair.b}"
+
+
+def _findings(findings: Sequence[Finding]) -> None:
+    if not findings:
+        say("nothing is wrong with it that could be seen")
+        return
+    counts = {name: sum(one.severity.value == name for one in findings) for name in ("error", "warn", "info")}
+    say(f"Findings: {counts['error']} errors, {counts['warn']} warnings, {counts['info']} remarks\n")
+    for line in finding_lines(findings):
+        say(line)
 
 
 def _print(console: Console, title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

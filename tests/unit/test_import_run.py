@@ -167,7 +167,7 @@ def test_float_artefacts_are_counted(tmp_path):
     path = quotes(tmp_path, quote(0, "22325.509999999995", ask="22325.53"), quote(1, "22325.5", ask="22325.53"))
     done = imported("tardis-quotes", [path], tmp_path / "out")
     assert 2232551 == done.only.messages()[0][2][1][1]
-    assert (Severity.WARN, 1) == (done.finding("float_artefact").severity, done.finding("float_artefact").count)
+    assert (Severity.INFO, 1) == (done.finding("float_artefact").severity, done.finding("float_artefact").count)
 
 
 def test_numbers_beyond_18_digits_are_refused(tmp_path):

@@ -62,7 +62,7 @@ class Snapshot(msgspec.Struct, gc=False):
     E: int = 0
 
 
-class Ticker(msgspec.Struct, gc=False):
+class Quote(msgspec.Struct, gc=False):
     """A bookTicker; spot has no time."""
 
     s: str
@@ -91,10 +91,10 @@ class FramedChange(msgspec.Struct, gc=False):
     data: Change
 
 
-class FramedTicker(msgspec.Struct, gc=False):
+class FramedQuote(msgspec.Struct, gc=False):
     """A best quote as a combined stream sends it."""
 
-    data: Ticker
+    data: Quote
 
 
 class FramedPrint(msgspec.Struct, gc=False):
@@ -341,9 +341,10 @@ class _Depth:
             return
         if waiting:
             detail = (
-                f"changes came before snapshot {known}; they waited for it, and joined"
+                f"changes came before snapshot {known} in line {line.row}; they waited for it, and the one in line "
+                f"{fresh[0][0].row} joined it"
                 if fresh
-                else (f"changes came before snapshot {known}, all of them older")
+                else f"changes came before snapshot {known} in line {line.row}, all of them older"
             )
             self._note("delta_before_snapshot", Severity.INFO, detail, [at for at, _ in waiting])
         book.is_valid, book.snapshot_id, book.last_id = True, known, -1
@@ -397,7 +398,7 @@ class _Depth:
     def _note(self, code: str, severity: Severity, detail: str, lines: list[Line], remedy: str = "") -> None:
         series = None if self._out is None else self._out.series
         stamps = np.array([line.recv_ts_ns for line in lines], np.int64)
-        self._tally.note(code, severity, series, f"{detail} (line {lines[0].row})", remedy=remedy, ts_ns=stamps)
+        self._tally.note(code, severity, series, f"{detail} (from line {lines[0].row} on)", remedy=remedy, ts_ns=stamps)
 
 
 def read_depth(source: Source) -> Iterator[Batch]:
@@ -440,12 +441,12 @@ def _by_symbol(source: Source, stream: _Stream) -> Iterator[Batch]:
     tally.tell()
 
 
-def _market(event: Ticker | Print) -> Market:
+def _market(event: Quote | Print) -> Market:
     is_spot = event.M is not None if isinstance(event, Print) else not event.E
     return Market.SPOT if is_spot else future_of(event.s)
 
 
-def _add_ticker(out: _Out, line: Line, event: Ticker) -> None:
+def _add_quote(out: _Out, line: Line, event: Quote) -> None:
     message = Message(line.recv_ts_ns, event.E * MS, Kind.SNAPSHOT)
     out.add(line.row, message, [(event.b, event.B)], [(event.a, event.A)])
 
@@ -456,7 +457,7 @@ def _add_print(out: _Out, line: Line, event: Print) -> None:
     out.add(line.row, message, *(([], level) if event.m else (level, [])))
 
 
-_TICKERS = _Stream(_TICKER, _decoder(Ticker, FramedTicker), Content.QUOTES, _add_ticker)
+_TICKERS = _Stream(_TICKER, _decoder(Quote, FramedQuote), Content.QUOTES, _add_quote)
 _PRINTS = _Stream(_PRINT, _decoder(Print, FramedPrint), Content.TRADES, _add_print)
 
 

@@ -137,11 +137,13 @@ class _Lane:
     def count_rounded(self, laid: Laid, ts_ns: NDArray[np.int64], column: str, numbers: Any, scale: Scale) -> None:
         """Count numbers that were rounded."""
         self.numbers += len(laid.values)
-        rounded = np.flatnonzero(laid.is_rounded)
-        if len(rounded):
-            at = int(rounded[0])
-            text = f"{column} {numbers[at]!s} was laid on {int(laid.values[at])} x 10^-{scale.decimals}"
-            self.fault("float_artefact", len(rounded), ts_ns[rounded], text)
+        odd = laid.is_odd
+        for fault, where in (("float_artefact", laid.is_rounded & ~odd), ("rounded", laid.is_rounded & odd)):
+            rounded = np.flatnonzero(where)
+            if len(rounded):
+                at = int(rounded[0])
+                text = f"{column} {numbers[at]!s} was laid on {int(laid.values[at])} x 10^-{scale.decimals}"
+                self.fault(fault, len(rounded), ts_ns[rounded], text)
             self.odd += (
                 0 if column == "volume" else int(np.count_nonzero(laid.is_odd))
             )  # nothing is filled from volumes
@@ -351,6 +353,9 @@ Lane = BookLane | BarLane
 
 _SAID: dict[str, tuple[str, Severity, str, str]] = {
     "float_artefact": (
+        "float_artefact", Severity.INFO, "numbers lost the noise of binary floats", "say --tick and --step if these are not the market's",
+    ),
+    "rounded": (
         "float_artefact", Severity.WARN, "numbers were rounded", "say --tick and --step if these are not the market's",
     ),
     "zero_price": (

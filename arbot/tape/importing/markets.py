@@ -120,7 +120,7 @@ def market_findings(source: Source, series: SeriesKey) -> tuple[Finding, ...]:
                 about,
                 code="market",
                 severity=Severity.WARN,
-                detail=f"nothing says whether {series.native} of {series.venue} is spot or a derivative",
+                detail="nothing says whether this is spot or a derivative",
                 remedy="import again with --market spot, --market linear or --market inverse",
             )
         )

@@ -214,7 +214,8 @@ def _read(  # noqa: PLR0917 - the parts of one import
         )
     for lane in lanes.values():
         lane.close()
-        findings += findings_of(lane)
+        said = {(finding.code, finding.series) for finding in findings}  # by the reader, who knows better why
+        findings += [finding for finding in findings_of(lane) if (finding.code, finding.series) not in said]
     series = tuple(sorted(lane.survey.name for lane in lanes.values()))
     return ImportReport(format=format.name, files=tuple(reports), series=series, findings=_merged(findings))
 

@@ -74,9 +74,28 @@ def findings_of(
         for one in rule.find(evidence)
     ]
     told = list(dict.fromkeys(finding for report in imports for finding in report.findings))
-    return tuple(
-        sorted([*found, *told, *damage], key=lambda finding: (_ORDER[finding.severity], finding.code, finding.series))
-    )
+    every = [*_once(found, told), *damage]
+    return tuple(sorted(every, key=lambda finding: (_ORDER[finding.severity], finding.code, finding.series)))
+
+
+def _once(found: Iterable[Finding], told: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield findings without what an import and a rule both say of a series: the graver of the two, else the rule's."""
+    found, told = list(found), list(told)
+    rules: dict[tuple[str, str], int] = {}
+    for one in found:
+        rules[_place(one)] = min(rules.get(_place(one), _ORDER[one.severity]), _ORDER[one.severity])
+    graver = {_place(one) for one in told if _ORDER[one.severity] < rules.get(_place(one), -1)}
+    yield from (one for one in found if _place(one) not in graver)
+    yield from (one for one in told if _place(one) not in rules or _place(one) in graver)
+
+
+def _place(finding: Finding) -> tuple[str, str]:
+    """Return what a finding is about.
+
+    An import names the bars of a market like the market, and a market of unknown kind is one of sizes that nobody knows.
+    """
+    code = "contract_size" if finding.code == "market" else finding.code
+    return code, finding.series.removesuffix(" bars") if finding.series else finding.file
 
 
 def exit_status(findings: Iterable[Finding]) -> int:

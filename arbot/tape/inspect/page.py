@@ -10,10 +10,14 @@ from plotly.offline import get_plotlyjs
 
 from arbot.tape.importing.contract import Finding, Severity
 from arbot.tape.inspect import pictures
+from arbot.tape.inspect.groups import grouped, names_of
 from arbot.tape.inspect.pairs import PairStats
 from arbot.tape.inspect.report import Inspection, Looked
 from arbot.tape.inspect.rules.evidence import utc
 from arbot.tape.inspect.series import SeriesStats
+
+SENTENCES_SHOWN = 5
+NAMES_SHOWN = 24
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#222;margin:0 auto;max-width:1180px;padding:1.5rem}
@@ -23,7 +27,7 @@ p{margin:.3rem 0 .8rem;max-width:60rem}.soft{color:#666}table{border-collapse:co
 td{padding:.22rem .45rem;border-bottom:1px solid #eee;vertical-align:top}.tight td,.tight th{white-space:nowrap;padding:.22rem .35rem;font-size:12px}td.n,th.n{text-align:right;white-space:nowrap}
 .error,.warn,.info{display:inline-block;min-width:3.4em;text-align:center;border-radius:3px;color:#fff;font-size:12px;padding:0 .4em}
 .error{background:#b3261e}.warn{background:#b8680f}.info{background:#5d7185}.bad{color:#b3261e;font-weight:600}
-.boxes{display:flex;gap:1rem;flex-wrap:wrap;margin:1rem 0}.box{border:1px solid #ddd;border-radius:6px;padding:.5rem 1rem;min-width:8rem}
+td div b{font-weight:600;color:#14365c}td:last-child{min-width:11rem}.tight td:last-child{min-width:0}.boxes{display:flex;gap:1rem;flex-wrap:wrap;margin:1rem 0}.box{border:1px solid #ddd;border-radius:6px;padding:.5rem 1rem;min-width:8rem}
 .box b{display:block;font-size:1.35rem}details summary{cursor:pointer;color:#14365c}
 """
 
@@ -88,24 +92,26 @@ def _summary(found: Inspection) -> str:
 
 
 def _findings(findings: Sequence[Finding]) -> str:
-    def rows(chosen: Sequence[Finding]) -> str:
-        return _table(
-            ("", "finding", "series", "what was found", "what to do"),
-            [
-                (
-                    f'<span class="{one.severity.value}">{one.severity.value}</span>', escape(one.code),
-                    escape(one.series or one.file), escape(one.detail), escape(one.remedy),
-                )
-                for one in chosen
-            ],
-        )  # fmt: skip
-
     loud = [one for one in findings if one.severity is not Severity.INFO]
     quiet = [one for one in findings if one.severity is Severity.INFO]
-    text = "<h2>Findings</h2>" + (rows(loud) if loud else "<p>No error and no warning.</p>")
+    text = "<h2>Findings</h2>" + (_groups(loud) if loud else "<p>No error and no warning.</p>")
     if quiet:
-        text += f"<details><summary>{len(quiet)} remarks</summary>{rows(quiet)}</details>"
+        text += f"<details><summary>{len(quiet)} remarks</summary>{_groups(quiet)}</details>"
     return text
+
+
+def _groups(findings: Sequence[Finding]) -> str:
+    """Return findings as a table with a row per code and remedy."""
+    rows = []
+    for group in grouped(findings):
+        lines = [
+            f"<div><b>{escape(names_of(said, NAMES_SHOWN))}</b> {escape(said.detail)}</div>" for said in group.said
+        ]
+        shown, more = lines[:SENTENCES_SHOWN], lines[SENTENCES_SHOWN:]
+        rest = f"<details><summary>{len(more)} more</summary>{''.join(more)}</details>" if more else ""
+        badge = f'<span class="{group.severity.value}">{group.severity.value}</span>'
+        rows.append((badge, escape(group.code), "".join(shown) + rest, escape(group.remedy)))
+    return _table(("", "finding", "what was found", "what to do"), rows)
 
 
 def _series_table(series: Sequence[SeriesStats]) -> str:

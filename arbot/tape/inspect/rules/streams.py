@@ -19,6 +19,8 @@ NEARLY_ALL = 0.99
 ORDER_ERROR_SHARE = 0.001
 ROUND_ROWS = 10_000
 REPEATS_SHARE = 0.3
+_SAY_MARKET = "import again with --market spot, --market linear or --market inverse"
+_NO_SPOT = "a backtest leaves it out"
 
 
 def crossed(evidence: Evidence) -> Iterator[Found]:
@@ -167,12 +169,15 @@ def bar_label(evidence: Evidence) -> Iterator[Found]:
 def contract_size(evidence: Evidence) -> Iterator[Found]:
     """Find sizes that are contracts."""
     for _, stats in evidence.streams:
-        if stats.market in (Market.INVERSE, Market.UNKNOWN) and not stats.contract_size:
-            kind = "inverse" if stats.market is Market.INVERSE else "of a kind nobody stated"
-            yield _whole(stats, f"the market is {kind}, and what a contract is worth is not known", stats.quotes)
+        if stats.market is Market.UNKNOWN and not stats.contract_size:
+            words = "nothing says whether this is spot or a derivative, and whether its sizes are contracts"
+            yield _whole(stats, words, stats.quotes)._replace(remedy=_SAY_MARKET)
+        elif stats.market is Market.INVERSE and not stats.contract_size:
+            words = "the market is inverse, and what a contract is worth is not known"
+            yield _whole(stats, words, stats.quotes)
         elif stats.market is Market.INVERSE:
-            words = f"sizes are contracts of {stats.contract_size}, not {stats.base}"
-            yield _whole(stats, words, stats.quotes)._replace(severity=Severity.INFO)
+            words = f"inverse: sizes are contracts of {stats.contract_size}, not {stats.base}"
+            yield _whole(stats, words, stats.quotes)._replace(severity=Severity.INFO, remedy=_NO_SPOT)
         elif stats.market is Market.LINEAR and not stats.contract_size:
             words = f"a future: taken to be sized in {stats.base}, which its source does not prove"
             yield _whole(stats, words, stats.quotes)._replace(severity=Severity.INFO)
