@@ -15,6 +15,8 @@ from arbot.domain.order import ORDER_LIFE
 from arbot.engine.risk.caps import CAPS
 from arbot.engine.risk.gates import GATES
 from arbot.settings import model
+from arbot.tape.importing.formats import FORMATS
+from arbot.tape.inspect.findings import RULES
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- from the code: {name} -->", "<!-- end -->"
@@ -77,6 +79,22 @@ def default(value: object) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
+def formats() -> str:
+    """Return every format of `arbot data import` with the names that a folder is searched for."""
+    lines = ["| `--format` | what it reads | in a folder, files named |", "|---|---|---|"]
+    patterns = {one.name: " ".join(f"`{pattern}`" for pattern in one.files) for one in FORMATS.values()}
+    return "\n".join(lines + [f"| `{one.name}` | {one.about} | {patterns[one.name]} |" for one in FORMATS.values()])
+
+
+def findings() -> str:
+    """Return every rule of the inspector: its code, how bad it is, what it finds, and what to do."""
+    lines = ["| code | severity | what it finds | what to do |", "|---|---|---|---|"]
+    for rule in RULES:
+        finds = (rule.find.__doc__ or "").splitlines()[0].removeprefix("Find ").rstrip(".")
+        lines.append(f"| `{rule.code}` | {rule.severity.value} | {finds} | {rule.remedy} |")
+    return "\n".join(lines)
+
+
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "order life": ("docs/ARCHITECTURE.md", lambda: life(ORDER_LIFE)),
     "arb life": ("docs/ARCHITECTURE.md", lambda: life(ARB_LIFE)),
@@ -84,6 +102,8 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "reasons": ("docs/guide/risk.md", reasons),
     "decisions": ("docs/GLOSSARY.md", words),
     "settings": ("docs/guide/settings.md", settings),
+    "formats": ("docs/guide/data.md", formats),
+    "findings": ("docs/guide/data.md", findings),
 }
 
 
