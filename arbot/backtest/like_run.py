@@ -20,7 +20,7 @@ from arbot.backtest.run_tape import RunTape
 from arbot.domain.accounting import Transaction
 from arbot.domain.decisions import TradingStateChanged
 from arbot.domain.errors import Mistake, UserError
-from arbot.domain.events import FeesLoaded, InstrumentsLoaded, RunEnded
+from arbot.domain.events import FeesLoaded, InstrumentsLoaded, ReconciliationEnded, RunEnded
 from arbot.domain.ids import Asset, InstrumentId, VenueId
 from arbot.domain.instrument import Instrument
 from arbot.domain.units import EXACT, ZERO
@@ -115,10 +115,13 @@ def recorded_run(  # noqa: PLR0917 - what a run is made of
         limits=config.limits,
     )
     digest, declined, sampled_ns = "", dict[str, int](), 0
+    differences: dict[VenueId, int] = {}  # found when it was last compared
     for record in store.iter_run(run.epoch):
         envelope = record.envelope
         for tape in tapes:
             tape.play_until(books, envelope.seq)
+        if isinstance(envelope.event, ReconciliationEnded):
+            differences[envelope.event.venue] = envelope.event.differences
         if envelope.seq <= span.first_seq:
             continue
         collector.observe(envelope, record.outcome)
@@ -134,7 +137,7 @@ def recorded_run(  # noqa: PLR0917 - what a run is made of
         now_ns=span.last_ts_ns,
         windows=_NO_WINDOWS,
         instrument=books.instrument,
-        ledger_matches_venues=True,
+        ledger_matches_venues=all(differences.get(venue, 1) == 0 for venue in held),
         deposits=ZERO,
         transfer_costs=ZERO,
     )

@@ -20,7 +20,7 @@ from arbot.backtest.result import Scenario
 from arbot.domain.errors import Mistake, UserError
 from arbot.domain.ids import Asset, VenueId
 from arbot.domain.units import bps_to_rate
-from arbot.settings.model import Backtest, BacktestVenue, Settings
+from arbot.settings.model import Backtest, BacktestVenue, Mode, Settings
 from arbot.sim.fees import FeeTier
 from arbot.sim.latency import Delay, FixedDelay, LognormalDelay, SampledDelay, slowed
 from arbot.sim.listing import FLAVOURS
@@ -183,6 +183,8 @@ def _schedules(settings: Settings) -> dict[VenueId, FeeSchedule]:
             schedules[VenueId(name)] = fixed_fees(*(bps_to_rate(bps) for bps in rates_bps))
         elif tiers:
             volume = settings.backtest.venues.get(name, _AS_BACKTEST).volume_opening
+            if settings.run.mode is Mode.DEMO:  # pretend accounts begin on the tier that the simulator gives them
+                volume = volume or FLAVOURS[venue.adapter.removeprefix("ccxt:")].volume_opening
             schedules[VenueId(name)] = FeeSchedule(tiers=tiers, volume_opening=volume)
         else:
             mistakes.append(

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from arbot.cli.output import say, tell, to_json
+from arbot.cli.output import say, to_json
 
 if TYPE_CHECKING:
     from arbot.backtest.like_run import Difference
@@ -51,11 +51,18 @@ def compare(settings: Settings, run: str, tapes: list[Path], *, as_json: bool) -
         ]
         say(to_json({"run_id": stored.run_id, "ccy": settings.run.ccy, "rows": document}))
         return
-    tell(
-        f"run {stored.run_id}, realistic model against what happened, {(span.last_ts_ns - span.first_ts_ns) // 10**9} s"
+    seconds = (span.last_ts_ns - span.first_ts_ns) // 10**9
+    say(
+        f"run {stored.run_id}, {seconds:,} s of trading: the realistic model and what happened; money in {settings.run.ccy}"
     )
     for line in _table(rows):
         say(line)
+    if any(one.cause.startswith("declined:") for one in rows):
+        say("Declines of the model are fewer by nature: it does not look again at a route that rests.")
+    if not happened.ledger_matches_venues:
+        say(
+            "When it was last compared, the run's ledger differed from a venue: what happened may not be the whole of it."
+        )
 
 
 def _table(rows: tuple[Difference, ...]) -> list[str]:

@@ -33,15 +33,15 @@ def replay(
     from arbot.journal.store import Access, SqlStore
     from arbot.runtime.clock import SystemClock
     from arbot.runtime.strategy_loader import load_strategy
-    from arbot.settings.show import digest
+    from arbot.settings.show import digest_of_decisions
     from arbot.venues.factory import book_depth
 
     store = SqlStore.open(settings.store_url(), now_ns=SystemClock().now_ns, access=Access.READ)
     try:
         stored = find_run(store, run)
-        is_config_same = stored.config_digest == digest(settings)
+        is_config_same = stored.config_digest == digest_of_decisions(settings)
         if not is_config_same:
-            tell("the config is not the one the run had (a demo's never is: its ports change)")
+            tell("the limits, execution, strategy, symbols or venues of this config are not those the run had")
         result = rerun(
             stored.run_id,
             store.iter_run(stored.epoch),

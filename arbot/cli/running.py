@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from arbot.cli.exit_codes import ExitCode
-from arbot.cli.output import say, tell, tell_mistakes, to_json
+from arbot.cli.output import say, shown, tell, tell_mistakes, to_json
 from arbot.cli.parsing import pairs
 from arbot.cli.where import ConfigOption, JsonOption, settings_of
 
@@ -22,6 +22,15 @@ REACH_S = 10.0  # beyond its duration, for the instruments to be asked for
 
 DurationOption = Annotated[
     float | None, typer.Option("--duration", min=0.1, help="Stop after this many seconds.", show_default=False)
+]
+
+RecordOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--record",
+        help="Write the market data to a tape in this folder, for `arbot replay` and `arbot backtest`.",
+        show_default=False,
+    ),
 ]
 
 
@@ -55,6 +64,7 @@ def demo(  # noqa: PLR0917 - one per option
     speed: Annotated[
         str | None, typer.Option("--speed", help="Of a recorded market against the clock.", show_default=False)
     ] = None,
+    record: RecordOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Trade on pretend Kraken and Coinbase on this machine: no key, no network, every byte in the real protocols."""
@@ -65,26 +75,28 @@ def demo(  # noqa: PLR0917 - one per option
         "map": pairs(mapping, "--map") if mapping else None,
         "speed": speed,
     }
-    settings = settings_of(config, {"sim": _given(sim), "run": _given({"symbols": symbol})})
+    settings = settings_of(config, {"sim": _given(sim), "run": _given({"symbols": symbol}), **_taped(record)})
     from arbot.runtime.modes import Options, run, run_demo
 
     set_up_logs(settings)
     options = Options(duration_s=duration, services=_services(settings, with_table=True, on_stderr=as_json))
     report = _refusing(lambda: run(run_demo(settings, options)))
+    _tell_tape(settings, config)
     _finish(report, as_json=as_json)
 
 
-def run_command(
+def run_command(  # noqa: PLR0917 - one per option
     config: ConfigOption = None,
     live: Annotated[bool, typer.Option("--live", help="Trade with real money (the first of three locks).")] = False,
     duration: DurationOption = None,
     table: Annotated[bool, typer.Option("--table", help="Show the live table instead of only the log.")] = False,
+    record: RecordOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the daemon of a config file. Paper unless the file says live, and then only with --live."""
     if config is None:
         raise typer.BadParameter("name a config file; `arbot demo` needs none", param_hint="--config")
-    settings = settings_of(config)
+    settings = settings_of(config, _taped(record))
     from arbot.runtime.modes import Options, run, run_daemon
 
     set_up_logs(settings)
@@ -92,6 +104,7 @@ def run_command(
         is_live=live, duration_s=duration, services=_services(settings, with_table=table, on_stderr=as_json)
     )
     report = _refusing(lambda: run(run_daemon(settings, options)))
+    _tell_tape(settings, config)
     _finish(report, as_json=as_json)
 
 
@@ -222,3 +235,19 @@ def _finish(report: Report, *, as_json: bool) -> None:
 
 def _given(options: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _taped(folder: Path | None) -> dict[str, dict[str, object]]:
+    """Return what turns recording on, into that folder."""
+    return {} if folder is None else {"tape": {"record": True, "dir": folder.resolve()}}
+
+
+def _tell_tape(settings: Settings, config: Path | None) -> None:
+    """Say where the run was recorded, and what can be done with it."""
+    if settings.tape.record:
+        tape = shown(settings.tape.dir)
+        again = f" -c {shown(config.resolve())}" if config else ""
+        tell(
+            f"recorded to {tape}; run it again with `arbot replay --run last --tape {tape}{again}`, "
+            f"or set the model beside it with `arbot backtest {tape} --like-run last{again}`"
+        )

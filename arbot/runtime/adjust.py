@@ -20,7 +20,7 @@ from arbot.ports import Record
 from arbot.runtime.clock import SystemClock
 from arbot.runtime.state_dir import StateDir
 from arbot.settings.model import Settings
-from arbot.settings.show import digest
+from arbot.settings.show import digest_of_decisions
 
 
 def record_adjustment(settings: Settings, adjustment: AdjustmentRecorded) -> Transaction:
@@ -45,7 +45,11 @@ def record_adjustment(settings: Settings, adjustment: AdjustmentRecorded) -> Tra
 
 
 def _book(store: SqlStore, clock: SystemClock, settings: Settings, adjustment: AdjustmentRecorded) -> Transaction:
-    run_id, mode, config_digest = RunId(f"adjust-{secrets.token_hex(4)}"), settings.run.mode.value, digest(settings)
+    run_id, mode, config_digest = (
+        RunId(f"adjust-{secrets.token_hex(4)}"),
+        settings.run.mode.value,
+        digest_of_decisions(settings),
+    )
     epoch = store.begin_run(run_id=run_id, mode=mode, code_version=__version__, config_digest=config_digest)
     ledger = Ledger(store.all_balances(), store.transaction)
     started = RunStarted(run_id=run_id, epoch=epoch, code_version=__version__, config_digest=config_digest, mode=mode)

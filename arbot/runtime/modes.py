@@ -46,7 +46,7 @@ from arbot.runtime.state_dir import StateDir
 from arbot.runtime.strategy_loader import load_strategy
 from arbot.runtime.venue_parts import make_feed, make_gateways
 from arbot.settings.model import PAPER_MAKER_BPS, PAPER_TAKER_BPS, Mode, PretendAccount, Settings
-from arbot.settings.show import digest
+from arbot.settings.show import digest_of_decisions
 from arbot.sim.paper import PaperGateway
 from arbot.venues import factory
 
@@ -236,7 +236,7 @@ def _strategy(settings: Settings) -> Strategy:
 def _wiring(ground: _Ground, options: Options, strategy: Strategy) -> Wiring:
     settings, store = ground.settings, ground.store
     run_id = RunId(f"{settings.run.name}-{secrets.token_hex(4)}")
-    config_digest, mode = digest(settings), settings.run.mode.value
+    config_digest, mode = digest_of_decisions(settings), settings.run.mode.value
     epoch = store.begin_run(run_id=run_id, mode=mode, code_version=__version__, config_digest=config_digest)
     return Wiring(
         mode=mode,

@@ -36,6 +36,24 @@ def digest(settings: Settings) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def digest_of_decisions(settings: Settings) -> str:
+    """Return the SHA-256, in hex, of all that the engine's decisions on given events follow from.
+
+    Names, folders, addresses and keys are left out: a demo's venues are at other ports every time.
+    """
+    document = as_document(settings)
+    told = {
+        "run": {key: document["run"][key] for key in ("ccy", "symbols")},
+        "venues": [
+            [config.venue, config.adapter, list(config.symbols), config.book_depth]
+            for config in settings.venue_configs()
+        ],
+        **{table: document[table] for table in ("limits", "execution", "strategy")},
+    }
+    text = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _plain(one) for key, one in value.items() if one is not None}
