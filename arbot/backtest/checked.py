@@ -14,9 +14,11 @@ import msgspec
 from arbot.backtest.tapes import TapeStock
 from arbot.domain.errors import Mistake, UserError
 from arbot.tape.importing.contract import Finding, Severity
+from arbot.tape.inspect.groups import grouped, names_of
 
 _FINDINGS = msgspec.json.Decoder(tuple[Finding, ...])
 CODES_SHOWN_MAX = 20
+NAMES_SHOWN = 12
 
 
 def warned(
@@ -29,23 +31,30 @@ def warned(
     if not is_wanted:
         return ("the data was not inspected (--no-inspect)",)
     findings = _kept(stock, paths, cache_dir)
+    if stock.allowances.repair:  # what is left out is counted while replaying
+        findings = tuple(finding for finding in findings if finding.code != "damaged")
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     if errors and not goes_on:
-        raise UserError(
-            *(
-                Mistake(
-                    finding.series or finding.file,
-                    f"{finding.code}: {finding.detail}",
-                    finding.remedy or "mend the data, or go on in spite of it with --despite-errors",
-                )
-                for finding in errors[:CODES_SHOWN_MAX]
-            )
-        )
-    told = [finding for finding in findings if finding.severity is not Severity.INFO]
+        raise UserError(*_mistakes(errors))
     return tuple(
-        f"{'error ' if finding.severity is Severity.ERROR else ''}{finding.code}, {finding.series}: {finding.detail}"
-        for finding in told
+        f"{'error ' if group.severity is Severity.ERROR else ''}{group.code}, {names_of(said, NAMES_SHOWN)}: {said.detail}"
+        for group in grouped(findings)
+        if group.severity is not Severity.INFO
+        for said in group.said
     )
+
+
+def _mistakes(errors: Sequence[Finding]) -> list[Mistake]:
+    """Return one mistake for each thing that is wrong, whatever number of series it is wrong with."""
+    return [
+        Mistake(
+            names_of(said, NAMES_SHOWN),
+            f"{group.code}: {said.detail}",
+            "; ".join(filter(None, (group.remedy, "or go on in spite of it with --despite-errors"))),
+        )
+        for group in grouped(errors)
+        for said in group.said
+    ][:CODES_SHOWN_MAX]
 
 
 def _kept(stock: TapeStock, paths: Sequence[Path], cache_dir: Path | None) -> tuple[Finding, ...]:

@@ -73,6 +73,7 @@ def run(planned: Plan, progress: Progress | None = None) -> Result:
         columns.append(replay.run(progress))
         scanned = scanned or replay.scanned()
     settings = planned.settings
+    scanned = scanned or Replay(planned.stock, terms(planned, Scenario.NAIVE)).scanned()
     return Result(
         name=settings.run.name,
         ccy=settings.run.ccy,
@@ -80,9 +81,9 @@ def run(planned: Plan, progress: Progress | None = None) -> Result:
         config_digest=digest(settings),
         code_version=__version__,
         seed=settings.backtest.seed,
-        scanned=scanned or Replay(planned.stock, terms(planned, Scenario.NAIVE)).scanned(),
+        scanned=scanned,
         columns=tuple(columns),
-        warnings=planned.warnings,
+        warnings=(*planned.warnings, *planned.stock.repaired()),
         settings=assumptions(settings),
     )
 

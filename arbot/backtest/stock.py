@@ -38,6 +38,10 @@ class Stock(Protocol):
         """Yield all rows in order, whole messages only."""
         ...
 
+    def repaired(self) -> tuple[str, ...]:
+        """Return what was left out as damaged the last time all rows were read, in words."""
+        ...
+
 
 class Listed(msgspec.Struct, frozen=True):
     """An instrument as it is traded in the replay, and how many levels a side its book keeps (0 = all)."""
@@ -57,6 +61,10 @@ class Made(msgspec.Struct, frozen=True):
     def chunks(self) -> Iterator[Rows]:
         """Yield the rows."""
         return self.make()
+
+    def repaired(self) -> tuple[str, ...]:
+        """Return nothing: made rows are whole."""
+        return ()
 
 
 def plain(symbol: str) -> str:

@@ -61,3 +61,7 @@ class StockUntil(msgspec.Struct, frozen=True):
                 yield chunk.part(0, stop)
             if stop < len(chunk):
                 return
+
+    def repaired(self) -> tuple[str, ...]:
+        """Return what was left out of the whole."""
+        return self.whole.repaired()

@@ -32,6 +32,7 @@ from arbot.tape.reader import Repairs
 from arbot.tape.schema import Content, Market
 
 FOR_EVER_NS = 1 << 62
+PLACES_SHOWN = 5
 _UNSIZED = (Content.BARS, Content.UNSIZED_QUOTES)
 _QTY_DECIMALS = 8
 _QTY_STEP = Decimal(1).scaleb(-_QTY_DECIMALS)
@@ -63,16 +64,28 @@ class TapeStock(msgspec.Struct, frozen=True, kw_only=True):
     def chunks(self) -> Iterator[Rows]:
         """Yield all rows in order. Raises: UserError for a damaged file, unless repairing was allowed."""
         allowed = self.allowances
+        self.repairs.clear()
+        repairs = self.repairs if allowed.repair else None
         if any(dataset.meta.content is Content.BARS for dataset in self.datasets):
-            rows = as_quotes(self.datasets, self._assumed())
+            rows = as_quotes(self.datasets, self._assumed(), repairs)
             yield from () if not len(rows) else (rows,)
             return
-        whole = None if self.cache_dir is None else cached(self.datasets, self.cache_dir, build=True)
+        uses_cache = self.cache_dir is not None and not allowed.repair  # of damaged tapes there is none
+        whole = cached(self.datasets, self.cache_dir, build=True) if self.cache_dir and uses_cache else None
         if whole is not None:
             yield from map(self._sized, _until(whole.chunks(), allowed.last_ts_ns))
         else:  # the disk may have no room for raw columns
-            repairs = self.repairs if allowed.repair else None
             yield from map(self._sized, merged(self.datasets, last_ts_ns=allowed.last_ts_ns, repairs=repairs))
+
+    def repaired(self) -> tuple[str, ...]:
+        """Return what was left out as damaged the last time all rows were read, in words."""
+        repairs = self.repairs
+        if not repairs.total:
+            return ()
+        told = ", ".join(f"{count:,} {reason}" for reason, count in sorted(repairs.rows.items()))
+        places, more = repairs.places[:PLACES_SHOWN], len(repairs.places) - PLACES_SHOWN
+        rest = f"; and {more} more places" if more > 0 else ""
+        return (f"{repairs.total:,} damaged rows were left out ({told}): {'; '.join(places)}{rest}",)
 
     def _assumed(self) -> list[int]:
         return [scaled(self.allowances.assume_qty, listed.instrument.qty_decimals) for listed in self.streams]
@@ -125,7 +138,13 @@ def open_stock(
             listed.append(Listed(played, meta.depth))
             warnings.extend(_warnings(group, allowances))
     if len({dataset.meta.content is Content.BARS for dataset in chosen}) > 1:
-        mistakes.append(Mistake("tapes", "bars of one venue against books of another", "give books or quotes of both"))
+        mistakes.append(
+            Mistake(
+                "tapes",
+                "bars of one venue against books of another",
+                "give books or quotes of both, or a folder with bars only",
+            )
+        )
     mistakes.extend(_missing(settings, players, usable, found, paths))
     if mistakes:
         raise UserError(*mistakes)
@@ -215,6 +234,12 @@ def _refusals(group: Sequence[Dataset], allowances: Allowances) -> Iterator[Mist
             name,
             f"its sizes are contracts of {meta.contract_size or 'unknown size'}, not {meta.instrument.base}",
             "leave it out of run.symbols, or name a spot venue with --map",
+        )
+    elif meta.market is Market.UNKNOWN and not meta.contract_size:
+        yield Mistake(
+            name,
+            "nothing says whether it is spot or a derivative, and whether its sizes are contracts",
+            "import it again with --market spot, or with --market linear if its sizes are in base",
         )
     elif meta.market is not Market.SPOT and not allowances.derivatives:
         size = f", one contract being {meta.contract_size}" if meta.contract_size else ""

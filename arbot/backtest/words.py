@@ -196,6 +196,20 @@ def why_nothing(column: Replayed) -> str:
     return text
 
 
+def _stopped(result: Result) -> list[str]:
+    """Say from when on nothing was opened because an arb was stranded: no engine goes on until a person has looked."""
+    said = []
+    for column in result.columns:
+        stranded = [arb.opened_ts_ns for arb in column.arbs if arb.state == "stranded"]
+        left_ns = result.scanned.last_ts_ns - min(stranded, default=result.scanned.last_ts_ns)
+        if left_ns > 0:
+            said.append(
+                f"The {column.scenario.value} column stopped at {moment(min(stranded))} UTC: one leg of an arb stayed open, "
+                f"and nothing is opened until a person resolves that. The {span(left_ns)} after it show nothing."
+            )
+    return said
+
+
 def meaning(result: Result) -> list[str]:
     """Return what the figures allow one to say, and what not, a sentence each."""
     by_name = {column.scenario: column for column in result.columns}
@@ -210,6 +224,7 @@ def meaning(result: Result) -> list[str]:
         said.append("The profit hangs on the assumptions: it is gone in the pessimistic column.")
     else:
         said.append("The arbs earned in every column that was replayed, on this tape and under these assumptions.")
+    said.extend(_stopped(result))
     if ZERO < net(middle) < earned.get(Scenario.NAIVE, ZERO) / 2:
         said.append("More than half of what the naive column shows cannot be had at the assumed latency.")
     if middle.totals.arbs_opened and net(middle) > 0 and middle.split.inventory_moved < -net(middle) / 2:

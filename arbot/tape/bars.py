@@ -11,20 +11,21 @@ import numpy as np
 
 from arbot.market.stream import BOOK_SHIFT, IS_LAST, Kind, Rows, empty_rows
 from arbot.tape.catalogue import Dataset
-from arbot.tape.reader import read_bars
+from arbot.tape.reader import Repairs, read_bars
 
 
-def as_quotes(datasets: Sequence[Dataset], qtys: Sequence[int]) -> Rows:
+def as_quotes(datasets: Sequence[Dataset], qtys: Sequence[int], repairs: Repairs | None = None) -> Rows:
     """Return a bid and an ask of the assumed quantity (in steps, by stream) at the end of every bar, in order.
 
-    Streams are numbered by instrument in the order of first mention. Raises: UserError for a damaged part.
+    Streams are numbered by instrument in the order of first mention. Raises: UserError for a damaged part,
+    unless `repairs` is given to count what is left out.
     """
     numbers: dict[str, int] = {}
     ends, closes, books = [], [], []
     for dataset in datasets:
         number = numbers.setdefault(dataset.meta.instrument.id, len(numbers))
         for part in dataset.parts:
-            bars = read_bars(part)
+            bars = read_bars(part, repairs)
             is_traded = (bars.volume > 0) & (bars.close > 1)
             ends.append(bars.start_ts_ns[is_traded] + dataset.meta.bar_ns)
             closes.append(bars.close[is_traded])

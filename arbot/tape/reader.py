@@ -28,6 +28,7 @@ POOL_WIDTH = 6
 _COLUMNS = ("recv_ts_ns", "venue_ts_ns", "kind", "is_last", "side", "price", "qty")
 _REMEDY = "import or record it again, or leave out what is damaged with --repair"
 _UNREADABLE = "unreadable"
+_NO_BAR = "not a bar, or not later than those above"
 _NO_SEQ = np.empty(0, np.int64)
 
 
@@ -42,6 +43,11 @@ class Repairs:
         """Count rows that are not used."""
         self.rows[reason] = self.rows.get(reason, 0) + rows
         self.places.append(f"{place}: {rows} rows, {reason}")
+
+    def clear(self) -> None:
+        """Forget what was counted: the tapes are read anew."""
+        self.rows.clear()
+        self.places.clear()
 
     @property
     def total(self) -> int:
@@ -239,21 +245,27 @@ def read_parts(
             yield as_rows(pool, 0, whole), pool[SEQ, :whole] if has_seq else _NO_SEQ
 
 
-def read_bars(part: Part) -> Bars:
-    """Return the bars of a part. Raises: UserError for what is damaged."""
+def read_bars(part: Part, repairs: Repairs | None = None) -> Bars:
+    """Return the bars of a part. Raises: UserError for what is damaged, unless `repairs` is given to count it."""
     try:
         with pq.ParquetFile(part.path, page_checksum_verification=True) as file:
             table = file.read(columns=list(BAR_NAMES), use_threads=False)
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise UserError(Mistake(str(part.path), f"cannot be read: {error}", _REMEDY)) from error
+        if repairs is None:
+            raise UserError(Mistake(str(part.path), f"cannot be read: {str(error).strip()}", _REMEDY)) from error
+        repairs.add(_UNREADABLE, part.rows, str(part.path))
+        return Bars(*(np.empty(0, np.int64) for _ in BAR_NAMES))
     bars = Bars(*(table.column(name).to_numpy().astype(np.int64) for name in BAR_NAMES))
     wrong = (bars.low > np.minimum(bars.open, bars.close)) | (bars.high < np.maximum(bars.open, bars.close))
     wrong |= (bars.low <= 0) | (bars.volume < 0)
-    wrong[1:] |= np.diff(bars.start_ts_ns) <= 0
-    if wrong.any():
+    wrong[1:] |= bars.start_ts_ns[1:] <= np.maximum.accumulate(bars.start_ts_ns)[:-1]
+    if not wrong.any():
+        return bars
+    if repairs is None:
         row = int(np.flatnonzero(wrong)[0])
-        raise UserError(Mistake(f"{part.path} row {row + 1}", "is not a bar, or not later than the one above", _REMEDY))
-    return bars
+        raise UserError(Mistake(f"{part.path} row {row + 1}", f"is {_NO_BAR}", _REMEDY))
+    repairs.add(_NO_BAR, int(np.count_nonzero(wrong)), str(part.path))
+    return Bars(*(column[~wrong] for column in bars))
 
 
 def as_rows(pool: Column, first: int, stop: int) -> Rows:

@@ -24,7 +24,7 @@ class Rule(NamedTuple):
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("crossed", Severity.ERROR, streams.crossed, "compare with --remove-crossed; import again without these rows"),
+    Rule("crossed", Severity.ERROR, streams.crossed, "compare with --remove-crossed; a replay trades on no crossed book"),
     Rule("locked", Severity.INFO, streams.locked, "nothing: there is no edge in it"),
     Rule("zero_price", Severity.ERROR, streams.zero_price, "such moments count as no quote; leave them out when importing"),
     Rule("alias", Severity.ERROR, across.alias, "keep one of the two"),

@@ -58,7 +58,7 @@ def _dataset(days: Sequence[catalogue.Dataset], repairs: Repairs) -> Dataset:
     parts = tuple(part for day in days for part in day.parts)
     meta = days[-1].meta
     if meta.content is Content.BARS:
-        return Dataset(meta, bars=_bars(parts), rows=sum(day.rows for day in days))
+        return Dataset(meta, bars=_bars(parts, repairs), rows=sum(day.rows for day in days))
     return Dataset(meta, parts=_rows(parts, repairs), rows=sum(day.rows for day in days))
 
 
@@ -67,9 +67,9 @@ def _rows(parts: tuple[Part, ...], repairs: Repairs) -> Iterator[Rows]:
         yield rows
 
 
-def _bars(parts: Sequence[Part]) -> BarSeries:
+def _bars(parts: Sequence[Part], repairs: Repairs) -> BarSeries:
     """Return the bars of all parts in order of time; of two bars with one start the later part's counts."""
-    every = [read_bars(part) for part in parts]
+    every = [read_bars(part, repairs) for part in parts]
     columns = [np.concatenate(column) for column in zip(*every, strict=True)]
     starts, last = np.unique(columns[0][::-1], return_index=True)
     keep = len(columns[0]) - 1 - last
