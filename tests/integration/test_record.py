@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -11,11 +12,15 @@ from pathlib import Path
 import pytest
 
 from arbot.backtest.run_tape import read_part
+from arbot.cli.record import summary
 from arbot.domain.ids import instrument_id
 from arbot.domain.order import Side
 from arbot.market.books import Books
 from arbot.market.retell import retell
 from arbot.market.stream import KIND_MASK, Kind
+from arbot.runtime.modes import Options, run_record
+from arbot.runtime.recording import Recording
+from arbot.settings.load import load
 from arbot.sim.market import SeededSpec
 from arbot.tape.catalogue import read_part_footer
 from tests.support.daemon_world import ARBOT, Desk, Venues, checked, serving, until
@@ -66,53 +71,53 @@ def assert_readable(tape: Path) -> None:
         assert books.best(name, Side.BUY) is not None
 
 
+def recording_to(desk: Desk, tape: Path) -> subprocess.Popen[str]:
+    """Start `arbot record` in a process of its own."""
+    return subprocess.Popen(
+        [*ARBOT, "record", "--out", str(tape), "--json", "-c", str(desk.config)],
+        cwd=desk.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def test_it_records_without_keys_and_says_what_it_came_to(desk: Desk, tmp_path: Path):
     """For a few seconds both venues' books and prints go to parts that are all finished at the end."""
     tape = tmp_path / "tape"
-    told = desk.run("record", "--out", str(tape), "--duration", "3", "--json")
-    assert told.code == 0, told
-    assert (told.json["books"], told.json["messages_lost"], told.json["prints_refused"]) == (2, 0, 0)
-    assert told.json["parts"] == len(list(tape.rglob("*.parquet"))) >= 4
-    assert told.json["bytes"] == sum(path.stat().st_size for path in tape.rglob("*.parquet"))
+    settings = load(desk.config)
+    recording = Recording(tape, rotate_s=1, with_trades=True, is_the_purpose=True)
+    ending = asyncio.run(run_record(settings, Options(duration_s=2.5), recording))
+    told = summary(recording)
+    assert ending.is_clean
+    assert (told["books"], told["messages_lost"], told["prints_refused"]) == (2, 0, 0)
+    assert told["parts"] == len(list(tape.rglob("*.parquet"))) >= 4
+    assert told["bytes"] == sum(path.stat().st_size for path in tape.rglob("*.parquet"))
     assert list(tape.rglob("*.open")) == []
     assert_readable(tape)
     assert not desk.state.exists()
 
 
 def test_a_killed_recorder_leaves_what_it_had_finished(desk: Desk, tmp_path: Path):
-    """After kill -9 every part with its right name is whole; a second recording goes on beside it."""
+    """After kill -9 every part with its right name is whole; a second recording goes on beside it and SIGINT ends it well."""
     tape = tmp_path / "tape"
-    with (tmp_path / "err").open("w") as err:
-        process = subprocess.Popen(
-            [*ARBOT, "record", "--out", str(tape), "-c", str(desk.config)], cwd=tmp_path, stderr=err, stdout=err
-        )
-        try:
-            until(lambda: all(len(parts(tape, venue)) >= 2 for venue in VENUES), "two parts of each venue")
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+    killed = recording_to(desk, tape)
+    try:
+        until(lambda: all(len(parts(tape, venue)) >= 2 for venue in VENUES), "two parts of each venue")
+    finally:
+        killed.send_signal(signal.SIGKILL)
+        killed.communicate()
     assert_readable(tape)
-    before = {venue: len(parts(tape, venue)) for venue in VENUES}
-    told = desk.run("record", "--out", str(tape), "--duration", "1.5", "--json")
+    before = {venue: parts(tape, venue) for venue in VENUES}
+    left_open = set(tape.rglob("*.open"))
+    second = recording_to(desk, tape)
+    until(lambda: all(len(parts(tape, venue)) > len(before[venue]) for venue in VENUES), "another part of each venue")
+    second.send_signal(signal.SIGINT)
+    out, err = second.communicate(timeout=30)
+    told = checked(second.returncode, out, err)
     assert told.code == 0, told
-    assert all(len(parts(tape, venue)) > before[venue] for venue in VENUES)
+    after = {venue: parts(tape, venue) for venue in VENUES}
+    assert all(after[venue][: len(before[venue])] == before[venue] for venue in VENUES)
+    assert json.loads(told.out)["parts"] == sum(len(after[venue]) - len(before[venue]) for venue in VENUES)
+    assert set(tape.rglob("*.open")) <= left_open
     assert_readable(tape)
-
-
-def test_an_interrupt_finishes_every_part(desk: Desk, tmp_path: Path):
-    """SIGINT ends the recording in good order, with a summary and exit code 0."""
-    tape = tmp_path / "tape"
-    process = subprocess.Popen(
-        [*ARBOT, "record", "--out", str(tape), "--json", "-c", str(desk.config)],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    until(lambda: all(parts(tape, venue) for venue in VENUES), "a part of each venue")
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    told = checked(process.returncode, out, err)
-    assert told.code == 0, told
-    assert json.loads(told.out)["parts"] == len(list(tape.rglob("*.parquet")))
-    assert list(tape.rglob("*.open")) == []
