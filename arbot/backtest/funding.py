@@ -144,7 +144,9 @@ class Funding:
 
     def _moves(self) -> Iterator[tuple[VenueId, VenueId, Asset, Decimal]]:
         """Yield (from, to, asset, quantity): the largest surplus fills the largest gap first."""
-        coming = {(target, asset): qty for target, asset, qty in self._under_way.values()}
+        coming: dict[tuple[VenueId, Asset], Decimal] = {}
+        for target, asset, qty in self._under_way.values():  # several may be under way to one place
+            coming[target, asset] = coming.get((target, asset), ZERO) + qty
         for asset, opening in self._opening.items():
             whole = sum(opening.values(), ZERO)
             held = {
