@@ -6,11 +6,13 @@ tape waits for it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from arbot import __version__
 from arbot.backtest.tapes import TapeStock
 from arbot.domain.errors import Mistake, UserError
 from arbot.tape.importing.contract import Finding, Severity
@@ -18,7 +20,10 @@ from arbot.tape.inspect.groups import grouped, names_of
 
 _FINDINGS = msgspec.json.Decoder(tuple[Finding, ...])
 CODES_SHOWN_MAX = 20
+BARS = " bars"  # behind the name of a market whose bars are meant
+OF_COMPARISONS = "quote_currency"  # between books of unlike quotes, which the engine never trades against one another
 NAMES_SHOWN = 12
+_GO_ON = "or go on in spite of it with --despite-errors"
 
 
 def warned(
@@ -46,19 +51,20 @@ def warned(
 
 def _mistakes(errors: Sequence[Finding]) -> list[Mistake]:
     """Return one mistake for each thing that is wrong, whatever number of series it is wrong with."""
-    return [
-        Mistake(
-            names_of(said, NAMES_SHOWN),
-            f"{group.code}: {said.detail}",
-            "; ".join(filter(None, (group.remedy, "or go on in spite of it with --despite-errors"))),
-        )
-        for group in grouped(errors)
+    said = [
+        (names_of(said, NAMES_SHOWN), group.code, said.detail, group.remedy)
+        for group in grouped(error for error in errors if error.series)
         for said in group.said
-    ][:CODES_SHOWN_MAX]
+    ]
+    said += [(error.file, error.code, error.detail, error.remedy) for error in errors if not error.series]
+    return [
+        Mistake(where, f"{code}: {detail}", "; ".join(filter(None, (remedy, _GO_ON))))
+        for where, code, detail, remedy in said[:CODES_SHOWN_MAX]
+    ]
 
 
 def _kept(stock: TapeStock, paths: Sequence[Path], cache_dir: Path | None) -> tuple[Finding, ...]:
-    file = None if cache_dir is None else cache_dir / f"inspection-{stock.key[:16]}.json"
+    file = None if cache_dir is None else cache_dir / f"inspection-{_digest(stock)}.json"
     if file is not None and file.is_file():
         return _FINDINGS.decode(file.read_bytes())
     findings = _inspected(stock, paths)
@@ -68,8 +74,14 @@ def _kept(stock: TapeStock, paths: Sequence[Path], cache_dir: Path | None) -> tu
     return findings
 
 
+def _digest(stock: TapeStock) -> str:
+    """Return what names an inspection: other files, later ones and another version of ours make another one."""
+    files = [(str(part.path), part.bytes, part.mtime_ns) for dataset in stock.datasets for part in dataset.parts]
+    return hashlib.sha256(msgspec.json.encode([__version__, files])).hexdigest()[:16]
+
+
 def _inspected(stock: TapeStock, paths: Sequence[Path]) -> tuple[Finding, ...]:
-    """Return what is wrong with the streams that are replayed, and with whole files."""
+    """Return what is wrong with the streams that are replayed, with their bases, and with whole files."""
     from arbot.tape.inspect.load import load  # noqa: PLC0415 - scipy and more, and only for the first look at a tape
     from arbot.tape.inspect.report import Options, inspect  # noqa: PLC0415
 
@@ -77,8 +89,10 @@ def _inspected(stock: TapeStock, paths: Sequence[Path]) -> tuple[Finding, ...]:
     loaded = load([path.resolve() for path in paths])
     datasets = [dataset for dataset in loaded.datasets if dataset.meta.instrument.id in played]
     findings = inspect(datasets, loaded.imports, Options(), damage=loaded.damage).inspection.findings
+    names = played | {dataset.meta.instrument.base for dataset in datasets}
     return tuple(
         finding
         for finding in findings
-        if all(series in played for series in finding.series.split("|") if finding.series)
+        if finding.code != OF_COMPARISONS
+        and all(name.removesuffix(BARS) in names for name in finding.series.split("|") if finding.series)
     )

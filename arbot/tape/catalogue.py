@@ -26,7 +26,7 @@ REPLACES_KEY = b"arbot.replaces"
 SUFFIX = ".parquet"
 OPEN_SUFFIX = ".open"
 TIME_COLUMNS = ("recv_ts_ns", "start_ts_ns")
-_NEW_TAPE = "import or record it again, or leave the file out"
+_NEW_TAPE = "import or record it again, or leave out what is damaged with --repair"
 _names = msgspec.json.Decoder(tuple[str, ...])
 
 

@@ -36,7 +36,7 @@ class Loaded(NamedTuple):
     def damage(self) -> tuple[Finding, ...]:
         """Return what could not be read, complete once everything was."""
         whole = [_damage(str(path), what, 0) for path, what in self.damaged.items()]
-        parts = [_damage("", place, 0) for place in self.repairs.places]
+        parts = [_damage(*_split(place), 0) for place in self.repairs.places]
         return (*whole, *parts)
 
 
@@ -83,6 +83,12 @@ def _imports(paths: Iterable[Path]) -> Iterator[ImportReport]:
                 yield _REPORTS.decode(report.read_bytes())
             except (msgspec.DecodeError, OSError) as error:
                 raise UserError(Mistake(str(report), f"is no report of an import: {error}", "delete it")) from error
+
+
+def _split(place: str) -> tuple[str, str]:
+    """Return the file of a place, and what is said of it."""
+    file, suffix, told = place.partition(catalogue.SUFFIX)
+    return file + suffix, told.lstrip(": ")
 
 
 def _damage(file: str, detail: str, count: int) -> Finding:
