@@ -197,7 +197,12 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scanned(msgspec.Struct, frozen=True, kw_only=True):
-    """What the tape was: the same for every column. `looks` are the times the engine was woken by books."""
+    """What the tape was, as the first column saw it: what an order took from a book can make it one-sided.
+
+    `rows` and `messages` are those before the first time of interest too. `candidates` are messages that left a route of their
+    book open, whether or not the engine was deaf to it; `crossed_dropped` those that left their book crossed: it is kept,
+    and nothing is traded on it.
+    """
 
     rows: int
     messages: int

@@ -206,7 +206,7 @@ class BacktestVenue(Table):
 class Deposit(Table):
     """[[backtest.deposits]]: money from outside that arrives during the replay."""
 
-    after_s: Annotated[int, Field(ge=0, le=10_000_000_000)]  # from the first message of the tape
+    after_s: Annotated[int, Field(ge=0, le=10_000_000_000)]  # from the first moment that is traded
     venue: VenueName
     asset: AssetName
     qty: Annotated[Number, Field(gt=0)]
