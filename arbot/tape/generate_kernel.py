@@ -323,10 +323,12 @@ def spoil(mem: Words, out: Grid, first: int, at: int, fault: Words, stream: Word
         best = mem[stream[BIDS] + KEYS] + mem[stream[BIDS] + END] - 1
         fault[F_KEY], fault[F_QTY] = mem[best], mem[best + mem[stream[BIDS] + CAPACITY]]
         return at
-    if kind == CROSSED:
+    if kind == CROSSED and starts:  # after what was just said, so that everybody has the ask that it lies above
         best = mem[stream[ASKS] + KEYS] + mem[stream[ASKS] + END] - 1
-        fault[F_KEY], fault[F_QTY] = -mem[best] + fault[F_AMOUNT], 1
-    if kind == FROZEN or (kind <= CROSSED and starts):
+        out[KEY, at], out[QTY, at] = -mem[best] + fault[F_AMOUNT], 1
+        close(out, at, at + 1, number, _DELTA, now, venue_ts_ns)
+        return at + 1
+    if kind == FROZEN or (kind == GAP_IN_SEQUENCE and starts):
         out[KEY, first], out[QTY, first] = fault[F_KEY], fault[F_QTY]
         close(out, first, first + 1, number, _CLEAR if kind == GAP_IN_SEQUENCE else _DELTA, now, venue_ts_ns)
         return first + 1

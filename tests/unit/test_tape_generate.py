@@ -15,6 +15,8 @@ from arbot.market.books import Books
 from arbot.market.stream import BOOK_SHIFT, IS_LAST, KIND_MASK, Kind, Rows
 from arbot.tape.catalogue import Catalogue
 from arbot.tape.generate import Fault, FaultKind, TapeSpec, generate, generate_chunks, generate_rows, metas
+from arbot.tape.inspect.quotes import walk_stream
+from arbot.tape.inspect.series import series_stats
 
 SPEC = TapeSpec(rows=20_000, seed=7, levels=(50, 100))
 
@@ -184,6 +186,23 @@ def test_faults_that_hide_the_book_end_with_a_snapshot(kind):
     assert (Kind.CLEAR in kinds) == (kind is FaultKind.GAP_IN_SEQUENCE)
     crossed = any(bids and max(bids) >= min(asks) for _, _, bids, asks in naive(rows, 2))
     assert crossed == (kind is FaultKind.CROSSED)
+
+
+def test_a_crossed_book_is_seen_by_the_inspector():
+    """The planted bid lies `amount` ticks above the best ask that was told, on that stream only, whatever was said just before."""
+    for seed in range(1, 6):
+        fault = Fault(kind=FaultKind.CROSSED, first_s=1, last_s=3, amount=5)
+        rows, metas = generate_rows(
+            TapeSpec(rows=40_000, venues=3, symbols=2, seed=seed, rows_per_s=8_000, faults=(fault,))
+        )
+        for number, meta in enumerate(metas):
+            mine = (rows.tag >> 8) == number
+            own = Rows(*(column[mine] for column in rows))
+            stats = series_stats(walk_stream(meta, [own.having(tag=own.tag & 0xFF)]))
+            assert (number == 0) == (stats.crossed > 0)
+            if stats.crossed:
+                # 5 ticks of 0.01 at about 60,000
+                assert 0.0075 < stats.crossed_max_bps < 0.0090
 
 
 def test_faults_of_the_clock():
