@@ -5,6 +5,9 @@ the number of the last event before it. Told in that order, books and engine are
 that commands, decisions and, at the end, the digest of the engine's state have to be equal. What differs is a change of
 the code, of the config or of the strategy, or a strategy that remembers what it saw: looks at books that came to
 nothing are not journaled, so it is not shown those again.
+
+A run that was killed has a journal to its last step and a tape that ends up to a rotation earlier: the first difference
+after the last row of such a tape is where checking ends, not a divergence.
 """
 
 from __future__ import annotations
@@ -47,6 +50,7 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     digest: str
     divergence: Divergence | None
+    steps_unchecked: int = 0  # at the end of a killed run, beyond what its recorder had finished writing
 
     @property
     def is_equal(self) -> bool:
@@ -70,15 +74,22 @@ def rerun(  # noqa: PLR0917 - what a run is made of
     steps = commands = 0
     digest = ""
     divergence: Divergence | None = None
-    for record in records:
+    steps_unchecked = 0
+    left = iter(records)
+    for record in left:
         envelope = record.envelope
         for tape in tapes.values():
             tape.play_until(books, envelope.seq)
         if isinstance(envelope.event, RunEnded) and envelope.event.digest:
             digest = engine.digest()
+        divergence = _step(engine, record, digest)
+        if divergence is not None and tapes and all(tape.is_over for tape in tapes.values()):
+            after = list(left)
+            if not any(isinstance(one.envelope.event, RunEnded) for one in (record, *after)):
+                divergence, steps_unchecked = None, 1 + len(after)
+                break
         steps += 1
         commands += len(record.outcome.commands)
-        divergence = _step(engine, record, digest)
         if divergence is not None:
             break
         screen.follow(envelope.event)
@@ -92,6 +103,7 @@ def rerun(  # noqa: PLR0917 - what a run is made of
         rows=sum(tape.rows for tape in tapes.values()),
         digest=digest,
         divergence=divergence,
+        steps_unchecked=steps_unchecked,
     )
 
 

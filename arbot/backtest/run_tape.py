@@ -54,6 +54,11 @@ class BookTape:
             if self._at < len(self._seq):
                 return
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all there is has been played."""
+        return self._at == len(self._seq) and not self._open_next()
+
     def _open_next(self) -> bool:
         part = next(self._parts, None)
         if part is None:

@@ -59,6 +59,10 @@ def compare(settings: Settings, run: str, tapes: list[Path], *, as_json: bool) -
         say(line)
     if any(one.cause.startswith("declined:") for one in rows):
         say("Declines of the model are fewer by nature: it does not look again at a route that rests.")
+    if not happened.digest:
+        say(
+            "The run did not end in good order: its tape may lack the last seconds, and what it declined was not counted."
+        )
     if not happened.ledger_matches_venues:
         say(
             "When it was last compared, the run's ledger differed from a venue: what happened may not be the whole of it."

@@ -56,6 +56,10 @@ def replay(
         say(to_json({"is_equal": result.is_equal, "is_config_same": is_config_same, "rerun": result}))
     elif result.divergence is None:
         say(f"equal: {result.steps} steps, {result.commands} commands, {result.rows:,} rows of market data")
+        if result.steps_unchecked:
+            say(
+                f"then the tape ends: {result.steps_unchecked} later steps of the run, which was killed, cannot be checked"
+            )
         say(f"digest {result.digest}" if result.digest else "no digest: the run did not end in good order")
     else:
         for line in told(result.divergence):

@@ -30,6 +30,7 @@ from arbot.runtime.modes import Options, Report, run_daemon
 from arbot.runtime.sim_process import SimProcess, sim_options
 from arbot.settings.defaults import demo
 from arbot.settings.model import Settings
+from arbot.settings.show import digest_of_decisions
 from arbot.sim.market import SeededSpec
 from arbot.venues.factory import book_depth
 from strategies.cross_venue import CrossVenue
@@ -58,15 +59,16 @@ def again(
     settings: Settings,
     tape: Path | None = None,
     edit: Callable[[Record], Record] = lambda record: record,
+    is_killed: bool = False,
     **limits: object,
 ) -> Rerun:
-    """Run the newest run of a store again, with another tape, edited records or other limits if given."""
+    """Run the newest run of a store again, with another tape, edited records, no end or other limits if given."""
     config = settings.engine_config()
     config = msgspec.structs.replace(config, limits=msgspec.structs.replace(config.limits, **limits))
     run_id, records = records_of(settings)
     return rerun(
         run_id,
-        map(edit, records),
+        (edit(record) for record in records if not (is_killed and isinstance(record.envelope.event, RunEnded))),
         RunTape([tape or settings.tape.dir], run_id),
         config,
         CrossVenue({}),
@@ -78,13 +80,14 @@ def again(
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """One recorded run for all tests of this file."""
     settings = demo(tmp_path_factory.mktemp("run"), {"tape": {"record": True, "rotate_s": 1}})
-    return settings, asyncio.run(play(settings, 6.0))
+    return settings, asyncio.run(play(settings, 5.0))
 
 
 def test_a_recorded_run_comes_out_the_same(recorded: Run):
     """Every command, every decision and the digest at the end are equal, and arbs and trade prints were among them."""
     settings, report = recorded
     result = again(settings)
+    assert result.steps_unchecked == 0
     assert report.ending.is_clean
     assert report.totals.arbs_opened >= 1
     assert result.divergence is None
@@ -135,6 +138,38 @@ def test_another_digest_at_the_end_is_found(recorded: Run):
     divergence = again(settings, edit=edit).divergence
     assert divergence is not None
     assert (divergence.what, divergence.expected) == ("digest", ("0" * 64,))
+
+
+def test_a_killed_run_is_checked_as_far_as_its_tape_goes(recorded: Run, tmp_path: Path):
+    """Without an end, steps beyond the last part are counted as unchecked; of a run that ended they are a divergence."""
+    settings, report = recorded
+    tape = tmp_path / "tape"
+    shutil.copytree(settings.tape.dir, tape)
+    for venue in ("kraken", "coinbase"):
+        for part in sorted((tape / venue).glob("*/*/*.parquet"))[1:]:
+            part.unlink()
+    killed = again(settings, tape, is_killed=True)
+    whole = again(settings)
+    assert report.totals.arbs_opened >= 1
+    assert (killed.divergence, killed.digest) == (None, "")
+    assert killed.steps > 0
+    assert killed.steps_unchecked > 0
+    assert killed.steps + killed.steps_unchecked == whole.steps - 1
+    assert again(settings, tape).divergence is not None
+
+
+def test_what_decides_is_the_same_at_other_ports(recorded: Run):
+    """The digest in the journal is that of the demo's settings, whose venues were elsewhere; another limit changes it."""
+    settings, _ = recorded
+    store = SqlStore.open(settings.store_url(), now_ns=SystemClock().now_ns, access=Access.READ)
+    try:
+        run = find_run(store, "last")
+    finally:
+        store.close()
+    other = demo(Path.cwd(), {"limits": {"arbs_open_max": 1}})
+    assert run.config_digest == digest_of_decisions(settings)
+    assert run.config_digest == digest_of_decisions(demo(Path.cwd()))
+    assert run.config_digest != digest_of_decisions(other)
 
 
 def test_a_run_or_a_tape_that_is_not_there_is_said_to_be(recorded: Run, tmp_path: Path):
