@@ -247,8 +247,10 @@ def flush(state: State, step: Step, base: Asset) -> None:
     if state.now_ns < state.flush_after_ns.get(base, 0) or state.standing.killed or state.standing.halted:
         return
     for instrument in state.instruments.values():
+        if instrument.base != base:
+            continue
         touch = state.market.best(instrument.id, Side.SELL if carried > 0 else Side.BUY)
-        if instrument.base == base and touch is not None and abs(carried) >= least_qty(instrument, touch.price):
+        if touch is not None and abs(carried) >= least_qty(instrument, touch.price):
             arb = _new_arb(state, instrument, instrument, abs(carried), touch.price, touch.price)
             take_over(state, step, arb, carried)
             return
@@ -342,8 +344,7 @@ def find(state: State, text: str) -> Arb | None:
 def tolerance(state: State, arb: Arb) -> Decimal:
     """Return the smallest quantity that some venue would still take against this arb's residual: less than that is carried."""
     price = min(arb.buy_price, arb.sell_price)
-    least = [least_qty(i, price) for i in state.instruments.values() if i.base == arb.base and i.quote == arb.quote]
-    return min(least, default=ZERO)
+    return min((least_qty(one, price) for one in state.listed(arb.base, arb.quote)), default=ZERO)
 
 
 def _watch_exposure(state: State, arb: Arb, *, is_within: bool) -> None:

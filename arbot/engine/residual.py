@@ -72,7 +72,7 @@ def work_residual(state: State, step: Step, arb: Arb, residual: Decimal, make_in
 
 def _candidates(state: State, arb: Arb, side: Side) -> Iterator[tuple[Instrument, Purpose]]:
     second, first = (arb.sell, arb.buy) if side is Side.SELL else (arb.buy, arb.sell)
-    same = [i for i in state.instruments.values() if i.base == arb.base and i.quote == arb.quote]
+    same = state.listed(arb.base, arb.quote)
 
     def preference(instrument: Instrument) -> tuple[int, int]:
         place = 0 if instrument.id == second else 2 if instrument.id == first else 1

@@ -33,6 +33,7 @@ class OrderRecord:
     filled_qty: Decimal = ZERO
     closing_as: OrderState | None = None  # the venue ended it, but fills up to `closing_qty` are still missing
     closing_qty: Decimal = ZERO
+    moved: tuple[int, Decimal] = (0, ZERO)  # so many fills, and what they moved of the base: fills are never taken out
     queries: int = 0
     absences: int = 0  # reports of absence that count as evidence
 
@@ -49,7 +50,9 @@ class OrderRecord:
     @property
     def base_delta(self) -> Decimal:
         """Change of our base by all fills seen, whatever the order's status says."""
-        return sum((fill.base_delta for fill in self.fills.values()), ZERO)
+        if self.moved[0] != len(self.fills):
+            self.moved = (len(self.fills), sum((fill.base_delta for fill in self.fills.values()), ZERO))
+        return self.moved[1]
 
 
 @dataclass(slots=True)
@@ -139,6 +142,7 @@ class State:
     instruments: dict[InstrumentId, Instrument] = field(default_factory=dict)  # changed by `relist`
     assets: tuple[Asset, ...] = ()  # of all instruments, bases first: what counts as capital
     pricing: dict[Asset, tuple[InstrumentId, ...]] = field(default_factory=dict)  # the books that price a base
+    markets: dict[tuple[Asset, Asset], tuple[InstrumentId, ...]] = field(default_factory=dict)  # by base and quote
     fees: dict[InstrumentId, FeeRate] = field(default_factory=dict)
     orders: dict[ClientOrderId, OrderRecord] = field(default_factory=dict)
     live: dict[ClientOrderId, OrderRecord] = field(default_factory=dict)  # the orders that may still fill
@@ -163,10 +167,21 @@ class State:
             if instrument.quote == self.config.ccy:
                 pricing.setdefault(instrument.base, []).append(instrument.id)
         self.pricing = {base: tuple(ids) for base, ids in pricing.items()}
+        markets: dict[tuple[Asset, Asset], list[InstrumentId]] = {}
+        for instrument in instruments.values():
+            markets.setdefault((instrument.base, instrument.quote), []).append(instrument.id)
+        self.markets = {market: tuple(ids) for market, ids in markets.items()}
 
     def venue(self, venue: VenueId) -> VenueState:
         """Return the state of a venue, made on first mention."""
-        return self.venues.setdefault(venue, VenueState())
+        known = self.venues.get(venue)
+        if known is None:
+            known = self.venues[venue] = VenueState()
+        return known
+
+    def listed(self, base: Asset, quote: Asset) -> list[Instrument]:
+        """Return the instruments of a base and quote on all venues."""
+        return [self.instruments[one] for one in self.markets.get((base, quote), ())]
 
     def arb_orders(self, arb: Arb) -> Iterator[OrderRecord]:
         """Yield the orders of an arb, oldest first."""

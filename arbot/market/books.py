@@ -122,6 +122,7 @@ class Books:
 
     def __init__(self) -> None:
         self._instruments: list[Instrument] = []
+        self._exponents: list[tuple[int, int]] = []  # of price and quantity
         self._indexes: dict[InstrumentId, int] = {}
         self._venues: dict[VenueId, int] = {}
         self._quotes: dict[Asset, int] = {}
@@ -157,6 +158,7 @@ class Books:
             )
             index = len(self._instruments)
             self._instruments.append(instrument)
+            self._exponents.append((-instrument.price_decimals, -instrument.qty_decimals))
             self._indexes[instrument.id] = index
             capacities[index] = 2 * depth + 1024 if depth else WHOLE_BOOK_CAPACITY
             added.append((index, depth))
@@ -340,8 +342,17 @@ class Books:
 
     def best(self, instrument: InstrumentId, side: Side) -> Level | None:
         """Return the best level one meets when trading on `side` (BUY meets the asks), or None when that side is empty."""
-        levels = self.levels(instrument, side, 1)
-        return levels[0] if levels else None
+        index = self._indexes.get(instrument)
+        if index is None:
+            return None
+        at = HEADS + index * HEAD_WIDTH + (ASKS if side is Side.BUY else BIDS)
+        keys, capacity, start, end = self.mem[at : at + END + 1].tolist()
+        if start == end:
+            return None
+        top = keys + end - 1
+        price_exponent, qty_exponent = self._exponents[index]
+        price, qty = self.mem.item(top), self.mem.item(top + capacity)
+        return Level(Decimal(abs(price)).scaleb(price_exponent), Decimal(qty).scaleb(qty_exponent))
 
     def levels(self, instrument: InstrumentId, side: Side, depth: int) -> tuple[Level, ...]:
         """Return up to `depth` levels met when trading on `side`, best first."""
@@ -352,15 +363,14 @@ class Books:
         keys, capacity, start, end = self.mem[at : at + END + 1].tolist()
         first = keys + max(start, end - depth)
         stop = keys + end
-        known = self._instruments[index]
-        price_exponent, qty_exponent = -known.price_decimals, -known.qty_decimals
+        price_exponent, qty_exponent = self._exponents[index]
+        prices = self.mem[first:stop][::-1].tolist()
+        qtys = self.mem[first + capacity : stop + capacity][::-1].tolist()
         return tuple(
-            Level(Decimal(abs(key)).scaleb(price_exponent), Decimal(qty).scaleb(qty_exponent))
-            for key, qty in zip(
-                self.mem[first:stop][::-1].tolist(),
-                self.mem[first + capacity : stop + capacity][::-1].tolist(),
-                strict=True,
-            )
+            [
+                Level(Decimal(abs(price)).scaleb(price_exponent), Decimal(qty).scaleb(qty_exponent))
+                for price, qty in zip(prices, qtys, strict=True)
+            ]
         )
 
     # --- room ----------------------------------------------------------------------------------------------------

@@ -260,7 +260,7 @@ def take(mem: Words, state: Words, index: int, key: int, qty: int) -> bool:
     return True
 
 
-@compiled(_i8(_words, _words, _i8))
+@compiled(_i8(_words, _words, _i8), inline=True)
 def _open_message(mem: Words, state: Words, tag: int) -> int:
     """Begin a message; return whether its rows go into the book."""
     kind = tag & KIND_MASK
@@ -275,7 +275,7 @@ def _open_message(mem: Words, state: Words, tag: int) -> int:
     return 0
 
 
-@compiled(types.boolean(_words, _words, _i8, _i8))
+@compiled(types.boolean(_words, _words, _i8, _i8), inline=True)
 def _has_changed(mem: Words, state: Words, head: int, book: int) -> bool:
     """Validate a book after a message; return whether its touch, or whether it can be trusted, has changed."""
     bids, asks = head + BIDS, head + ASKS
@@ -301,7 +301,7 @@ def _has_changed(mem: Words, state: Words, head: int, book: int) -> bool:
     return True
 
 
-@compiled(types.boolean(_words, _words, _i8, _i8, _i8))
+@compiled(types.boolean(_words, _words, _i8, _i8, _i8), inline=True)
 def _close_message(mem: Words, state: Words, tag: int, venue_ts_ns: int, now_ns: int) -> bool:
     """End a message: the book may be looked at again. Return whether the engine has to."""
     kind = tag & KIND_MASK

@@ -35,7 +35,7 @@ _i8 = types.int64
 _mem = types.int64[::1]
 
 
-@compiled(_i8(_mem, _i8, _i8, _i8))
+@compiled(_i8(_mem, _i8, _i8, _i8), inline=True)
 def find(mem: Words, low: int, high: int, key: int) -> int:
     """Return the first position in [low, high) whose key is not below `key`, or `high`."""
     near = 0
@@ -70,7 +70,7 @@ def recentre(mem: Words, side: int, start: int) -> None:
     mem[side + END] = start + count
 
 
-@compiled(types.void(_mem, _i8, _i8, _i8))
+@compiled(types.void(_mem, _i8, _i8, _i8), inline=True)
 def shift(mem: Words, side: int, at: int, by: int) -> None:
     """Move the levels of a side from `at` to its best by one word, up (`by` 1) or down (`by` -1); few are usual.
 
@@ -92,7 +92,7 @@ def shift(mem: Words, side: int, at: int, by: int) -> None:
     mem[np.uint64(side + END)] += by
 
 
-@compiled(types.void(_mem, _i8, _i8, _i8))
+@compiled(types.void(_mem, _i8, _i8, _i8), inline=True)
 def put(mem: Words, side: int, key: int, qty: int) -> None:
     """Set the quantity at a key; zero removes it, and removing what is not there does nothing."""
     keys = mem[np.uint64(side + KEYS)]
@@ -182,7 +182,7 @@ def load(mem: Words, side: int, source: Words, first: int, count: int, sign: int
     recentre(mem, side, (capacity - (mem[side + END] - mem[side + START])) // 2)
 
 
-@compiled(types.void(_mem, _i8))
+@compiled(types.void(_mem, _i8), inline=True)
 def truncate(mem: Words, head: int) -> None:
     """Forget the worst levels beyond the book's depth, on both sides; at depth 0 nothing."""
     depth = mem[head + DEPTH]

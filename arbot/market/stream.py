@@ -39,7 +39,9 @@ class Kind(IntEnum):
 
 KIND_MASK = 0x0F
 IS_LAST = 0x10  # the last row of its message
-SIDE_UNKNOWN = 0x20  # a trade print whose taker nobody recorded; its key is above zero
+SIDE_UNKNOWN = (
+    0x20  # a trade print whose taker nobody recorded; its key is above zero, and its qty 0 if that is unknown too
+)
 BOOK_SHIFT = 8
 
 
