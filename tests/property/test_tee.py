@@ -65,11 +65,10 @@ def operate(books: Books, kind: str, index: int, sides: tuple[list, list], ts_ns
 
 
 def told(books: Books) -> list[object]:
-    """Return all there is to know of all books."""
+    """Return all there is to know of all books; the times of a dropped one mean nothing, and may be lost with its messages."""
     return [
         (
-            books.state(one.id),
-            books.is_synced(index),
+            books.state(one.id) if books.is_synced(index) else None,
             books.levels(one.id, Side.BUY, 10_000),
             books.levels(one.id, Side.SELL, 10_000),
         )
