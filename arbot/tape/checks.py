@@ -81,7 +81,8 @@ def flaw(kind: int, side: int, price: int, qty: int, venue_ts_ns: int, snapshot_
             return _SIDE
         if not 0 < price < INT_MAX:
             return _PRICE
-        return 0 if 0 < qty < INT_MAX else _QTY
+        least = 1 if side else 0  # of some prints nothing but the price is known
+        return 0 if least <= qty < INT_MAX else _QTY
     if kind == _CLEAR or kind == _ALIVE:  # noqa: SIM109, PLR1714
         if side != 0:
             return _SIDE
@@ -132,7 +133,7 @@ def is_clean(
         may_be_zero = np.uint8(kind == _DELTA) | np.uint8(snapshot_min == 0)
         is_zero = np.uint8(qty == 0)
         good = is_level & has_side & has_price & (has_qty | (is_zero & may_be_zero))
-        good |= is_trade & (has_side | is_nobody) & has_price & has_qty
+        good |= is_trade & has_price & ((has_side & has_qty) | (is_nobody & (has_qty | is_zero)))
         good |= is_sign & is_nobody & np.uint8(price == 0) & is_zero
         venue = np.uint8(venue_ts_ns[row] >= 0) & np.uint8(venue_ts_ns[row] < _TS_MAX)
         wrong |= (good & venue) ^ np.uint8(1)

@@ -158,11 +158,23 @@ def test_size_of_zero_is_for_quotes_whose_size_nobody_knows(tmp_path):
 def test_bad_print_leaves_the_book_alone(tmp_path):
     """A trade print with a bad quantity is left out and clears nothing."""
     rows = good_rows()
-    rows[3] = (START + 2, 0, 0, 3, True, 0, 100, 0)
+    rows[3] = (START + 2, 0, 0, 3, True, 1, 100, 0)
     repairs = Repairs()
     kept = together(merged(open_tapes([raw_part(tmp_path / "p.parquet", rows)]), repairs=repairs))
     assert [1, 1, 2, 2, 2, 1, 1] == (kept.tag & KIND_MASK).tolist()
     assert 1 == repairs.total
+
+
+def test_print_of_nobody_may_have_no_size(tmp_path):
+    """Of some prints only the price is known: neither a side nor a quantity is then what there is, among clean rows and others."""
+    rows = good_rows()
+    rows[3] = (START + 2, 0, 0, 3, True, 0, 100, 0)
+    kept = together(merged(open_tapes([raw_part(tmp_path / "p.parquet", rows)])))
+    assert len(rows) == len(kept)
+    rows[4] = (*rows[4][:6], 0, rows[4][7])  # a price of 0 elsewhere: rows are then checked one by one
+    repairs = Repairs()
+    list(merged(open_tapes([raw_part(tmp_path / "q.parquet", rows)]), repairs=repairs))
+    assert not any("quantity" in reason for reason in repairs.rows)
 
 
 def test_flipped_bit_is_refused_or_its_row_group_counted(tmp_path):
