@@ -1,23 +1,21 @@
-"""Series straight from the recorded files, laid out as a tape has them, without going through any import."""
+"""Series straight from recorded files or from numbers, laid out as a tape has them, without going through any import."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
 from arbot.domain.ids import Asset, VenueId, instrument_id
 from arbot.domain.instrument import Instrument
-from arbot.market.stream import IS_LAST, SIDE_UNKNOWN, Kind, Rows
-from arbot.tape.inspect.bars import BarSeries
+from arbot.market.stream import IS_LAST, Kind, Rows
 from arbot.tape.inspect.depth_walk import Depth
 from arbot.tape.inspect.pairs import States
 from arbot.tape.inspect.quotes import Walked, walk_stream
@@ -81,105 +79,7 @@ def walked_quotes(about: TapeMeta, ts_us, bid, ask, bid_qty=None, ask_qty=None, 
     return walk_stream(about, [rows])
 
 
-def from_frame(frame: pl.DataFrame, about: TapeMeta) -> Walked:
-    """Walk a frame with ts_us, bid, ask and perhaps sizes."""
-    frame = frame.sort("ts_us", maintain_order=True)
-    sizes = [frame[name].to_numpy() if name in frame.columns else None for name in ("bid_sz", "ask_sz")]
-    return walked_quotes(about, frame["ts_us"].to_numpy(), frame["bid"].to_numpy(), frame["ask"].to_numpy(), *sizes)
-
-
-KINDS_13 = {"binance": Market.INVERSE, "okx": Market.INVERSE, "cryptocom": Market.LINEAR}
 SYMBOLS_13 = {"okx": "DOGE/USD:DOGE", "cryptocom": "DOGE/USD"}
-
-
-def thirteen() -> dict[str, Walked]:
-    """Return set 1 by venue."""
-    frame = pl.read_csv(DATA / "l2-snapshots/ccxt13-doge-20240408/tob.csv.gz")
-    series = {}
-    for (venue,), rows in frame.group_by("venue", maintain_order=True):
-        symbol = SYMBOLS_13.get(venue, rows["symbol"][0])
-        content = Content.QUOTES
-        series[venue] = from_frame(rows, meta(venue, symbol, market=KINDS_13.get(venue, Market.SPOT), content=content))
-    return series
-
-
-def two_venues(folder: str) -> dict[str, Walked]:
-    """Return set 5 or 6 by venue."""
-    frame = pl.read_csv(DATA / "quotes" / folder / "tob.csv.gz")
-    return {
-        venue: from_frame(rows, meta(venue, rows["symbol"][0], decimals=5, content=Content.UNSIZED_QUOTES))
-        for (venue,), rows in frame.group_by("venue", maintain_order=True)
-    }
-
-
-def retail() -> dict[tuple[str, str], Walked]:
-    """Return set 7 by venue and symbol."""
-    frame = pl.read_csv(DATA / "quotes/five-venues-eur-20180204/harvest.csv.gz", infer_schema_length=None)
-    frame = frame.with_columns(
-        pl.col("time").str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us").dt.timestamp("us").alias("ts_us"),
-        pl.col("platform").str.to_lowercase(),
-    )
-    return {
-        (venue, symbol): from_frame(
-            rows, meta(venue, f"{symbol[:3]}/{symbol[3:]}", decimals=6, content=Content.UNSIZED_QUOTES)
-        )
-        for (venue, symbol), rows in frame.group_by("platform", "symbol", maintain_order=True)
-    }
-
-
-def minute_quotes() -> dict[tuple[str, str], Walked]:
-    """Return the best quotes at minute closes of set 8 by venue and symbol."""
-    frame = pl.read_csv(DATA / "bars/btc-stables-1min-20230301/l1_1min.csv.gz")
-    return {
-        (venue, symbol): from_frame(rows, meta(venue, symbol, decimals=4, content=Content.UNSIZED_QUOTES))
-        for (venue, symbol), rows in frame.group_by("venue", "symbol", maintain_order=True)
-    }
-
-
-def top10(day: str, venue: str, coin: str) -> Walked:
-    """Return an order book of set 3 as best quotes: receive clock in microseconds."""
-    path = DATA / f"l2-top10/gate-binance-perp-{day.replace('-', '')}" / f"{venue}_{coin}USDT_orderbook_{day}.csv"
-    frame = pl.read_csv(path, infer_schema_length=None)
-    frame = frame.sort("local_timestamp", maintain_order=True)
-    return walked_quotes(
-        meta(venue.lower(), f"{coin}/USDT", market=Market.LINEAR, clocks=Clocks.BOTH),
-        frame["local_timestamp"].to_numpy() // 1000,
-        frame["bid_1_price"].to_numpy(),
-        frame["ask_1_price"].to_numpy(),
-        frame["bid_1_qty"].to_numpy(),
-        frame["ask_1_qty"].to_numpy(),
-        frame["timestamp"].to_numpy() * 1000,
-    )
-
-
-def raw_lines(*names: str) -> Iterator[tuple[int, dict]]:
-    """Yield (receive ns, message) of raw logs of set 2."""
-    for name in names:
-        with gzip.open(DATA / "l2-deltas/binance-btc-20240808" / name, "rt") as lines:
-            for line in lines:
-                ts, _, text = line.partition(" ")
-                yield int(ts), json.loads(text)
-
-
-RAW = {
-    "spot": (("spot_btcusdt_20240808.gz", "spot_btcusdt_20240809.gz"), "BTC/USDT", Market.SPOT, ""),
-    "usdm": (("usdm_btcusdt_20240808.gz",), "BTC/USDT", Market.LINEAR, ""),
-    "cm": (("cm_btcusd_perp_20240808.gz", "cm_btcusd_perp_20240809.gz"), "BTC/USD", Market.INVERSE, "100 USD"),
-}
-
-
-def book_tickers(market: str) -> Walked:
-    """Return the best quotes of a market of set 2."""
-    names, symbol, kind, contract = RAW[market]
-    found = []
-    for ts, line in raw_lines(*names):
-        data = line.get("data", line)
-        if "bookTicker" in line.get("stream", "") or data.get("e") == "bookTicker":
-            stamp = int(data.get("E", 0)) * 1000
-            found.append((ts // 1000, float(data["b"]), float(data["a"]), float(data["B"]), float(data["A"]), stamp))
-    columns = list(zip(*found, strict=True))
-    about = meta(f"binance-{market}", symbol, market=kind, clocks=Clocks.BOTH, contract_size=contract)
-    return walked_quotes(about, columns[0], columns[1], columns[2], columns[3], columns[4], columns[5])
 
 
 def depth_of(venue: str) -> Depth:
@@ -199,37 +99,6 @@ def depth_of(venue: str) -> Depth:
 
     stamps = np.array([book["timestamp"] for book in books], np.int64) * 1_000_000
     return Depth(stamps, ladder("bids"), ladder("asks"))
-
-
-QUOTES_KNOWN = ("USDT", "USDC", "USD", "EUR")
-
-
-def bars() -> dict[tuple[str, str], BarSeries]:
-    """Return the bars of set 8 by venue and symbol."""
-    frame = pl.read_csv(DATA / "bars/btc-stables-1min-20230301/bars_1min.csv.gz").sort("ts_us", maintain_order=True)
-    found = {}
-    for (venue, symbol), rows in frame.group_by("venue", "symbol", maintain_order=True):
-        quote = next(word for word in QUOTES_KNOWN if symbol.endswith(word))
-        about = meta(venue, f"{symbol.removesuffix(quote)}/{quote}", decimals=6, content=Content.BARS)
-        columns = (scaled(rows[name].to_numpy(), 6) for name in ("open", "high", "low", "close"))
-        found[venue, symbol] = BarSeries(
-            msgspec.structs.replace(about, bar_ns=60_000_000_000),
-            rows["ts_us"].to_numpy() * 1000,
-            *columns,
-            scaled(rows["volume"].to_numpy(), 8),
-        )
-    return found
-
-
-def prints(name: str) -> Walked:
-    """Return the trade prints of a venue of set 9; sizes are not known."""
-    (path,) = (DATA / "trades/btcjpy-20180812").glob(f"{name}*.csv")
-    frame = pl.read_csv(path).with_columns(pl.col("date").str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us"))
-    stamps = frame["date"].dt.timestamp("us").to_numpy() * 1000
-    zeros = np.zeros(len(stamps), np.int64)
-    tag = np.full(len(stamps), int(Kind.TRADE) | IS_LAST | SIDE_UNKNOWN, np.int64)
-    about = meta(name.lower(), "BTC/JPY", decimals=2, content=Content.TRADES)
-    return walk_stream(about, [Rows(stamps, stamps, scaled(frame["last"].to_numpy(), 2), zeros, tag)])
 
 
 def raw_minute_quotes(venue: str, symbol: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
