@@ -15,7 +15,6 @@ import gc
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from random import Random
 
 import msgspec
 import numpy as np
@@ -25,7 +24,7 @@ from arbot.backtest.collect import Collector
 from arbot.backtest.funding import IN_TRANSIT, Funding
 from arbot.backtest.progress import Progress, Silent
 from arbot.backtest.result import Replayed, Scanned, Scenario
-from arbot.backtest.scenario import VenueModel
+from arbot.backtest.scenario import VenueModel, chance_of
 from arbot.backtest.stock import Stock
 from arbot.domain.commands import (
     CancelAllOrders,
@@ -373,7 +372,7 @@ class Replay:
             instruments=[one.instrument for one in self.stock.streams if one.instrument.venue == venue],
             model=terms.models[venue],
             balances=terms.balances[venue],
-            chance=Random(f"{terms.seed}:{venue}"),  # noqa: S311 - of a model, not a secret
+            chance=chance_of(terms.seed, venue),
             now_ns=self.clock.now_ns,
             after=self.after,
             tell=self.tell,

@@ -82,6 +82,11 @@ def balances(settings: Settings) -> dict[VenueId, dict[Asset, Decimal]]:
     }
 
 
+def chance_of(seed: int, venue: VenueId) -> Random:
+    """Return the chance of a venue in a replay: the same whatever is varied but the seed."""
+    return Random(f"{seed}:{venue}")  # noqa: S311 - of a model, not a secret
+
+
 def funding(settings: Settings, chance: Random) -> Funding:
     """Return the movements of money of one replay; delays of transfers are drawn from `chance`."""
     table = settings.backtest

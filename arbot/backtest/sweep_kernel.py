@@ -6,7 +6,8 @@ there mirrors the engine's taker-taker arb (engine/detector, sizing, arbs, resid
 and money in binary floats. What it leaves out, so that the engine's figures differ:
 
     consumed depth   is not tracked: only the cool-down keeps a setting from taking the same level twice
-    chance           latencies are their means; no rejects, no venue rate limits but the orders per minute
+    chance           no rejects, no venue rate limits but the orders per minute; latencies are those that the engine's
+                     first orders draw, so that luck is the same until the two first differ
     rules            counterparty share, clock skew and transfers; flushing of carried residuals; hedging on third venues
 
 Time as in market/scan.py: a message comes before what falls due at its very time, whatever its latency. A book that
@@ -94,8 +95,8 @@ class World(NamedTuple):
     route_list: Column
     settings: Records
     taker: Floats  # K x B
-    request_ns: NDArray[np.int64]  # K x V
-    answer_ns: NDArray[np.int64]  # K x V
+    request_ns: NDArray[np.int64]  # K x V x D: what the orders to a venue take, one after the other and round again
+    answer_ns: NDArray[np.int64]  # K x V x D
     need: Floats  # R x K, ascending: the ratio bid / ask that a setting needs
     need_of: NDArray[np.int64]  # R x K: whose need that is
     floors: Floats  # R: a hair below the least need
@@ -123,7 +124,7 @@ def _records(kind: np.dtype[np.void], dimensions: int = 1) -> types.Type:
 
 _world = types.NamedTuple(  # type: ignore[no-untyped-call]
     (
-        _records(BOOK), _records(ROUTE), _mem, _mem, _records(SETTING), _f8[:, ::1], _i8[:, ::1], _i8[:, ::1],
+        _records(BOOK), _records(ROUTE), _mem, _mem, _records(SETTING), _f8[:, ::1], _i8[:, :, ::1], _i8[:, :, ::1],
         _f8[:, ::1], _i8[:, ::1], _f8[::1], _f8[::1], _records(SCORE), _records(SLOT, 2), _f8[:, ::1], _f8[:, ::1], _i8[:, ::1],
         _i8[:, ::1], _i8[:, :, ::1], _i8[:, ::1], _records(DUE), _mem,
     ),
@@ -307,7 +308,7 @@ def send(world: World, k: int, s: int, b: int, what: int, now_ns: int) -> None: 
     world.busy[k, b] += 1
     world.scores[k].orders += 1
     world.slots[k, s].waiting += 1
-    push(world, now_ns + world.request_ns[k, v], what, k, s)
+    push(world, now_ns + world.request_ns[k, v, (world.sent[k, v] - 1) % world.request_ns.shape[2]], what, k, s)
 
 
 @compiled(types.boolean(_mem, _world, _i8, _i8, _i8))
@@ -435,7 +436,8 @@ def arrive(mem: Words, world: World, k: int, s: int, what: int, now_ns: int) -> 
     else:
         slot.unwinds -= sign * (value - base * (slot.sell_mean if is_buy else slot.buy_mean))
     slot.waiting -= 1
-    slot.known_ns = max(slot.known_ns, now_ns + world.answer_ns[k, book.venue])
+    draw = (world.sent[k, book.venue] - 1) % world.answer_ns.shape[2]
+    slot.known_ns = max(slot.known_ns, now_ns + world.answer_ns[k, book.venue, draw])
     if slot.waiting == 0:
         push(world, slot.known_ns, _ANSWERED, k, s)
 

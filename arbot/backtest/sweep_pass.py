@@ -33,13 +33,16 @@ _WHOLE_MAX = 2**62
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A setting as the kernel can judge it. Rates are fractions; a missing latency is none; a missing balance is zero."""
+    """A setting as the kernel can judge it. Rates are fractions; a missing latency is none; a missing balance is zero.
+
+    Orders to a venue take its latencies one after the other, and then from the first again.
+    """
 
     config: EngineConfig
     edge_net_bps_min: Decimal
     taker: Mapping[InstrumentId, Decimal]
-    request_ns: Mapping[VenueId, int]
-    answer_ns: Mapping[VenueId, int]
+    request_ns: Mapping[VenueId, tuple[int, ...]]
+    answer_ns: Mapping[VenueId, tuple[int, ...]]
     balances: Mapping[VenueId, Mapping[Asset, Decimal]]
 
 
@@ -205,8 +208,14 @@ def lay_out(instruments: Sequence[Instrument], candidates: Sequence[Candidate]) 
     )
 
 
-def _by_venue(latencies: Sequence[Mapping[VenueId, int]], venues: Mapping[VenueId, int]) -> NDArray[np.int64]:
-    return np.array([[known.get(venue, 0) for venue in venues] for known in latencies], np.int64)
+def _by_venue(
+    latencies: Sequence[Mapping[VenueId, tuple[int, ...]]], venues: Mapping[VenueId, int]
+) -> NDArray[np.int64]:
+    """Return settings x venues x draws; lists shorter than the longest are repeated, which has to come out even."""
+    listed = [[known.get(venue, (0,)) for venue in venues] for known in latencies]
+    draws = max(len(one) for row in listed for one in row)
+    ensure(all(draws % len(one) == 0 for row in listed for one in row), "lists of latencies do not fit together")
+    return np.array([[one * (draws // len(one)) for one in row] for row in listed], np.int64)
 
 
 def _whole(number: Decimal, decimals: int) -> int:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from decimal import Decimal
 from fnmatch import fnmatch
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -26,7 +27,7 @@ from typing import Any
 import msgspec
 
 from arbot.backtest.result import Scenario
-from arbot.backtest.scenario import balances, models
+from arbot.backtest.scenario import balances, chance_of, models
 from arbot.backtest.stock import Listed
 from arbot.backtest.sweep_pass import Candidate
 from arbot.domain.errors import Mistake, UserError
@@ -37,7 +38,8 @@ from arbot.settings.defaults import DEMO
 from arbot.settings.load import load, parse
 from arbot.settings.model import PretendAccount, Settings, StrategyTable, Venue
 from arbot.sim.fees import tier_index
-from arbot.sim.latency import Delay
+from arbot.sim.latency import Delay, FixedDelay
+from arbot.sim.replayed import ways
 
 GRID_MAX = 100_000
 KERNEL_STRATEGY = "strategies.cross_venue"
@@ -76,7 +78,8 @@ KERNEL_KEYS = (
 """What the compiled pass can vary. A sweep over anything else goes through the full engine, setting by setting."""
 
 _FORMS = "write k=1,2,5 or, with --random, k=2..10 or k=log:1..50"
-_QUANTILES = 100
+DRAWS = 256  # of each delay: then the same luck comes round again
+_HALF = 0.5
 _OF_NO_EFFECT = ("run.name", "run.state_dir", "run.log_format", "run.log_level", "store", "http", "tape", "sim")
 _RANGE = re.compile(r"(log:)?(-?[0-9.]+)\.\.(-?[0-9.]+)")
 
@@ -268,8 +271,8 @@ LoadStrategy = Callable[[str, Mapping[str, object], Path], Strategy]
 def candidate(
     settings: Settings, streams: Sequence[Listed], measured: Measured, load_strategy: LoadStrategy, folder: Path
 ) -> Candidate:
-    """Return a setting as the compiled pass takes it: mean latencies, and the fee tier at the start. Raises: UserError."""
-    worlds = models(settings, Scenario.REALISTIC, measured)
+    """Return a setting as the compiled pass takes it: the latencies of a full replay, and the fee tier at the start. Raises: UserError."""
+    worlds, seed = models(settings, Scenario.REALISTIC, measured), settings.backtest.seed
     strategy = load_strategy(settings.strategy.name, settings.strategy.params, folder)
     fees = {
         venue: model.fees.tiers[tier_index(model.fees.tiers, model.fees.volume_opening)].taker
@@ -279,12 +282,15 @@ def candidate(
         config=settings.engine_config(),
         edge_net_bps_min=strategy.edge_net_bps_min,
         taker={listed.instrument.id: fees[listed.instrument.venue] for listed in streams},
-        request_ns={venue: _mean_ns(model.request) for venue, model in worlds.items()},
-        answer_ns={venue: _mean_ns(model.answer) for venue, model in worlds.items()},
+        request_ns={venue: _draws_ns(model.request, seed, venue) for venue, model in worlds.items()},
+        answer_ns={venue: _draws_ns(model.answer, seed, venue) for venue, model in worlds.items()},
         balances=balances(settings),
     )
 
 
-def _mean_ns(delay: Delay) -> int:
-    """Return the mean of a delay over its hundredths."""
-    return sum(delay.at_ns((number + 0.5) / _QUANTILES) for number in range(_QUANTILES)) // _QUANTILES
+@lru_cache(maxsize=4_096)  # settings share most of them
+def _draws_ns(delay: Delay, seed: int, venue: VenueId) -> tuple[int, ...]:
+    """Return what the first orders to a venue take in a full replay of that seed; later ones begin again."""
+    if isinstance(delay, FixedDelay):
+        return (delay.at_ns(_HALF),)
+    return tuple(delay.at_ns(luck) for luck in ways(chance_of(seed, venue), DRAWS))

@@ -64,6 +64,15 @@ class _Luck(NamedTuple):
     rival: float
 
 
+def _draw(chance: random.Random) -> _Luck:
+    return _Luck(way=chance.random(), reject=chance.random(), timeout=chance.random(), rival=chance.random())
+
+
+def ways(chance: random.Random, count: int) -> tuple[float, ...]:
+    """Return the luck on which the delays of a venue's first orders depend, drawn as the venue draws it."""
+    return tuple(_draw(chance).way for _ in range(count))
+
+
 class _Take(NamedTuple):
     """A level as an order meets it: our part, and what others have taken of it before us."""
 
@@ -193,11 +202,11 @@ class ReplayedVenue:
 
     def submit(self, approved: Approved) -> None:
         """Send an order on its way. The same client order id again trades nothing: its first answer is told again."""
-        intent, chance = approved.intent, self._chance.random
+        intent = approved.intent
         name = intent.client_order_id
         if name in self._on_their_way:
             return
-        luck = _Luck(way=chance(), reject=chance(), timeout=chance(), rival=chance())
+        luck = _draw(self._chance)
         if name in self._orders:
             self._after(self.model.request.at_ns(luck.way), lambda: self._repeat(name, luck))
             return

@@ -34,9 +34,10 @@ def stock():
     return Made(tuple(Listed(meta.instrument, meta.depth) for meta in metas), len(rows), "made", lambda: iter([rows]))
 
 
-def test_kernel_decides_what_the_engine_decides(stock):
-    """With nothing left to chance the one pass opens the engine's arbs at the engine's prices, and earns the same within 3 %."""
-    base = Base(DOCUMENT, HERE, "here")
+@pytest.mark.parametrize("latency", ["fixed", "lognormal"])
+def test_kernel_decides_what_the_engine_decides(stock, latency):
+    """Without rejects the one pass opens the engine's arbs at the engine's prices and moments, and earns the same within 3 %."""
+    base = Base({**DOCUMENT, "backtest": {**DOCUMENT["backtest"], "latency": latency}}, HERE, "here")
     texts = ["strategy.edge_net_bps_min=1,8", "backtest.request_ms=5,40", "venues.coinbase.taker_bps=8,15"]
     axes = parse_axes(texts, is_random=False)
     asked = points(base, axes, grid(axes))

@@ -124,7 +124,11 @@ def a_candidate(rng: Random, streams: tuple[Listed, ...]) -> Candidate:
         ),
         edge_net_bps_min=Decimal(rng.choice((1, 5, 20))),
         taker={listed.instrument.id: Decimal(rng.choice((0, 5, 10))).scaleb(-4) for listed in streams},
-        request_ns={venue: rng.choice((0, 1_000_000, 20_000_000, 90_000_000)) for venue in venues},
-        answer_ns={venue: rng.choice((0, 5_000_000, 40_000_000)) for venue in venues},
+        request_ns={venue: _latencies(rng, (0, 1_000_000, 20_000_000, 90_000_000)) for venue in venues},
+        answer_ns={venue: _latencies(rng, (0, 5_000_000, 40_000_000)) for venue in venues},
         balances={venue: {Asset("BTC"): Decimal(rng.choice((1, 30))), Asset("USD"): Decimal(3000)} for venue in venues},
     )
+
+
+def _latencies(rng: Random, known: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(rng.choice(known) for _ in range(rng.choice((1, 1, 4))))

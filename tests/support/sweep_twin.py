@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from arbot.backtest.stock import Listed
 from arbot.backtest.sweep_pass import Candidate, Part
+from arbot.domain.ids import VenueId
 from arbot.domain.instrument import Instrument
 from arbot.domain.units import common_step
 from arbot.market.stream import IS_LAST, KIND_MASK, Kind, Rows
@@ -335,7 +336,12 @@ class SweepTwin:
         self.sent.setdefault(venue, []).append(now)
         self.busy[b] += 1
         self.sums["orders"] += 1
-        self.push(now + self.setting.request_ns.get(venue, 0), what, arb, order)
+        self.push(now + self.drawn(self.setting.request_ns, venue), what, arb, order)
+
+    def drawn(self, latencies: Mapping[VenueId, tuple[int, ...]], venue: VenueId) -> int:
+        """Return the latency whose turn it is at a venue."""
+        listed = latencies.get(venue, (0,))
+        return listed[(len(self.sent[venue]) - 1) % len(listed)]
 
     def settle(self, until: int) -> None:
         """Do what falls due."""
@@ -367,7 +373,7 @@ class SweepTwin:
         else:
             arb.unwinds -= sign * (value - base * arb.mean[1 if is_buy else 0])
         arb.waiting -= 1
-        arb.known = max(arb.known, now + self.setting.answer_ns.get(book.one.venue, 0))
+        arb.known = max(arb.known, now + self.drawn(self.setting.answer_ns, book.one.venue))
         if not arb.waiting:
             self.push(arb.known, "answered", arb, None)
 

@@ -141,8 +141,8 @@ def test_candidate_is_what_the_settings_say(base):
     (point,) = points(base, axes, grid(axes))
     streams = three_streams()[:2]
     made = candidate(point.settings, streams, {}, load_strategy, Path())
-    assert {"kraken": 60_000_000, "coinbase": 5_000_000} == made.request_ns
-    assert {"kraken": 30_000_000, "coinbase": 30_000_000} == made.answer_ns
+    assert {"kraken": (60_000_000,), "coinbase": (5_000_000,)} == made.request_ns
+    assert {"kraken": (30_000_000,), "coinbase": (30_000_000,)} == made.answer_ns
     assert Decimal("0.0012") == made.taker[streams[1].instrument.id]
     assert Decimal(3) == made.edge_net_bps_min
     assert Decimal(10_000) == made.balances["kraken"]["USD"]
