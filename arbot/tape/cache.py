@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import mmap
 import os
 import shutil
 import tempfile
@@ -44,8 +45,9 @@ class _About(msgspec.Struct, frozen=True, kw_only=True):
 class MappedRows:
     """The merged rows of tapes, mapped from disk: memory is only taken for what is being read."""
 
-    def __init__(self, rows: Rows) -> None:
-        self.rows = rows
+    def __init__(self, columns: Sequence[np.memmap]) -> None:
+        self._columns = columns
+        self.rows = Rows(*map(np.asarray, columns))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -56,7 +58,20 @@ class MappedRows:
         while first < len(self.rows):
             stop = self._end_of_message(min(first + chunk_rows, len(self.rows)))
             yield self.rows.part(first, stop)
+            self._give_back(first, stop)
             first = stop
+
+    def _give_back(self, first: int, stop: int) -> None:
+        """Take rows that were read off this process's memory; whoever looks at them again maps them again."""
+        if not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        for column in self._columns:
+            mapped: mmap.mmap = column._mmap  # noqa: SLF001 - numpy offers no other way to it
+            ahead = column.offset % mmap.ALLOCATIONGRANULARITY
+            begin = (ahead + first * column.itemsize) // mmap.PAGESIZE * mmap.PAGESIZE
+            end = (ahead + stop * column.itemsize) // mmap.PAGESIZE * mmap.PAGESIZE
+            if end > begin:
+                mapped.madvise(mmap.MADV_DONTNEED, begin, end - begin)
 
     def _end_of_message(self, stop: int) -> int:
         """Return the first end of a message at or after row `stop`."""
@@ -119,15 +134,15 @@ def _open(entry: Path, key: str) -> MappedRows | None:
     """Return a whole entry, marked as used, or None."""
     try:
         about = msgspec.json.decode((entry / _ABOUT).read_bytes(), type=_About)
-        rows = Rows(*(np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in Rows._fields))
+        columns = [np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in Rows._fields]
     except (OSError, ValueError, EOFError, msgspec.DecodeError):
         return None  # there is none, or it is damaged: the caller makes it again
-    is_right = all(column.dtype == np.int64 and column.shape == (about.rows,) for column in rows)
-    if about.key != key or not is_right or about.check != _check(rows):
+    is_right = all(column.dtype == np.int64 and column.shape == (about.rows,) for column in columns)
+    if about.key != key or not is_right or about.check != _check(Rows(*columns)):
         return None
     with contextlib.suppress(OSError):  # a cache on a read-only disk is used all the same
         os.utime(entry)
-    return MappedRows(rows)
+    return MappedRows(columns)
 
 
 def _build(datasets: Sequence[Dataset], entry: Path, key: str, count: int, progress: Callable[[int], None]) -> None:
