@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 
 from arbot.backtest.rerun import Rerun, rerun
 from arbot.backtest.run_tape import RunTape, find_run
+from arbot.cli import main
 from arbot.cli.like_run import compare
 from arbot.cli.replay import told
 from arbot.domain.commands import SubmitOrder
@@ -34,6 +36,7 @@ from arbot.settings.show import digest_of_decisions
 from arbot.sim.market import SeededSpec
 from arbot.venues.factory import book_depth
 from strategies.cross_venue import CrossVenue
+from tests.support.daemon_world import ARBOT, COMMAND_S, checked
 
 BUSY = SeededSpec(jumps_per_minute=60.0, messages_per_s=30.0)
 Run = tuple[Settings, Report]
@@ -204,6 +207,23 @@ def test_what_happened_stands_beside_the_model(recorded: Run, capsys: pytest.Cap
     assert counted == {reason: count for reason, count in declined.items() if count and reason != "draining"}
     assert rows["arbs"]["modelled"] >= 1
     assert all(row["difference"] == Decimal(row["modelled"]) - Decimal(row["happened"]) for row in rows.values())
+
+
+def test_a_demo_is_recorded_and_replayed_by_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """`arbot demo --record` leaves a tape and says what to do with it; `arbot replay` finds run and config the same."""
+    words = [*ARBOT, "demo", "--duration", "2", "--record", "tape", "--json"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=COMMAND_S, check=False)
+    demo_told = checked(done.returncode, done.stdout, done.stderr)
+    assert demo_told.code == 0, demo_told
+    assert "arbot replay --run last --tape tape" in demo_told.err
+    assert sorted(part.name for part in (tmp_path / "tape").iterdir()) == ["coinbase", "kraken"]
+    monkeypatch.chdir(tmp_path)
+    assert main.run(["replay", "--run", "last", "--tape", "tape", "--json"]) == 0
+    replayed = json.loads(capsys.readouterr().out)
+    assert (replayed["is_equal"], replayed["is_config_same"]) == (True, True)
+    assert replayed["rerun"]["rows"] > 100
 
 
 def is_opening(record: Record) -> bool:
