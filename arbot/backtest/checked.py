@@ -87,7 +87,8 @@ def _inspected(stock: TapeStock, paths: Sequence[Path]) -> tuple[Finding, ...]:
 
     played = {dataset.meta.instrument.id for dataset in stock.datasets}
     loaded = load([path.resolve() for path in paths])
-    datasets = [dataset for dataset in loaded.datasets if dataset.meta.instrument.id in played]
+    kinds = {(dataset.meta.instrument.id, dataset.meta.content) for dataset in stock.datasets}
+    datasets = [one for one in loaded.datasets if (one.meta.instrument.id, one.meta.content) in kinds]
     findings = inspect(datasets, loaded.imports, Options(), damage=loaded.damage).inspection.findings
     names = played | {dataset.meta.instrument.base for dataset in datasets}
     return tuple(

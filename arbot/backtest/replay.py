@@ -158,7 +158,8 @@ class Replay:
         self._resting: set[InstrumentId] = set()
         self._without_room: set[InstrumentId] = set()
         self._is_begun = self._is_stopped = False
-        self._rows = self._first_ts_ns = self._last_ts_ns = 0
+        self._rows = self._rows_before = self._first_ts_ns = self._last_ts_ns = 0
+        self._before: dict[str, int] = {}  # what the scanner had counted when the engine came
         self._do = {
             SubmitOrder: self._submit,
             CancelOrder: lambda command: self.venues[command.venue].cancel(command),
@@ -199,16 +200,16 @@ class Replay:
         )
 
     def scanned(self) -> Scanned:
-        """Return what the tape was, as far as it was replayed."""
-        counts = self.scanner.counts()
+        """Return what the tape was since the engine was there."""
+        counts = {name: count - self._before.get(name, 0) for name, count in self.scanner.counts().items()}
         return Scanned(
-            rows=self._rows,
+            rows=self._rows - self._rows_before,
             messages=counts["messages"],
             candidates=counts["candidates"] + counts["muted"],
             first_ts_ns=self._first_ts_ns,
             last_ts_ns=self._last_ts_ns,
             instruments=tuple(listed.instrument.id for listed in self.stock.streams),
-            crossed_dropped=counts["crossed"],
+            crossed=counts["crossed"],
             one_sided=counts["one_sided"],
         )
 
@@ -231,6 +232,8 @@ class Replay:
             if self._last_ts_ns < first_ts_ns:
                 return
             self._first_ts_ns = first_ts_ns
+            self._before = self.scanner.counts()
+            self._rows_before = self._rows - len(chunk) + self.scanner.rows_done
             self._begin(first_ts_ns)
         self._play()
 

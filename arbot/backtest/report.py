@@ -273,7 +273,7 @@ def _assumptions(result: Result) -> str:
         ("instruments", ", ".join(scanned.instruments)),
         ("tapes", ", ".join(result.tapes)),
         ("engine was woken", f"{scanned.candidates:,} times by {scanned.messages:,} messages"),
-        ("messages that left a crossed book, not used", f"{scanned.crossed_dropped:,}"),
+        ("messages that left a crossed book, not used", f"{scanned.crossed:,}"),
         ("messages that left a book with one side", f"{scanned.one_sided:,}"),
         ("seed", str(result.seed)),
         ("config digest", result.config_digest),

@@ -199,9 +199,9 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 class Scanned(msgspec.Struct, frozen=True, kw_only=True):
     """What the tape was, as the first column saw it: what an order took from a book can make it one-sided.
 
-    `rows` and `messages` are those before the first time of interest too. `candidates` are messages that left a route of their
-    book open, whether or not the engine was deaf to it; `crossed_dropped` those that left their book crossed: it is kept,
-    and nothing is traded on it.
+    All counts begin where the engine does: rows before the first time of interest only fill the books. `candidates` are
+    messages that left a route of their book open, whether or not the engine was deaf to it; `crossed` those that left
+    their book crossed: it is kept, and nothing is traded on it.
     """
 
     rows: int
@@ -210,7 +210,7 @@ class Scanned(msgspec.Struct, frozen=True, kw_only=True):
     first_ts_ns: int
     last_ts_ns: int
     instruments: tuple[str, ...]
-    crossed_dropped: int
+    crossed: int
     one_sided: int
 
 

@@ -131,9 +131,7 @@ def open_stock(
             chosen.extend(group)
             meta = group[0].meta
             played = played_by(meta.instrument, config.venue)
-            if (
-                meta.content in _UNSIZED
-            ):  # nobody wrote a quantity, so the decimals of its quantities are nobody's either
+            if meta.content in _UNSIZED:  # nobody wrote a quantity, so its decimals are nobody's either
                 played = msgspec.structs.replace(played, qty_decimals=_QTY_DECIMALS, qty_step=_QTY_STEP)
             listed.append(Listed(played, meta.depth))
             warnings.extend(_warnings(group, allowances))
@@ -148,6 +146,7 @@ def open_stock(
     mistakes.extend(_missing(settings, players, usable, found, paths))
     if mistakes:
         raise UserError(*mistakes)
+    warnings.extend(_absent(players, usable))
     warnings.extend(f"{file.name} was left out: {what}" for file, what in (damaged or {}).items())
     return TapeStock(
         streams=tuple(listed),
@@ -281,6 +280,15 @@ def _missing(
             )
     if len(settings.venues) < 2:
         yield Mistake("venues", "one venue alone has no arbs", "configure two or more")
+
+
+def _absent(players: Mapping[str, VenueConfig], usable: Sequence[Dataset]) -> Iterator[str]:
+    """Yield each symbol of the config that a venue of the tape does not have: it is not traded there."""
+    there = {(dataset.venue, plain(dataset.symbol)) for dataset in usable}
+    for name, config in players.items():
+        for symbol in config.symbols:
+            if (name, symbol) not in there:
+                yield f"{symbol} at {config.venue}: not on the tape, so not traded"
 
 
 def _key(datasets: Sequence[Dataset]) -> str:

@@ -205,7 +205,8 @@ def _stopped(result: Result) -> list[str]:
         if left_ns > 0:
             said.append(
                 f"The {column.scenario.value} column stopped at {moment(min(stranded))} UTC: one leg of an arb stayed open, "
-                f"and nothing is opened until a person resolves that. The {span(left_ns)} after it show nothing."
+                f"and nothing is opened until a person resolves that. The {span(left_ns)} after it show nothing. A tape whose "
+                f"quotes come seldom leaves little time to hedge in: execution.hedge_seconds_max."
             )
     return said
 

@@ -136,7 +136,7 @@ def test_linear_perpetuals_are_traded_as_spot_only_when_told(tmp_path: Path) -> 
 
     assert [listed.instrument.id for listed in chosen.streams] == ["ETH/USDT@binance", "ETH/USDT@gate"]
     assert any("treated as spot" in line for line in result.warnings)
-    assert result.scanned.crossed_dropped == 0
+    assert result.scanned.crossed == 0
     assert all(column.ledger_matches_venues for column in result.columns)
 
 
@@ -154,7 +154,7 @@ def test_bars_and_quotes_without_sizes_are_not_traded_by_accident(tmp_path: Path
 
     assert any("0.05 BTC assumed" in line for line in result.warnings)
     assert result.scanned.messages > 20_000
-    assert result.scanned.crossed_dropped == 9
+    assert result.scanned.crossed == 9
     assert all(column.ledger_matches_venues for column in result.columns)
 
 
@@ -197,5 +197,5 @@ def test_whole_books_of_two_engines_are_replayed(tmp_path: Path) -> None:
     result = run(plan(config, stock(tape, config, derivatives=True), chosen=[Scenario.REALISTIC]))
 
     assert result.scanned.messages == 6_493 + 1 + 6_547 + 1
-    assert result.scanned.crossed_dropped == 0
+    assert result.scanned.crossed == 0
     assert result.columns[0].ledger_matches_venues

@@ -6,11 +6,13 @@ import subprocess
 import sys
 
 import msgspec
+import numpy as np
 import pytest
 
+from arbot.backtest.replay import Replay
 from arbot.backtest.result import Scenario
 from arbot.market.stream import IS_LAST
-from tests.support.tape_world import ROOT, a_backtest, a_tape, replayed, stock, trades
+from tests.support.tape_world import ROOT, a_backtest, a_tape, replayed, stock, terms, trades
 
 SEEDS = (1, 2, 3, 4)
 COARSE_NS = 20_000_000
@@ -136,3 +138,21 @@ def test_a_deposit_and_transfers_are_neither_profit_nor_loss_but_for_their_fees(
         split.edge + split.slippage + split.unwinds - split.fees - split.transfer_costs + split.inventory
     )
     assert msgspec.structs.asdict(split)["transfer_costs"] >= 0
+
+
+def test_earlier_rows_fill_the_books_and_are_not_counted() -> None:
+    """Start in the middle with books as they stood then, and report what came from there on."""
+    tape, settings = a_tape(rows=60_000), a_backtest()
+    (rows,) = tape.chunks()
+    first_ts_ns = int(rows.recv_ts_ns[len(rows) // 2]) + 1
+    replay = Replay(tape, msgspec.structs.replace(terms(settings), first_ts_ns=first_ts_ns))
+    column = replay.run()
+    later = int(np.count_nonzero(rows.recv_ts_ns >= first_ts_ns))
+
+    assert replay.scanned().rows == later
+    assert replay.scanned().messages == int(
+        np.count_nonzero((rows.recv_ts_ns >= first_ts_ns) & (rows.tag & IS_LAST > 0))
+    )
+    assert min(window.start_ts_ns for window in column.windows) >= first_ts_ns
+    assert all(arb.opened_ts_ns >= first_ts_ns for arb in column.arbs)
+    assert len(column.arbs) > 0
