@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
+import threading
 from random import Random
 
 import numpy as np
@@ -14,7 +16,7 @@ from arbot.backtest.sweep_parts import StockUntil, span_of, split
 from arbot.backtest.sweep_pass import Part, judge
 from arbot.backtest.sweep_space import Point
 from arbot.backtest.sweep_store import Outcome, SweepStore
-from arbot.backtest.sweep_workers import Dask, Here, Processes
+from arbot.backtest.sweep_workers import ROWS_HERE_MAX, Dask, Here, Job, Processes
 from arbot.market.stream import IS_LAST
 from tests.support.sweep_tapes import START_NS, a_candidate, a_stock, random_rows, three_streams
 
@@ -187,6 +189,40 @@ def test_processes_do_the_jobs(tmp_path):
     """Spawned processes give what this process gives."""
     swept = sweep(asked(3, shares_scan=False), a_stock(STREAMS, ROWS), SweepStore(tmp_path), tools(Processes(1)))
     assert [one.tuned.net for one in swept.ranked] == [7.0, 6.0, 5.0]
+
+
+def first_at_once_others_never(document, part):
+    """Be a job that is done at once, or one that nobody wants to wait for."""
+    if document["number"]:
+        threading.Event().wait()
+    return by_number(document, part)
+
+
+def test_processes_end_at_once_when_nobody_wants_the_rest():
+    """Closing a run, as Ctrl-C does, ends the processes in the middle of their jobs and keeps what came before."""
+    others = set(multiprocessing.active_children())
+    part = Part(name=TUNED, first_ts_ns=0, stop_ts_ns=1)
+    running = Processes(2).run(
+        [Job(number, {"number": number}, part) for number in range(4)], first_at_once_others_never
+    )
+    job, outcome = next(running)
+    running.close()
+    assert (job.number, outcome.net) == (0, 5.0)
+    assert set(multiprocessing.active_children()) == others
+
+
+def test_few_rows_are_replayed_without_processes():
+    """Work that is done before a process has started is done in this one."""
+    part = Part(name=TUNED, first_ts_ns=0, stop_ts_ns=1)
+    jobs = [Job(number, {"number": number}, part) for number in range(3)]
+    seen = []
+
+    def remember(document, part):
+        seen.append(document["number"])
+        return by_number(document, part)
+
+    done = list(Processes(2, rows=ROWS_HERE_MAX // 3).run(jobs, remember))
+    assert seen == [job.number for job, _ in done] == [0, 1, 2]
 
 
 def test_dask_does_the_jobs(tmp_path):
