@@ -249,6 +249,16 @@ class TestWords:
 class TestCharts:
     """Figures as data."""
 
+    def test_a_column_that_stopped_says_when(self):
+        """After a stranded arb nothing is opened: the words say from when on, for that column only."""
+        result = a_result(40)
+        first, *others = result.columns
+        rows = (*first.arbs[:9], msgspec.structs.replace(first.arbs[9], state="stranded"), *first.arbs[10:])
+        stopped = msgspec.structs.replace(result, columns=(msgspec.structs.replace(first, arbs=rows), *others))
+        (said,) = set(words.meaning(stopped)) - set(words.meaning(result))
+        assert said.startswith(f"The naive column stopped at {words.moment(rows[9].opened_ts_ns)} UTC")
+        assert "execution.hedge_seconds_max" in said
+
     def test_lines_are_thinned_without_losing_extremes(self):
         """A hundred thousand points become at most 1200, with the one peak and the one dip among them."""
         points = [(float(x), 5.0 if x == 77_777 else -5.0 if x == 33_333 else 0.0) for x in range(100_000)]

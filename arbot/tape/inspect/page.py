@@ -27,7 +27,7 @@ p{margin:.3rem 0 .8rem;max-width:60rem}.soft{color:#666}table{border-collapse:co
 td{padding:.22rem .45rem;border-bottom:1px solid #eee;vertical-align:top}.tight td,.tight th{white-space:nowrap;padding:.22rem .35rem;font-size:12px}td.n,th.n{text-align:right;white-space:nowrap}
 .error,.warn,.info{display:inline-block;min-width:3.4em;text-align:center;border-radius:3px;color:#fff;font-size:12px;padding:0 .4em}
 .error{background:#b3261e}.warn{background:#b8680f}.info{background:#5d7185}.bad{color:#b3261e;font-weight:600}
-td div b{font-weight:600;color:#14365c}td:last-child{min-width:11rem}.tight td:last-child{min-width:0}.boxes{display:flex;gap:1rem;flex-wrap:wrap;margin:1rem 0}.box{border:1px solid #ddd;border-radius:6px;padding:.5rem 1rem;min-width:8rem}
+td div b{font-weight:600;color:#14365c}.found td:last-child{min-width:11rem}.boxes{display:flex;gap:1rem;flex-wrap:wrap;margin:1rem 0}.box{border:1px solid #ddd;border-radius:6px;padding:.5rem 1rem;min-width:8rem}
 .box b{display:block;font-size:1.35rem}details summary{cursor:pointer;color:#14365c}
 """
 
@@ -111,7 +111,7 @@ def _groups(findings: Sequence[Finding]) -> str:
         rest = f"<details><summary>{len(more)} more</summary>{''.join(more)}</details>" if more else ""
         badge = f'<span class="{group.severity.value}">{group.severity.value}</span>'
         rows.append((badge, escape(group.code), "".join(shown) + rest, escape(group.remedy)))
-    return _table(("", "finding", "what was found", "what to do"), rows)
+    return _table(("", "finding", "what was found", "what to do"), rows, "found")
 
 
 def _series_table(series: Sequence[SeriesStats]) -> str:
