@@ -152,7 +152,7 @@ def open_stock(
         streams=tuple(listed),
         datasets=tuple(chosen),
         rows=sum(dataset.rows for dataset in chosen),
-        key=_key(chosen),
+        key=_key(chosen, listed, allowances),
         allowances=allowances,
         warnings=tuple(warnings),
         repairs=Repairs(),
@@ -291,9 +291,10 @@ def _absent(players: Mapping[str, VenueConfig], usable: Sequence[Dataset]) -> It
                 yield f"{symbol} at {config.venue}: not on the tape, so not traded"
 
 
-def _key(datasets: Sequence[Dataset]) -> str:
-    """Return a digest of which files these are, by name and size."""
-    digest = hashlib.sha256()
+def _key(datasets: Sequence[Dataset], listed: Sequence[Listed], allowances: Allowances) -> str:
+    """Return a digest of which files these are, by name and size, of who plays them, and of what was pretended."""
+    pretended = (allowances.bars, allowances.derivatives, allowances.repair, allowances.assume_qty)
+    digest = hashlib.sha256(f"{[one.instrument.id for one in listed]} {pretended}\n".encode())
     for dataset in datasets:
         for part in dataset.parts:
             digest.update(f"{dataset.venue} {dataset.symbol} {part.path.name} {part.bytes} {part.rows}\n".encode())

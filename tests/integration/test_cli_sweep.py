@@ -93,6 +93,16 @@ def test_sweep_shows_and_keeps_everything(command, tmp_path):
     assert (told["asked_anew"], "request_ms" in again.stdout) == (4, True)
 
 
+def test_other_data_is_asked_anew(command):
+    """Results kept in a folder are of who played whom and what was pretended: with other players nothing is known."""
+    grid = ("--grid", "strategy.edge_net_bps_min=1,8", "--verify", "0", "--json")
+    told = [
+        json.loads(command(*grid, *more).stdout)
+        for more in ((), ("--map", "kraken=coinbase,coinbase=kraken"), ("--assume-qty", "1"), ())
+    ]
+    assert [one["asked_anew"] for one in told] == [2, 2, 2, 0]
+
+
 def test_other_keys_go_through_the_engine(command):
     """What the compiled pass cannot vary is replayed in full, setting by setting, with no second opinion."""
     done = command("--grid", "backtest.reject_share=0,0.5", "--hold-out", "0", "--json")
