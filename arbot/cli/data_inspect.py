@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 FRESH_S_MIN = 0.1
 PAIRS_SHOWN = 40
 PLAIN_WIDTH = 200  # columns when the output is no terminal
+COLUMN_GAP = 3
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -111,8 +112,8 @@ def _series(console: Console, found: Inspection) -> None:
         console,
         "Series",
         (
-            "series", ">messages", ">hours", ">step s\nmedian", ">\nlargest", ">gaps", ">crossed", ">locked", ">repeats",
-            ">own spread bps\nmedian", ">\np99", ">delay\nms",
+            "series", ">messages", ">hours", ">step s\nmedian", ">step s\nlargest", ">gaps", ">crossed", ">locked", ">repeats",
+            ">spread bps\nmedian", ">spread bps\np99", ">delay\nms",
         ),
         [
             (
@@ -123,6 +124,7 @@ def _series(console: Console, found: Inspection) -> None:
             )
             for one in found.series
         ],
+        (">hours", ">locked", ">spread bps\np99", ">repeats", ">step s\nlargest", ">delay\nms", ">gaps"),
     )  # fmt: skip
 
 
@@ -169,6 +171,7 @@ def _pairs(console: Console, found: Inspection) -> None:
                 ">edge bps\np50/p99/max", *(f">> {one.above_bps:g} bps" for one in ordered[0].above),
             ),
             rows,
+            ("class", ">hours", ">> 100 bps", ">> 50 bps", ">usable %", ">> 25 bps", ">A above B bps\np1/p50/p99"),
         )  # fmt: skip
     if len(ordered) > PAIRS_SHOWN:
         say(f"... and {len(ordered) - PAIRS_SHOWN} pairs with less; --json has all")
@@ -194,21 +197,40 @@ def _findings(findings: Sequence[Finding]) -> None:
         say(line)
 
 
-def _print(console: Console, title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table; a head that begins with > is a column of numbers."""
+def _print(
+    console: Console, title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str] = ()
+) -> None:
+    """Print a table; a head that begins with > is a column of numbers. Of `spare` as many go as the terminal is too narrow."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    kept = _that_fit(console.width, heads, rows, spare)
+    left_out = ", ".join(head.strip("> ").replace("\n", " ") for at, head in enumerate(heads) if at not in kept)
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in heads:
-        is_number = head.startswith(">")
-        table.add_column(
-            Text(head[1:] if is_number else head), justify="right" if is_number else "left", no_wrap=is_number
-        )
+    for at in kept:
+        is_number = heads[at].startswith(">")
+        table.add_column(Text(heads[at].removeprefix(">")), justify="right" if is_number else "left", no_wrap=is_number)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(row[at]) for at in kept))
     console.print(table)
+    if left_out:
+        say(f"no room for: {left_out}; --json has all\n")
+
+
+def _that_fit(width: int, heads: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str]) -> list[int]:
+    """Return the columns that a terminal has room for, giving up those of `spare` one after the other."""
+    widths = [
+        max(len(line) for cell in (head.removeprefix(">"), *(row[at] for row in rows)) for line in cell.split("\n"))
+        for at, head in enumerate(heads)
+    ]
+    kept = list(range(len(heads)))
+    for head in spare:
+        if sum(widths[at] + COLUMN_GAP for at in kept) <= width:
+            break
+        if head in heads:
+            kept.remove(heads.index(head))
+    return kept
 
 
 class _Bar:

@@ -72,6 +72,18 @@ def test_the_table_names_series_and_findings(tape):
     assert "usable %" in done.stdout
 
 
+@pytest.mark.parametrize("width", [90, 120, 200])
+def test_a_narrow_terminal_loses_columns_and_says_which(tape, width, monkeypatch):
+    """Whatever the width, every series has its whole name, and what there was no room for is named."""
+    monkeypatch.setattr(data_inspect, "PLAIN_WIDTH", width)
+    done = run(tape)
+    tables = done.stdout.partition("Findings:")[0]
+    assert all(name in tables for name in ("BTC/USD@kraken", "ETH/USD@bitstamp", "BTC/USD coinbase - kraken"))
+    assert (width < 200) == ("no room for: hours" in tables)
+    drawn = [line for line in tables.splitlines() if "room for" not in line]
+    assert width >= max(map(len, drawn))
+
+
 def test_damage_and_findings_of_imports_are_errors(tape, tmp_path):
     """A part that cannot be read and a finding that an import left are shown, with exit status 2."""
     told = Finding(code="unit", severity=Severity.ERROR, series="BTC/USD@kraken", detail="ns and ms in one file")

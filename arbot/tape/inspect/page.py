@@ -117,8 +117,8 @@ def _groups(findings: Sequence[Finding]) -> str:
 def _series_table(series: Sequence[SeriesStats]) -> str:
     return "<h2>Series</h2>" + _table(
         (
-            "series", ">messages", ">hours", ">per s", ">median step s", ">largest step s", ">gaps", ">crossed",
-            ">repeats", ">own spread bps, median", ">p99", ">delay ms, median",
+            "series", ">messages", ">hours", ">per s", ">median<br>step s", ">largest<br>step s", ">gaps", ">crossed",
+            ">repeats", ">own spread<br>bps, median", ">p99", ">delay ms<br>median",
         ),
         [
             (
