@@ -74,9 +74,7 @@ class Processes:
             waiting = {pool.submit(evaluate, job.document, job.part): job for job in jobs}
             for done in futures.as_completed(waiting):
                 yield waiting[done], done.result()
-        except (
-            BaseException
-        ):  # told by whoever catches it: here only nobody is to wait for jobs that are not wanted any more
+        except BaseException:  # goes on to the caller; nobody is to wait for jobs that are not wanted any more
             for process in set(multiprocessing.active_children()) - others:
                 process.terminate()
             raise

@@ -192,12 +192,10 @@ def _asked(
     warnings: tuple[str, ...],
 ) -> Asked:
     """Return what the sweep is about. Raises: UserError when the tape has nothing in the time asked for."""
-    from arbot import __version__
     from arbot.backtest.sweep import Asked
     from arbot.backtest.sweep_parts import span_of, split
     from arbot.backtest.sweep_space import digest_of, shares_scan
     from arbot.domain.errors import Mistake, UserError
-    from arbot.market.compiled import CACHE_FOLDER
 
     first_ts_ns, last_ts_ns = span_of(stock)
     first_ts_ns = max(first_ts_ns, stock.allowances.first_ts_ns)
@@ -210,10 +208,24 @@ def _asked(
         shares_scan=shares_scan(points[0].settings, axes),
         ccy=points[0].settings.run.ccy,
         seed=seed,
-        code_version=f"{__version__} {Path(CACHE_FOLDER).name}",
+        code_version=_code_version(),
         verify=verify,
         warnings=warnings,
     )
+
+
+def _code_version() -> str:
+    """Return the version with a digest of the sources on which results depend: kept ones of other code are not used."""
+    import hashlib
+
+    import arbot
+
+    digest = hashlib.sha256()
+    root = Path(arbot.__file__).parent
+    for part in ("backtest", "domain", "engine", "ledger", "market", "sim", "tape"):
+        for source in sorted((root / part).rglob("*.py")):
+            digest.update(source.read_bytes())
+    return f"{arbot.__version__} {digest.hexdigest()[:16]}"
 
 
 def _tools(base: Base, stock: TapeStock, measured: Measured, open_stock: OpenStock, workers: Workers) -> Tools:
