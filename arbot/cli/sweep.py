@@ -210,7 +210,7 @@ def _asked(
         seed=seed,
         code_version=_code_version(),
         verify=verify,
-        warnings=warnings,
+        warnings=(*warnings, *stock.repaired()),  # it was just read to its end
     )
 
 

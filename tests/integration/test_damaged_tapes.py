@@ -181,6 +181,19 @@ def test_damage_is_told_refused_and_left_out_with_a_count(capsys, tape, damage, 
     assert json.loads(before)["scanned"] != result["scanned"]
 
 
+def test_a_sweep_over_a_damaged_tape_counts_too(capsys, tape):
+    """A sweep refuses what a backtest refuses, and with --repair its warnings say how much was left out."""
+    part = part_of(tape)
+    without_price(part)
+    grid = ("--grid", "strategy.edge_net_bps_min=1,5", "--verify", "0", "--out", str(tape.parent / "swept"), "--json")
+    arguments = ["sweep", str(tape), "-c", str(tape.parent / "arbot.toml"), *grid]
+    assert 2 == run(arguments)
+    assert part.name in capsys.readouterr().err
+    assert 0 == run([*arguments, "--repair"])
+    (warning,) = [line for line in json.loads(capsys.readouterr().out)["warnings"] if "left out" in line]
+    assert part.name in warning
+
+
 def test_one_of_several_parts_may_be_left_out(capsys, tape):
     """With --repair the parts beside an unreadable one are played, and the warning names the one that was not."""
     part = part_of(tape)
