@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arbot.cli.exit_codes import ExitCode
-from arbot.cli.output import say, shown, tell, to_json
+from arbot.cli.output import say, shown, tell, tell_first_compile, to_json
 from arbot.cli.tape_options import (
     AssumeQtyOption,
     BarsOption,
@@ -77,6 +77,7 @@ def backtest_command(  # noqa: PLR0917 - one per option
     as_json: JsonOption = False,
 ) -> None:
     """Replay recorded books through the daemon's own engine, risk, executor and ledger."""
+    tell_first_compile()
     from arbot.backtest.named import is_named
 
     if len(tapes) == 1 and is_named(tapes[0]):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from arbot.cli.output import say, to_json
+from arbot.cli.output import say, tell_first_compile, to_json
 from arbot.cli.where import JsonOption
 
 
@@ -26,6 +26,7 @@ def generate(  # noqa: PLR0917 - one per option
     as_json: JsonOption = False,
 ) -> None:
     """Write a tape of a pretend market, always the same for a seed: books of several venues with small differences."""
+    tell_first_compile()
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

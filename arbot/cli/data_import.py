@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arbot.cli.findings import finding_lines
-from arbot.cli.output import say, tell, to_json
+from arbot.cli.output import say, tell, tell_first_compile, to_json
 from arbot.cli.where import JsonOption
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def import_command(  # noqa: PLR0917 - one per option
     as_json: JsonOption = False,
 ) -> None:
     """Import recorded market data of other programs and vendors: all of the files, or nothing."""
+    tell_first_compile()
     from arbot.domain.errors import Mistake, UserError
     from arbot.tape.importing.formats import FORMATS
     from arbot.tape.importing.run import import_files

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import typer
 
 from arbot.cli.findings import finding_lines
-from arbot.cli.output import say, tell, to_json
+from arbot.cli.output import say, tell, tell_first_compile, to_json
 from arbot.cli.where import JsonOption
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def inspect_command(  # noqa: PLR0917 - one per option
     as_json: JsonOption = False,
 ) -> None:
     """Show coverage, faults, and the edge between venues. Exit status 0 clean, 1 warnings, 2 errors in the data."""
+    tell_first_compile()
     options_told = _options(fresh, pairs, gap, removes_crossed=remove_crossed)
     from arbot.tape.inspect.findings import exit_status
     from arbot.tape.inspect.load import load

@@ -41,3 +41,11 @@ def tell_mistakes(error: UserError) -> None:
 def shown(path: Path) -> str:
     """Return a path as short as it can be said from here."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def tell_first_compile() -> None:
+    """Say that the first run after an installation or an update takes longer, before it does."""
+    from arbot.market.compiled import CACHE_FOLDER
+
+    if not Path(CACHE_FOLDER).exists():
+        tell("compiling for this machine, once: half a minute or so")

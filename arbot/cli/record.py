@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from arbot.cli.exit_codes import ExitCode
-from arbot.cli.output import say, shown, tell, tell_mistakes, to_json
+from arbot.cli.output import say, shown, tell, tell_first_compile, tell_mistakes, to_json
 from arbot.cli.running import DurationOption, set_up_logs
 from arbot.cli.where import ConfigOption, JsonOption, settings_of
 
@@ -33,6 +33,7 @@ def record(
     as_json: JsonOption = False,
 ) -> None:
     """Record the books and trade prints of all venues until Ctrl-C. Needs no key, sends no order."""
+    tell_first_compile()
     settings = settings_of(config)
     from arbot.domain.errors import UserError
     from arbot.runtime.modes import Options, run, run_record

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arbot.cli.exit_codes import ExitCode
-from arbot.cli.output import say, tell, to_json
+from arbot.cli.output import say, tell, tell_first_compile, to_json
 from arbot.cli.where import ConfigOption, JsonOption, settings_of
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def replay(
     as_json: JsonOption = False,
 ) -> None:
     """Run a recorded run of the daemon again: commands and the state at the end have to be equal."""
+    tell_first_compile()
     settings = settings_of(config)
     from arbot.backtest.rerun import rerun
     from arbot.backtest.run_tape import RunTape, find_run

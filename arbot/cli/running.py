@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from arbot.cli.exit_codes import ExitCode
-from arbot.cli.output import say, shown, tell, tell_mistakes, to_json
+from arbot.cli.output import say, shown, tell, tell_first_compile, tell_mistakes, to_json
 from arbot.cli.parsing import pairs
 from arbot.cli.where import ConfigOption, JsonOption, settings_of
 
@@ -68,6 +68,7 @@ def demo(  # noqa: PLR0917 - one per option
     as_json: JsonOption = False,
 ) -> None:
     """Trade on pretend Kraken and Coinbase on this machine: no key, no network, every byte in the real protocols."""
+    tell_first_compile()
     sim: dict[str, object] = {
         "seed": seed,
         "faults": fault,
@@ -94,6 +95,7 @@ def run_command(  # noqa: PLR0917 - one per option
     as_json: JsonOption = False,
 ) -> None:
     """Run the daemon of a config file. Paper unless the file says live, and then only with --live."""
+    tell_first_compile()
     if config is None:
         raise typer.BadParameter("name a config file; `arbot demo` needs none", param_hint="--config")
     settings = settings_of(config, _taped(record))
@@ -117,6 +119,7 @@ def scan(
     as_json: JsonOption = False,
 ) -> None:
     """Watch the public books of venues for edges. Needs no key, keeps no state, sends no order."""
+    tell_first_compile()
     from arbot.settings.load import parse
 
     document = scan_document(symbols, [name.strip() for name in venues.split(",") if name.strip()])

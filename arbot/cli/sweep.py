@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arbot.cli.exit_codes import ExitCode
-from arbot.cli.output import say, shown, tell, to_json
+from arbot.cli.output import say, shown, tell, tell_first_compile, to_json
 from arbot.cli.tape_options import (
     AssumeQtyOption,
     BarsOption,
@@ -94,6 +94,7 @@ def sweep_command(  # noqa: PLR0917 - one per option
     as_json: JsonOption = False,
 ) -> None:
     """Try many settings on one tape, and show whether the best would have been the best on data not chosen by."""
+    tell_first_compile()
     from arbot.backtest.checked import warned
     from arbot.backtest.sweep import sweep
     from arbot.backtest.sweep_store import SweepStore
