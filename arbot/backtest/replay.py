@@ -11,6 +11,7 @@ limits, then RunEnded.
 
 from __future__ import annotations
 
+import decimal
 import gc
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +61,7 @@ from arbot.domain.events import (
 )
 from arbot.domain.ids import Asset, InstrumentId, RunId, VenueId
 from arbot.domain.order import Side, TimeInForce
-from arbot.domain.units import ZERO
+from arbot.domain.units import WIDE, ZERO
 from arbot.engine.config import EngineConfig
 from arbot.engine.engine import Engine
 from arbot.engine.strategy import Strategy
@@ -177,7 +178,10 @@ class Replay:
 
     def run(self, progress: Progress | None = None) -> Replayed:
         """Replay all rows and return what came of it. Raises: InvariantBroken when a promise of the engine breaks."""
-        progress = progress or Silent()
+        with decimal.localcontext(WIDE):  # the ambient one belongs to others: ccxt changes its rounding when imported
+            return self._run(progress or Silent())
+
+    def _run(self, progress: Progress) -> Replayed:
         progress.start(self.terms.scenario.value, self.stock.rows)
         gc.freeze()  # what was imported stays: no collection of what the engine leaves behind need look at it again
         try:

@@ -64,6 +64,9 @@ ASSUMED = {
 }
 
 
+TENTH = Decimal("0.1")
+
+
 class Line(NamedTuple):
     """A row of the headline: what it is, what it means, and a cell for each column."""
 
@@ -85,8 +88,8 @@ def money(value: Decimal) -> str:
 
 
 def bps(value: Decimal | float) -> str:
-    """Return basis points to one decimal."""
-    return f"{value:,.1f}"
+    """Return basis points to one decimal, half to even whatever the ambient context says."""
+    return f"{WIDE.quantize(Decimal(value), TENTH):,f}"
 
 
 def percent(share: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import subprocess
 import sys
 
@@ -60,6 +61,14 @@ def test_another_process_gets_the_same_digest() -> None:
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert ours == done.stdout.strip()
+
+
+def test_the_decimal_context_of_others_changes_nothing() -> None:
+    """Give the same column whatever rounding and precision somebody else has set."""
+    tape, settings = a_tape(rows=60_000), a_backtest()
+    expected = replayed(tape, settings)
+    with decimal.localcontext(decimal.Context(prec=9, rounding=decimal.ROUND_UP)):
+        assert expected == replayed(tape, settings)
 
 
 def test_another_seed_gives_another_digest() -> None:

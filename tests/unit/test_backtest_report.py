@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import json
 import re
 from dataclasses import dataclass, field
@@ -150,9 +151,11 @@ class TestPage:
         whole = page(a_result(5, warnings=("kraken has 3 gaps",)))
         assert 0 < whole.index("kraken has 3 gaps") < whole.index("Net profit of arbs")
 
-    def test_without_an_arb_the_page_says_what_stood_in_the_way(self):
-        """Nothing opened: the best edge, its route and the reason are told in words."""
-        text = "".join(read(a_result(0)).text)
+    @pytest.mark.parametrize("rounding", [decimal.ROUND_UP, decimal.ROUND_HALF_EVEN])
+    def test_without_an_arb_the_page_says_what_stood_in_the_way(self, rounding):
+        """Nothing opened: the best edge, its route and the reason are told in words, however others like to round."""
+        with decimal.localcontext(decimal.Context(rounding=rounding)):
+            text = "".join(read(a_result(0)).text)
         assert "The best net edge looked at was -3.2 bps: BTC/USD bought at kraken and sold at coinbase" in text
         assert words.reason("no_edge") in text
         assert "No route ever cleared fees" in text

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import multiprocessing
-import threading
+import sys
 from random import Random
 
 import numpy as np
@@ -185,26 +186,45 @@ def test_empty_stock_is_judged_as_nothing(shown):
     assert (score.arbs, score.net) == (0, 0.0)
 
 
-def test_processes_do_the_jobs(tmp_path):
-    """Spawned processes give what this process gives."""
-    swept = sweep(asked(3, shares_scan=False), a_stock(STREAMS, ROWS), SweepStore(tmp_path), tools(Processes(1)))
-    assert [one.tuned.net for one in swept.ranked] == [7.0, 6.0, 5.0]
+JOBS = """
+import threading
+
+from arbot.backtest.sweep_store import Outcome
+
+
+def by_number(document, part):
+    return Outcome(**{name: 0 for name in Outcome.__struct_fields__ if name != "net"}, net=5.0 + document["number"])
 
 
 def first_at_once_others_never(document, part):
-    """Be a job that is done at once, or one that nobody wants to wait for."""
     if document["number"]:
         threading.Event().wait()
     return by_number(document, part)
+"""
 
 
-def test_processes_end_at_once_when_nobody_wants_the_rest():
+@pytest.fixture
+def jobs(tmp_path, monkeypatch):
+    """Return a module that other processes can import too: they know nothing of the folders of the tests."""
+    (tmp_path / "sweep_jobs_of_a_test.py").write_text(JOBS)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("sweep_jobs_of_a_test")
+    del sys.modules["sweep_jobs_of_a_test"]
+
+
+def test_processes_do_the_jobs(tmp_path, jobs):
+    """Spawned processes give what this process gives."""
+    many = tools(Processes(1), jobs.by_number)
+    swept = sweep(asked(3, shares_scan=False), a_stock(STREAMS, ROWS), SweepStore(tmp_path / "out"), many)
+    assert [one.tuned.net for one in swept.ranked] == [7.0, 6.0, 5.0]
+
+
+def test_processes_end_at_once_when_nobody_wants_the_rest(jobs):
     """Closing a run, as Ctrl-C does, ends the processes in the middle of their jobs and keeps what came before."""
     others = set(multiprocessing.active_children())
     part = Part(name=TUNED, first_ts_ns=0, stop_ts_ns=1)
-    running = Processes(2).run(
-        [Job(number, {"number": number}, part) for number in range(4)], first_at_once_others_never
-    )
+    asked_for = [Job(number, {"number": number}, part) for number in range(4)]
+    running = Processes(2).run(asked_for, jobs.first_at_once_others_never)
     job, outcome = next(running)
     running.close()
     assert (job.number, outcome.net) == (0, 5.0)
