@@ -74,7 +74,7 @@ def test_changes_of_crypto_lake_become_a_tape(tmp_path):
     report, tapes = imported(tmp_path, "cryptolake-deltas", [tmp_path])
 
     (file,) = report.files
-    assert (5, 4, {"before the first book": 1}) == (file.rows_read, file.rows_kept, file.dropped)
+    assert (5, 4, {"before_snapshot": 1}) == (file.rows_read, file.rows_kept, file.dropped)
     ((meta, rows),) = tapes.values()
     assert [(1050, 100), (1060, 200), (1050, 0), (1060, 300), (1045, 25)] == [(it["price"], it["qty"]) for it in rows]
     assert [False, True, False, True, True] == [it["is_last"] for it in rows]

@@ -148,7 +148,7 @@ def test_damage_is_refused_with_its_row(tmp_path):
 
     path.write_text(f"{lines[0]}\n{lines[1][:40]}")
     reading = read(FORMATS, "ccxt-jsonl", path)
-    assert (2, {"cut last line": 1}, "warn") == (
+    assert (2, {"cut_last_line": 1}, "warn") == (
         reading.source.rows_read,
         reading.source.dropped,
         reading.codes()["truncated"],

@@ -99,7 +99,7 @@ def test_deltas_start_from_the_book_beside_them(tmp_path):
         (Kind.DELTA, 1, 1, "3.0"),
         (Kind.DELTA, 1, -1, "4.0"),
     ] == kinds
-    assert (7, {"before the first book": 2}) == (reading.source.rows_read, reading.source.dropped)
+    assert (7, {"before_snapshot": 2}) == (reading.source.rows_read, reading.source.dropped)
     assert {"partial_start": "warn", "delta_before_snapshot": "info"} == reading.codes()
     assert {0} == {batch.depth for batch in reading.batches}
 

@@ -199,7 +199,7 @@ def test_cut_last_line_is_dropped_and_damage_refused(tmp_path):
     path = tmp_path / "tob.csv"
     path.write_text(f"{QUOTE}\n1712602938000000,a,BTCEUR,1,1,5,1\n17126029380")
     reading = read(quotes_csv.FORMATS, "quotes-csv", path)
-    assert (2, {"cut last line": 1}, {"truncated": "warn"}) == (
+    assert (2, {"cut_last_line": 1}, {"truncated": "warn"}) == (
         reading.source.rows_read,
         reading.source.dropped,
         reading.codes(),

@@ -76,7 +76,7 @@ def _parsed(source: Source, tally: Tally, row: int, written: str) -> Line | None
         book = json.loads(written, parse_float=str, parse_int=str, parse_constant=str)
     except json.JSONDecodeError as error:
         if not written.endswith("\n"):
-            source.drop("cut last line")
+            source.drop("cut_last_line")
             tally.note("truncated", Severity.WARN, None, f"the last line (row {row}) is cut short: the file ends early")
             return None
         raise refused(source, f"not JSON ({error.msg})", "mend or remove the line", row) from error

@@ -188,7 +188,7 @@ def _usable(source: Source, tally: Tally, series: SeriesKey, piece: Piece, start
     ts_ns = piece.known_ts_ns()
     is_early = ts_ns <= start_ns
     if is_early.any():
-        source.drop("before the first book", int(is_early.sum()))
+        source.drop("before_snapshot", int(is_early.sum()))
         detail = "changes from before the first row of the book table; they were dropped"
         tally.note("delta_before_snapshot", Severity.INFO, series, detail, ts_ns=ts_ns[is_early])
     names = piece.batch.schema.names

@@ -103,7 +103,7 @@ def _drop_cut_line(source: Source, tally: Tally, rows: list[list[str]], width: i
         return  # a last line without an end of line is common and whole
     rows.pop()
     source.rows_read += 1
-    source.drop("cut last line")
+    source.drop("cut_last_line")
     detail = f"the last line (row {row + len(rows) + 1}) is cut short: the file ends early"
     tally.note("truncated", Severity.WARN, None, detail, remedy="use the overlap of the recordings only")
 
