@@ -73,6 +73,7 @@ from arbot.market.scan import CANDIDATE, CHUNK_ENDED, DUE, NEVER, WATCHED, Scann
 from arbot.market.stream import KIND_MASK, SIDE_UNKNOWN, Kind, Rows
 from arbot.ports import Record
 from arbot.runtime.clock import NS_PER_MS, NS_PER_S, VirtualClock
+from arbot.runtime.screening import BookScreen
 from arbot.runtime.sequencer import Sequencer
 from arbot.runtime.timers import Timers
 from arbot.sim.replayed import ReplayedVenue
@@ -127,7 +128,6 @@ class Replay:
         self.stock = stock
         self.books = Books()
         self.books.add_all((listed.instrument, listed.depth) for listed in stock.streams)
-        self.books.set_edge_min(terms.strategy.edge_net_bps_min)
         self.scanner = Scanner(self.books)
         if terms.wakes_always:
             self.scanner.wake_always()
@@ -150,7 +150,9 @@ class Replay:
             engine=self.engine,
             ledger=self.ledger,
             store=self.journal,  # type: ignore[arg-type] - of a Store the sequencer uses commit alone
-            screen=_NoScreen(),
+            screen=BookScreen(
+                self.books, {}, terms.strategy.edge_net_bps_min
+            ),  # not asked: the scanner stands in for it
             dispatch=self._dispatch,
             observe=self._observe,
             broken=lambda _error: None,  # what broke it is raised to whoever runs the replay
@@ -458,19 +460,3 @@ class Replay:
             for venue, pretend in self.venues.items()
             for asset, total in pretend.totals().items()
         )
-
-
-class _NoScreen:
-    """The sequencer's screen, which the scanner stands in for."""
-
-    def screen(self, index: int) -> int:
-        """Never asked: books are told with BooksMoved."""
-        raise NotImplementedError(index)
-
-    def instrument(self, index: int) -> InstrumentId:
-        """Never asked."""
-        raise NotImplementedError(index)
-
-    def recv_ts_ns(self, index: int) -> int:
-        """Never asked."""
-        raise NotImplementedError(index)
