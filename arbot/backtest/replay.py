@@ -106,12 +106,10 @@ class Journal:
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
-        self.records = 0
 
     def commit(self, records: Sequence[Record]) -> None:
         """Take records into the digest: event, commands and decisions, field by field."""
         for record in records:
-            self.records += 1
             self._digest.update(_ENCODER.encode(record.envelope))
             self._digest.update(_ENCODER.encode(record.outcome))
 

@@ -75,6 +75,7 @@ def summary(recording: Recording) -> dict[str, Any]:
         "bytes": counts.bytes if counts else 0,
         "messages_lost": counts.messages_lost if counts else 0,
         "prints_refused": counts.prints_refused if counts else 0,
+        "times_raised": counts.times_raised if counts else 0,
     }
 
 

@@ -90,7 +90,7 @@ def test_it_records_without_keys_and_says_what_it_came_to(desk: Desk, tmp_path: 
     ending = asyncio.run(run_record(settings, Options(duration_s=2.5), recording))
     told = summary(recording)
     assert ending.is_clean
-    assert (told["books"], told["messages_lost"], told["prints_refused"]) == (2, 0, 0)
+    assert (told["books"], told["messages_lost"], told["prints_refused"], told["times_raised"]) == (2, 0, 0, 0)
     assert told["parts"] == len(list(tape.rglob("*.parquet"))) >= 4
     assert told["bytes"] == sum(path.stat().st_size for path in tape.rglob("*.parquet"))
     assert list(tape.rglob("*.open")) == []

@@ -23,11 +23,6 @@ _i8 = types.int64
 _col = types.int64[::1]
 
 
-def empty_histogram() -> tuple[Column, Column]:
-    """Return (counts, first members) of a distribution of nothing."""
-    return np.zeros(2 * BINS, np.int64), np.zeros(2 * BINS, np.int64)
-
-
 @compiled(types.void(_col, _col, _i8))
 def count_in(counts: Column, members: Column, value: int) -> None:
     """Count one value."""
