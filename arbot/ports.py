@@ -15,10 +15,18 @@ import msgspec
 from arbot.domain.accounting import Transaction
 from arbot.domain.commands import CancelOrder, QueryOrder
 from arbot.domain.decisions import Outcome
-from arbot.domain.events import Envelope, Event, StandingRestored, TransferReported
+from arbot.domain.events import (
+    Envelope,
+    Event,
+    NetworksReported,
+    StandingRestored,
+    TransferReported,
+    VenueStatusReported,
+)
 from arbot.domain.ids import Asset, ClientOrderId, VenueId, VenueOrderId
 from arbot.domain.instrument import Balance, FeeRate, Instrument
 from arbot.domain.order import Approved, Fill, OrderIntent, OrderState
+from arbot.domain.transfer import ApprovedTransfer, DepositAddress, Network
 
 
 class Secret:
@@ -186,6 +194,28 @@ class Gateway(Protocol):
 
     async def close(self) -> None:
         """Release connections."""
+        ...
+
+
+class Treasury(Protocol):
+    """One venue account's money in and out, and what the venue says of itself. Implemented by the gateways too."""
+
+    venue: VenueId
+
+    async def fetch_status(self) -> VenueStatusReported:
+        """Return what the venue says of itself; ONLINE with a detail where it has no such endpoint. Raises: VenueError."""
+        ...
+
+    async def fetch_networks(self, assets: Sequence[Asset]) -> NetworksReported:
+        """Return on which networks these assets go in and out now, with fees and minimums. Raises: VenueError."""
+        ...
+
+    async def fetch_deposit_address(self, asset: Asset, network: Network) -> DepositAddress:
+        """Return where the venue takes deposits now: it is compared with the allow-list each time. Raises: VenueError."""
+        ...
+
+    async def withdraw(self, approved: ApprovedTransfer) -> tuple[Event, ...]:
+        """Ask for the withdrawal once; return TransferAccepted, TransferRejected or TransferOutcomeUnknown. Never raises VenueError."""
         ...
 
 

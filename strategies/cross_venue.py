@@ -21,6 +21,7 @@ class CrossVenue:
     """The strategy arbot is named for."""
 
     name = "cross_venue"
+    look_ms = 0
 
     def __init__(self, params: Mapping[str, object]) -> None:
         unknown = [name for name in params if name not in DEFAULTS]

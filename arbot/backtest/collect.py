@@ -50,10 +50,10 @@ from arbot.domain.errors import ensure
 from arbot.domain.events import (
     BooksMoved,
     Envelope,
+    MovementState,
     OrderFilled,
     OrderRejected,
     TransferReported,
-    TransferState,
 )
 from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, VenueId
 from arbot.domain.instrument import Instrument
@@ -346,7 +346,7 @@ class Collector:
     def _transferred(self, report: TransferReported) -> None:
         """Tell money from outside from what comes from another venue: what left one and arrives is no deposit."""
         asset = Asset(report.asset)
-        if report.state is not TransferState.DONE:
+        if report.state is not MovementState.DONE:
             return
         if report.qty < 0:
             self._transit[asset] = EXACT.subtract(self._transit.get(asset, ZERO), report.qty)

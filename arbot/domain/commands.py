@@ -8,6 +8,7 @@ import msgspec
 
 from arbot.domain.ids import ClientOrderId, InstrumentId, VenueId, VenueOrderId
 from arbot.domain.order import Approved
+from arbot.domain.transfer import ApprovedTransfer
 
 
 class _Command(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -43,6 +44,18 @@ class QueryOrder(_Command, frozen=True, kw_only=True):
     instrument: InstrumentId
     venue_order_id: VenueOrderId | None
     since_ns: int
+
+
+class SubmitTransfer(_Command, frozen=True, kw_only=True):
+    """Ask the source venue to withdraw. The intent is durable before the request leaves; it is sent once, for ever."""
+
+    approved: ApprovedTransfer
+
+
+class RequestTransfers(_Command, frozen=True, kw_only=True):
+    """Fetch a venue's deposits and withdrawals: a transfer waits for news."""
+
+    venue: VenueId
 
 
 class RequestAccountSnapshot(_Command, frozen=True, kw_only=True):
@@ -97,6 +110,8 @@ Command = (
     | CancelOrder
     | CancelAllOrders
     | QueryOrder
+    | SubmitTransfer
+    | RequestTransfers
     | RequestAccountSnapshot
     | ResyncBook
     | SetTimer

@@ -8,8 +8,9 @@ from enum import StrEnum
 import msgspec
 
 from arbot.domain.commands import Command
-from arbot.domain.ids import ArbId, ClientOrderId, InstrumentId
+from arbot.domain.ids import ArbId, ClientOrderId, InstrumentId, VenueId
 from arbot.domain.order import Purpose, Side
+from arbot.domain.transfer import TransferId, TransferState
 from arbot.domain.units import ZERO
 
 
@@ -79,6 +80,29 @@ class Reason(StrEnum):
     STRANDED = "stranded"
     NOT_RECONCILED = "not_reconciled"
     PRICE_UNKNOWN = "price_unknown"
+    STRESS_BUDGET = "stress_budget"  # the worst case of all exposures would be above the budget
+    TAIL_UNPAID = "tail_unpaid"  # the edge does not pay for the tail it uses
+    VENUE_EXPOSURE = "venue_exposure"
+    ISSUER_EXPOSURE = "issuer_exposure"
+    BANK_EXPOSURE = "bank_exposure"
+    CUSTODIAN_EXPOSURE = "custodian_exposure"
+    CHAIN_EXPOSURE = "chain_exposure"
+    CLOUD_EXPOSURE = "cloud_exposure"
+    WITHDRAWALS_CLOSED = "withdrawals_closed"  # money cannot leave a venue: its prices are no opportunity
+    VENUE_QUARANTINED = "venue_quarantined"
+    MAINTENANCE = "maintenance"
+    DEPEGGED = "depegged"
+    PRICE_IS_NEWS = "price_is_news"  # taken once in this direction; again when the mids have met
+    TRANSFER_OVERDUE = "transfer_overdue"  # coins that should have arrived have not: what depends on them waits
+    TRANSFERS_OFF = "transfers_off"
+    NOT_ALLOW_LISTED = "not_allow_listed"
+    TAG_MISSING = "tag_missing"
+    NETWORK_MISMATCH = "network_mismatch"
+    ADDRESS_CHANGED = "address_changed"
+    CONFIRMATION_NEEDED = "confirmation_needed"
+    TRANSFER_REPEATED = "transfer_repeated"
+    NETWORK_FEE = "network_fee"
+    TRANSIT_VALUE = "transit_value"
 
 
 class _Decision(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -131,6 +155,8 @@ class ArbOpened(_Decision, frozen=True, kw_only=True):
     expected_quote: Decimal
     book_recv_ts_ns: int
     decided_ts_ns: int
+    stress_loss: Decimal = ZERO  # what this arb adds to the worst stress case, in the reporting currency
+    tail_bps: Decimal = ZERO  # of the buying price: what failing legs and the tail are expected to cost
 
 
 class ArbMoved(_Decision, frozen=True, kw_only=True):
@@ -200,6 +226,46 @@ class LimitLatched(_Decision, frozen=True, kw_only=True):
     bound: Decimal
 
 
+class TransferMoved(_Decision, frozen=True, kw_only=True):
+    """A transfer of ours came into another state."""
+
+    transfer: TransferId
+    before: TransferState
+    after: TransferState
+    detail: str = ""
+
+
+class TransferRefused(_Decision, frozen=True, kw_only=True):
+    """A transfer was asked for and not begun. `value` against `limit` in the unit of the reason."""
+
+    source: VenueId
+    target: VenueId
+    asset: str
+    network: str
+    qty: Decimal
+    reason: Reason
+    value: Decimal = ZERO
+    limit: Decimal = ZERO
+    detail: str = ""
+
+
+class VenueHealthChanged(_Decision, frozen=True, kw_only=True):
+    """A venue was put into quarantine or let out of it. `why` is in words, one line a cause."""
+
+    venue: VenueId
+    is_quarantined: bool
+    why: tuple[str, ...] = ()
+
+
+class PegChanged(_Decision, frozen=True, kw_only=True):
+    """A stablecoin left its band or came back into it; `rate` is what its live books say, in the reporting currency."""
+
+    asset: str
+    is_depegged: bool
+    rate: Decimal
+    bound: Decimal
+
+
 class TradingStateChanged(_Decision, frozen=True, kw_only=True):
     """Whether new arbs may be opened, and if not, all the reasons why."""
 
@@ -219,6 +285,10 @@ Decision = (
     | OrphanFillFound
     | FillClashed
     | LimitLatched
+    | TransferMoved
+    | TransferRefused
+    | VenueHealthChanged
+    | PegChanged
     | TradingStateChanged
 )
 

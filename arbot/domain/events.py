@@ -14,6 +14,15 @@ import msgspec
 from arbot.domain.ids import ClientOrderId, InstrumentId, RunId, VenueId, VenueOrderId
 from arbot.domain.instrument import Balance, FeeRate, Instrument
 from arbot.domain.order import Fill, OrderIntent, OrderState, Side
+from arbot.domain.transfer import (
+    MaintenanceWindow,
+    Network,
+    NetworkTerms,
+    TransferId,
+    TransferIntent,
+    TransferState,
+    VenueStatus,
+)
 from arbot.domain.units import ZERO, Amount
 
 
@@ -245,8 +254,8 @@ class AccountSnapshotReceived(_Event, frozen=True, kw_only=True):
     balances: tuple[Balance, ...]
 
 
-class TransferState(StrEnum):
-    """Where a deposit or withdrawal is."""
+class MovementState(StrEnum):
+    """Where a venue says that a deposit or withdrawal is; the state of a transfer of ours is `TransferState`."""
 
     PENDING = "pending"
     DONE = "done"
@@ -261,8 +270,12 @@ class TransferReported(_Event, frozen=True, kw_only=True):
     asset: str
     qty: Decimal
     fee: Decimal
-    state: TransferState
+    state: MovementState
     venue_ts_ns: int
+    network: str = ""  # ours, "" where the venue's name of it is not in the registry
+    address: str = ""  # where it went (withdrawal) or arrived (deposit)
+    tag: str = ""
+    tx_id: str = ""  # the network's own id, once there is one
 
 
 class AdjustmentRecorded(_Event, frozen=True, kw_only=True):
@@ -273,6 +286,77 @@ class AdjustmentRecorded(_Event, frozen=True, kw_only=True):
     qty: Decimal
     reason: str
     actor: str
+
+
+# --- transfers and the state of venues ---------------------------------------------------------------------------------
+
+
+class TransferRequested(_Event, frozen=True, kw_only=True):
+    """Somebody wants money moved between two venues. `is_confirmed` is the second yes that a large one needs."""
+
+    source: VenueId
+    target: VenueId
+    asset: str
+    network: Network
+    qty: Decimal
+    actor: str
+    reason: str = ""
+    is_confirmed: bool = False
+    request_key: str = ""  # the same key asks for the same transfer: a repetition is answered, not carried out
+
+
+class TransferSent(_Event, frozen=True, kw_only=True):
+    """The request to withdraw has left: from here it may have been carried out."""
+
+    transfer: TransferId
+
+
+class TransferAccepted(_Event, frozen=True, kw_only=True):
+    """The source venue named the withdrawal."""
+
+    transfer: TransferId
+    venue_transfer_id: str
+
+
+class TransferRejected(_Event, frozen=True, kw_only=True):
+    """A parsed, allow-listed answer of the source venue says that it never began."""
+
+    transfer: TransferId
+    detail: str
+
+
+class TransferOutcomeUnknown(_Event, frozen=True, kw_only=True):
+    """The request left (or may have) and no usable answer came back: it is never sent again."""
+
+    transfer: TransferId
+    detail: str
+
+
+class TransferRestored(_Event, frozen=True, kw_only=True):
+    """A transfer of an earlier run as the store knew it, put back before anything is decided."""
+
+    intent: TransferIntent
+    state: TransferState
+    venue_transfer_id: str = ""
+    tx_id: str = ""
+    qty_credited: Decimal = ZERO
+    since_ns: int = 0  # when it came into this state
+
+
+class NetworksReported(_Event, frozen=True, kw_only=True):
+    """What a venue takes and gives out, by asset and network, complete for the assets we hold there."""
+
+    venue: VenueId
+    networks: tuple[NetworkTerms, ...]
+
+
+class VenueStatusReported(_Event, frozen=True, kw_only=True):
+    """What a venue's status endpoint or status channel says, with the maintenance it announces."""
+
+    venue: VenueId
+    status: VenueStatus
+    detail: str = ""
+    windows: tuple[MaintenanceWindow, ...] = ()
 
 
 # --- time, people, restart -------------------------------------------------------------------------------------------
@@ -366,6 +450,14 @@ Event = (
     | AccountSnapshotReceived
     | TransferReported
     | AdjustmentRecorded
+    | TransferRequested
+    | TransferSent
+    | TransferAccepted
+    | TransferRejected
+    | TransferOutcomeUnknown
+    | TransferRestored
+    | NetworksReported
+    | VenueStatusReported
     | TimerFired
     | OperatorRequested
     | OrderRestored

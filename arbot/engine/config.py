@@ -11,6 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from arbot.domain.ids import Asset, InstrumentId, VenueId
+from arbot.domain.registry import Registry
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,3 +59,4 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     instruments: tuple[InstrumentId, ...]
     limits: RiskLimits = RiskLimits()
     execution: ExecutionPolicy = ExecutionPolicy()
+    registry: Registry = Registry()

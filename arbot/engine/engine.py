@@ -30,6 +30,7 @@ from arbot.domain.events import (
     FeedDisconnected,
     FeesLoaded,
     InstrumentsLoaded,
+    NetworksReported,
     OperatorRequested,
     OrderAccepted,
     OrderCanceled,
@@ -49,7 +50,14 @@ from arbot.domain.events import (
     Stream,
     TimerFired,
     TradePrinted,
+    TransferAccepted,
+    TransferOutcomeUnknown,
+    TransferRejected,
     TransferReported,
+    TransferRequested,
+    TransferRestored,
+    TransferSent,
+    VenueStatusReported,
     Verb,
 )
 from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, VenueId
@@ -111,7 +119,7 @@ class Engine:
         for proposal in self._strategy.on_books(event.instruments, self._detector):
             if isinstance(proposal, OpportunityDeclined):
                 step.decide(proposal)
-            else:
+            elif isinstance(proposal, Proposal):
                 self._consider(step, proposal)
 
     def _consider(self, step: Step, proposal: Proposal) -> None:
@@ -215,8 +223,20 @@ class Engine:
                 self._on_standing(event)
             case RunStarted():
                 self.state.epoch = event.epoch
-            case BooksMoved() | BookInvalidated() | TradePrinted() | TransferReported() | RunEnded():
-                pass  # books speak through the MarketView, transfers through the next snapshot of balances
+            case (
+                TransferRequested()
+                | TransferSent()
+                | TransferAccepted()
+                | TransferRejected()
+                | TransferOutcomeUnknown()
+                | TransferRestored()
+                | TransferReported()
+            ):
+                pass  # what moved shows in the next snapshot of balances
+            case NetworksReported() | VenueStatusReported():
+                pass
+            case BooksMoved() | BookInvalidated() | TradePrinted() | RunEnded():
+                pass  # books speak through the MarketView
             case _:
                 assert_never(event)
 

@@ -18,7 +18,20 @@ from arbot.domain.instrument import FeeRate, Instrument
 from arbot.domain.order import Side
 from arbot.engine.market_view import Level
 
-__all__ = ["Context", "Level", "Proposal", "Strategy"]
+__all__ = ["Context", "Conversion", "Level", "Proposal", "Quote", "Strategy"]
+
+
+class Conversion(msgspec.Struct, frozen=True, kw_only=True):
+    """The third leg of a triangle: it turns the quote of one of the other legs into the quote of the other.
+
+    `instrument` has the foreign quote as its base and the arb's home quote as its quote; buying it brings what the
+    buying leg pays with, selling it turns what the selling leg earned into the home quote.
+    """
+
+    instrument: InstrumentId
+    side: Side
+    qty: Decimal  # of the foreign quote
+    price: Decimal  # worst acceptable, home quote per foreign
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +44,23 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     sell_price: Decimal
     edge_gross_bps: Decimal
     edge_net_bps: Decimal
+    conversion: Conversion | None = None  # without one both legs have the same quote
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """Rest post-only at `price` on `maker`; hedge what fills on `hedge`, at `hedge_price` or better. Quantities in base.
+
+    A strategy yields the quotes it wants now; the engine places, moves and pulls orders until that is what rests, pulls
+    by itself what can no longer be hedged, and never rests more than the hedge venue's book and balance take.
+    """
+
+    maker: InstrumentId
+    hedge: InstrumentId
+    side: Side  # of the resting order
+    qty: Decimal
+    price: Decimal
+    hedge_price: Decimal
+    edge_net_bps: Decimal  # after the maker fee there and the taker fee here
 
 
 class Context(Protocol):
@@ -81,6 +111,13 @@ class Strategy(Protocol):
         """The least net edge worth waking for: the compiled screen uses it and errs on the side of waking."""
         ...
 
-    def on_books(self, changed: Sequence[InstrumentId], context: Context) -> Iterator[Proposal | OpportunityDeclined]:
+    @property
+    def look_ms(self) -> int:
+        """0: be woken when the screen finds a route of two takers that clears. n: by any book, but not within n ms."""
+        ...
+
+    def on_books(
+        self, changed: Sequence[InstrumentId], context: Context
+    ) -> Iterator[Proposal | Quote | OpportunityDeclined]:
         """Yield what should be done about these book changes, best first."""
         ...

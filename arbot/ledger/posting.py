@@ -20,9 +20,9 @@ from arbot.domain.events import (
     AccountSnapshotReceived,
     AdjustmentRecorded,
     Envelope,
+    MovementState,
     OrderFilled,
     TransferReported,
-    TransferState,
 )
 from arbot.domain.ids import Asset, VenueId
 from arbot.domain.instrument import Balance
@@ -198,7 +198,7 @@ class Ledger:
 
     def _is_in_opening(self, report: TransferReported) -> bool:
         opening = self._find(_opening_reference(report.venue))
-        is_awaited = report.qty > 0 and report.state is TransferState.PENDING
+        is_awaited = report.qty > 0 and report.state is MovementState.PENDING
         return opening is not None and not is_awaited and 0 < report.venue_ts_ns <= opening.ts_ns
 
     def _adjustment(self, envelope: Envelope, adjustment: AdjustmentRecorded) -> Transaction | None:
@@ -225,7 +225,7 @@ class Ledger:
             self._recent.popitem(last=False)
 
 
-_TRANSFER_ORDER = (TransferState.PENDING, TransferState.DONE, TransferState.FAILED)
+_TRANSFER_ORDER = (MovementState.PENDING, MovementState.DONE, MovementState.FAILED)
 """A later state is never undone by news of an earlier one."""
 
 
@@ -239,8 +239,8 @@ def _opening_reference(venue: VenueId) -> str:
 
 
 def _transfer_postings(report: TransferReported) -> Iterator[Posting]:
-    has_left = report.qty < 0 and report.state is not TransferState.FAILED
-    has_arrived = report.qty > 0 and report.state is TransferState.DONE
+    has_left = report.qty < 0 and report.state is not MovementState.FAILED
+    has_arrived = report.qty > 0 and report.state is MovementState.DONE
     if has_left or has_arrived:
         ours, asset = accounts.venue_assets(report.venue), Asset(report.asset)
         yield from _move(accounts.TRANSIT_UNMATCHED, ours, asset, report.qty)

@@ -31,7 +31,7 @@ from arbot.domain.events import RunStarted
 from arbot.domain.ids import Asset, InstrumentId, RunId, VenueId
 from arbot.domain.instrument import Balance, FeeRate
 from arbot.domain.units import bps_to_rate
-from arbot.engine.strategy import Context, Proposal, Strategy
+from arbot.engine.strategy import Context, Proposal, Quote, Strategy
 from arbot.journal.store import SqlStore
 from arbot.ledger.accounts import venue_assets
 from arbot.market.books import Books
@@ -169,6 +169,7 @@ class OnlyLooking:
 
     def __init__(self, strategy: Strategy) -> None:
         self.name = strategy.name
+        self.look_ms = strategy.look_ms
         self._strategy = strategy
 
     @property
@@ -176,7 +177,9 @@ class OnlyLooking:
         """The least net edge worth waking for."""
         return self._strategy.edge_net_bps_min
 
-    def on_books(self, changed: Sequence[InstrumentId], context: Context) -> Iterator[Proposal | OpportunityDeclined]:
+    def on_books(
+        self, changed: Sequence[InstrumentId], context: Context
+    ) -> Iterator[Proposal | Quote | OpportunityDeclined]:
         """Yield the declines."""
         for found in self._strategy.on_books(changed, context):
             if isinstance(found, OpportunityDeclined):
@@ -187,12 +190,15 @@ class NothingSought:
     """A strategy that has no opinion: for recording."""
 
     name = "nothing_sought"
+    look_ms = 0
     edge_net_bps_min = Decimal(10_000)
 
     def __init__(self, params: Mapping[str, object] | None = None) -> None:
         """Take no parameters."""
 
-    def on_books(self, changed: Sequence[InstrumentId], context: Context) -> Iterator[Proposal | OpportunityDeclined]:
+    def on_books(
+        self, changed: Sequence[InstrumentId], context: Context
+    ) -> Iterator[Proposal | Quote | OpportunityDeclined]:
         """Yield nothing."""
         del changed, context
         yield from ()

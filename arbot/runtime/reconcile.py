@@ -24,10 +24,10 @@ from arbot.domain.events import (
     Event,
     FeesLoaded,
     InstrumentsLoaded,
+    MovementState,
     OrderFilled,
     OrderRestored,
     ReconciliationEnded,
-    TransferState,
 )
 from arbot.domain.ids import ClientOrderId, InstrumentId, VenueId, parse_client_order_id
 from arbot.domain.instrument import Balance
@@ -99,7 +99,7 @@ class Reconciler:
         self._ledger = ledger
         self.order_steps = order_steps
         self._alert = alert
-        self._transfers: dict[str, TransferState] = {}
+        self._transfers: dict[str, MovementState] = {}
         self._woken = asyncio.Event()
 
     def wake(self) -> None:

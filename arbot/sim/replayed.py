@@ -28,6 +28,7 @@ from arbot.domain.events import (
     CancelRejected,
     Event,
     FeesLoaded,
+    MovementState,
     OrderAccepted,
     OrderCanceled,
     OrderExpired,
@@ -37,7 +38,6 @@ from arbot.domain.events import (
     RejectCode,
     RequestOutcomeUnknown,
     TransferReported,
-    TransferState,
 )
 from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, TradeId, VenueId, VenueOrderId
 from arbot.domain.instrument import Balance, FeeRate, Instrument
@@ -180,7 +180,7 @@ class ReplayedVenue:
             asset=asset,
             qty=qty,
             fee=ZERO,
-            state=TransferState.DONE,
+            state=MovementState.DONE,
             venue_ts_ns=self._now_ns(),
         )
         self._tell((report, self.snapshot()))

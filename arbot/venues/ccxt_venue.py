@@ -24,12 +24,12 @@ from arbot.domain.errors import InstrumentUnknown, InvariantBroken, VenueRefused
 from arbot.domain.events import (
     CancelRejected,
     Event,
+    MovementState,
     OrderFilled,
     OrderStatusReported,
     RejectCode,
     RequestOutcomeUnknown,
     TransferReported,
-    TransferState,
 )
 from arbot.domain.ids import (
     Asset,
@@ -74,11 +74,11 @@ STATES: dict[str, OrderState] = {
 }
 """Unified status -> state; all others (open, canceling, None) are open: the order exists."""
 
-TRANSFER_STATES: dict[str, TransferState] = {
-    "ok": TransferState.DONE,
-    "failed": TransferState.FAILED,
-    "canceled": TransferState.FAILED,
-    "rejected": TransferState.FAILED,
+TRANSFER_STATES: dict[str, MovementState] = {
+    "ok": MovementState.DONE,
+    "failed": MovementState.FAILED,
+    "canceled": MovementState.FAILED,
+    "rejected": MovementState.FAILED,
 }
 CCXT_VERSION_MIN = (4, 5, 90)  # older ones freeze after 1,024 frames, block on signing, and repeat nonces
 TAKER_RATE_MAX = Decimal("0.05")  # more than this is a percent read as a fraction
@@ -270,7 +270,7 @@ class CcxtGateway:
             asset=row["currency"],
             qty=sign * abs(parse_decimal(row["amount"])),
             fee=_number(fee.get("cost")) if fee.get("currency") in (None, row["currency"]) else ZERO,
-            state=TRANSFER_STATES.get(str(row.get("status")), TransferState.PENDING),
+            state=TRANSFER_STATES.get(str(row.get("status")), MovementState.PENDING),
             venue_ts_ns=int(row["timestamp"]) * MS,
         )
 

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from arbot.domain.errors import InvariantBroken, VenueRefused, VenueUnavailable
 from arbot.domain.events import (
     CancelRejected,
+    MovementState,
     OrderAccepted,
     OrderRejected,
     RejectCode,
     RequestOutcomeUnknown,
-    TransferState,
 )
 from arbot.domain.ids import VenueId
 from arbot.domain.instrument import Balance, InstrumentStatus
@@ -478,9 +478,9 @@ async def test_transfers(venue, gateway):
     assert (withdrawal.qty, withdrawal.fee, withdrawal.state) == (
         Decimal("-0.1"),
         Decimal("0.0001"),
-        TransferState.PENDING,
+        MovementState.PENDING,
     )
-    assert (deposit.qty, deposit.fee, deposit.state) == (Decimal("0.5"), Decimal(0), TransferState.DONE)
+    assert (deposit.qty, deposit.fee, deposit.state) == (Decimal("0.5"), Decimal(0), MovementState.DONE)
 
 
 async def test_each_websocket_token_is_fresh_and_ours(gateway):

@@ -10,13 +10,13 @@ import pytest_asyncio
 from arbot.domain.errors import InvariantBroken, VenueRefused, VenueUnavailable
 from arbot.domain.events import (
     CancelRejected,
+    MovementState,
     OrderAccepted,
     OrderFilled,
     OrderRejected,
     OrderStatusReported,
     RejectCode,
     RequestOutcomeUnknown,
-    TransferState,
 )
 from arbot.domain.ids import VenueId
 from arbot.domain.instrument import Balance, InstrumentStatus
@@ -491,8 +491,8 @@ async def test_transfers_have_signs_and_states(venue, gateway):
         [{**row, "refid": "R2", "time": 1795313389, "status": "Pending", "status-prop": "canceled"}]
     )
     deposit, withdrawal = await gateway.fetch_transfers(0)
-    assert (deposit.qty, deposit.fee, deposit.state) == (Decimal("0.4998"), Decimal("0.0002"), TransferState.DONE)
-    assert (withdrawal.qty, withdrawal.asset, withdrawal.state) == (Decimal("-0.4998"), "BTC", TransferState.FAILED)
+    assert (deposit.qty, deposit.fee, deposit.state) == (Decimal("0.4998"), Decimal("0.0002"), MovementState.DONE)
+    assert (withdrawal.qty, withdrawal.asset, withdrawal.state) == (Decimal("-0.4998"), "BTC", MovementState.FAILED)
 
 
 @pytest.mark.parametrize(

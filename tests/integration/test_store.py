@@ -13,6 +13,7 @@ from arbot.domain.decisions import ArbState
 from arbot.domain.errors import InvariantBroken, UserError
 from arbot.domain.events import (
     AccountSnapshotReceived,
+    MovementState,
     OrderAccepted,
     OrderCanceled,
     OrderRejected,
@@ -24,7 +25,6 @@ from arbot.domain.events import (
     StandingRestored,
     TimerFired,
     TransferReported,
-    TransferState,
 )
 from arbot.domain.instrument import Balance
 from arbot.domain.order import OrderState, Purpose, Side
@@ -78,7 +78,7 @@ def a_day(scribe: Scribe):
                 asset="ETH",
                 qty=Decimal(3),
                 fee=Decimal(0),
-                state=TransferState.DONE,
+                state=MovementState.DONE,
                 venue_ts_ns=T0_NS * 2,
             )
         ),

@@ -14,7 +14,7 @@ from arbot.backtest.result import Replayed, SampleRow, Scenario
 from arbot.backtest.samples import Samples
 from arbot.domain.decisions import OpportunityDeclined, Outcome, Reason
 from arbot.domain.errors import InvariantBroken
-from arbot.domain.events import BooksMoved, Envelope, Event, TransferReported, TransferState
+from arbot.domain.events import BooksMoved, Envelope, Event, MovementState, TransferReported
 from arbot.domain.ids import Asset, VenueId
 from arbot.domain.units import ZERO
 from arbot.engine.config import RiskLimits
@@ -67,7 +67,7 @@ class Watched(World):
                 asset=asset,
                 qty=Decimal(qty),
                 fee=ZERO,
-                state=TransferState.DONE,
+                state=MovementState.DONE,
                 venue_ts_ns=self.now_ns,
             )
         )

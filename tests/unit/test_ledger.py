@@ -12,10 +12,10 @@ from arbot.domain.events import (
     AccountSnapshotReceived,
     AdjustmentRecorded,
     Envelope,
+    MovementState,
     OrderFilled,
     TimerFired,
     TransferReported,
-    TransferState,
 )
 from arbot.domain.instrument import Balance
 from arbot.domain.order import Side
@@ -32,7 +32,7 @@ def snapshot(**totals: str) -> AccountSnapshotReceived:
     return AccountSnapshotReceived(venue="kraken", balances=balances)
 
 
-def transfer(state: TransferState, qty: str = "-1", fee: str = "0.001", at_ns: int = T0_NS * 2) -> TransferReported:
+def transfer(state: MovementState, qty: str = "-1", fee: str = "0.001", at_ns: int = T0_NS * 2) -> TransferReported:
     return TransferReported(
         venue="kraken",
         transfer_id="W1",
@@ -159,9 +159,9 @@ def test_an_empty_account_is_opened_too():
 def test_a_withdrawal_is_on_the_way_from_pending_on():
     """Quantity and fee leave the venue when the withdrawal is pending; done changes nothing more."""
     scribe = Scribe()
-    scribe.record(transfer(TransferState.PENDING))
-    scribe.record(transfer(TransferState.PENDING))
-    scribe.record(transfer(TransferState.DONE))
+    scribe.record(transfer(MovementState.PENDING))
+    scribe.record(transfer(MovementState.PENDING))
+    scribe.record(transfer(MovementState.DONE))
     assert Decimal("-1.001") == scribe.ledger.balance(KRAKEN, "BTC")
     assert Decimal(1) == scribe.ledger.balance(TRANSIT_UNMATCHED, "BTC")
     assert Decimal("0.001") == scribe.ledger.balance("expenses:transfers:kraken", "BTC")
@@ -170,27 +170,27 @@ def test_a_withdrawal_is_on_the_way_from_pending_on():
 def test_a_fee_that_is_known_late_is_booked_with_the_end():
     """A withdrawal whose fee appears only when done posts the rest then."""
     scribe = Scribe()
-    scribe.record(transfer(TransferState.PENDING, fee="0"))
-    scribe.record(transfer(TransferState.DONE, fee="0.002"))
+    scribe.record(transfer(MovementState.PENDING, fee="0"))
+    scribe.record(transfer(MovementState.DONE, fee="0.002"))
     assert Decimal("-1.002") == scribe.ledger.balance(KRAKEN, "BTC")
 
 
 def test_a_failed_withdrawal_comes_back():
     """What had left returns, and late news of the pending state does not take it away again."""
     scribe = Scribe()
-    scribe.record(transfer(TransferState.PENDING))
-    scribe.record(transfer(TransferState.FAILED))
-    scribe.record(transfer(TransferState.PENDING))
+    scribe.record(transfer(MovementState.PENDING))
+    scribe.record(transfer(MovementState.FAILED))
+    scribe.record(transfer(MovementState.PENDING))
     assert () == scribe.ledger.balances()
 
 
 def test_a_deposit_arrives_when_done():
     """A pending deposit is not ours yet; done, it is credited less its fee."""
     scribe = Scribe()
-    scribe.record(transfer(TransferState.PENDING, qty="1"))
+    scribe.record(transfer(MovementState.PENDING, qty="1"))
     assert () == scribe.ledger.balances()
-    scribe.record(transfer(TransferState.DONE, qty="1"))
-    scribe.record(transfer(TransferState.DONE, qty="1"))
+    scribe.record(transfer(MovementState.DONE, qty="1"))
+    scribe.record(transfer(MovementState.DONE, qty="1"))
     assert Decimal("0.999") == scribe.ledger.balance(KRAKEN, "BTC")
     assert Decimal(-1) == scribe.ledger.balance(TRANSIT_UNMATCHED, "BTC")
 
@@ -199,7 +199,7 @@ def test_transfers_from_before_the_opening_are_in_the_opening():
     """A deposit dated before the first snapshot is not added to it."""
     scribe = Scribe()
     scribe.record(snapshot(BTC="1"))
-    scribe.record(transfer(TransferState.DONE, qty="1", at_ns=T0_NS - 1))
+    scribe.record(transfer(MovementState.DONE, qty="1", at_ns=T0_NS - 1))
     assert Decimal(1) == scribe.ledger.balance(KRAKEN, "BTC")
 
 

@@ -19,12 +19,12 @@ from arbot.domain.errors import InstrumentUnknown, VenueRefused, VenueUnavailabl
 from arbot.domain.events import (
     CancelRejected,
     Event,
+    MovementState,
     OrderFilled,
     OrderStatusReported,
     RejectCode,
     RequestOutcomeUnknown,
     TransferReported,
-    TransferState,
 )
 from arbot.domain.ids import (
     Asset,
@@ -83,11 +83,11 @@ TRANSFER_TYPES = frozenset(
         "vault_withdrawal",
     }
 )
-TRANSFER_STATES: dict[str, TransferState] = {
-    "completed": TransferState.DONE,
-    "failed": TransferState.FAILED,
-    "canceled": TransferState.FAILED,
-    "expired": TransferState.FAILED,
+TRANSFER_STATES: dict[str, MovementState] = {
+    "completed": MovementState.DONE,
+    "failed": MovementState.FAILED,
+    "canceled": MovementState.FAILED,
+    "expired": MovementState.FAILED,
 }
 PERMISSION_NAMES = frozenset({"can_view", "can_trade", "can_transfer"})
 
@@ -293,7 +293,7 @@ class CoinbaseGateway:
             asset=asset,
             qty=amount + fee if amount < 0 else amount,
             fee=fee if amount < 0 else ZERO,
-            state=TRANSFER_STATES.get(row["status"], TransferState.PENDING),
+            state=TRANSFER_STATES.get(row["status"], MovementState.PENDING),
             venue_ts_ns=timestamp_ns(row["created_at"]),
         )
 

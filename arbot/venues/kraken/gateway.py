@@ -21,12 +21,12 @@ from arbot.domain.errors import InstrumentUnknown, VenueRefused, VenueUnavailabl
 from arbot.domain.events import (
     CancelRejected,
     Event,
+    MovementState,
     OrderFilled,
     OrderStatusReported,
     RejectCode,
     RequestOutcomeUnknown,
     TransferReported,
-    TransferState,
 )
 from arbot.domain.ids import (
     Asset,
@@ -67,10 +67,10 @@ TERMINAL_STATES: dict[str, OrderState] = {
     "canceled": OrderState.CANCELED,
     "expired": OrderState.EXPIRED,
 }
-TRANSFER_STATES: dict[str, TransferState] = {
-    "Success": TransferState.DONE,
-    "Partial": TransferState.DONE,
-    "Failure": TransferState.FAILED,
+TRANSFER_STATES: dict[str, MovementState] = {
+    "Success": MovementState.DONE,
+    "Partial": MovementState.DONE,
+    "Failure": MovementState.FAILED,
 }
 TRANSFER_ENDED_PROPS = frozenset({"canceled", "return", "returned"})
 
@@ -335,7 +335,7 @@ class KrakenGateway:
             asset=self._assets.get(row["asset"], row["asset"]),
             qty=sign * parse_decimal(row["amount"]),
             fee=parse_decimal(row.get("fee") or "0"),
-            state=TransferState.FAILED if has_ended else TRANSFER_STATES.get(row["status"], TransferState.PENDING),
+            state=MovementState.FAILED if has_ended else TRANSFER_STATES.get(row["status"], MovementState.PENDING),
             venue_ts_ns=parse_seconds_ns(row["time"]),
         )
 
