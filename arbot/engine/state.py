@@ -18,6 +18,7 @@ from arbot.domain.order import Fill, OrderIntent, OrderState, Side
 from arbot.domain.units import ONE, ZERO
 from arbot.engine.config import EngineConfig
 from arbot.engine.market_view import MarketView
+from arbot.engine.watching import VenueHealth
 
 FINISHED_ARBS_KEPT = 500  # a later fill than this is treated as an orphan of an unknown arb
 
@@ -155,6 +156,7 @@ class State:
     cool_until_ns: dict[tuple[InstrumentId, InstrumentId], int] = field(default_factory=dict)
     last_rate: dict[Asset, Decimal] = field(default_factory=dict)
     standing: Standing = field(default_factory=Standing)
+    health: dict[VenueId, VenueHealth] = field(default_factory=dict)
 
     def relist(self, instruments: dict[InstrumentId, Instrument]) -> None:
         """Take these instruments for the ones there are."""
