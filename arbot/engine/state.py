@@ -15,6 +15,7 @@ from arbot.domain.decisions import ArbState
 from arbot.domain.ids import ArbId, Asset, ClientOrderId, InstrumentId, TradeId, VenueId, VenueOrderId
 from arbot.domain.instrument import FeeRate, Instrument
 from arbot.domain.order import Fill, OrderIntent, OrderState, Side
+from arbot.domain.transfer import Network, NetworkTerms, TransferId, TransferIntent, TransferState
 from arbot.domain.units import ONE, ZERO
 from arbot.engine.config import EngineConfig
 from arbot.engine.market_view import MarketView
@@ -97,6 +98,76 @@ class Arb:
 
 
 @dataclass(slots=True)
+class Transfer:
+    """One transfer of ours: its intent, what is known of its fate, and how much of it is where.
+
+    `debited` is what the source's total lacks for it, fee included, and `seen` what the target's total has of it, as far
+    as reports and snapshots have shown: what is in neither total is in flight (`qty`), so each coin is counted once.
+    """
+
+    intent: TransferIntent
+    state: TransferState
+    since_ns: int  # when it came into this state
+    requested_ts_ns: int
+    venue_transfer_id: str = ""
+    tx_id: str = ""
+    qty_credited: Decimal = ZERO  # by the target's own reports
+    sent_ts_ns: int = 0  # 0: not known to have left
+    qty_sent: Decimal = ZERO  # what should arrive: of the intent, then of the source's report
+    fee_paid: Decimal = ZERO
+    is_listed: bool = False  # in the source's own history: what it took is known
+    debited: Decimal = ZERO
+    seen: Decimal = ZERO
+    qty_lost: Decimal = ZERO  # a hidden fee: credited for less, and that is all there will be
+    credits: dict[str, Decimal] = field(default_factory=dict)  # by the target's id of the deposit
+    is_debit_settled: bool = False  # the source's balances agree with what became of it
+    is_credit_settled: bool = False
+    reported_ts_ns: int = 0  # the last news from either end
+    overdue_at_ns: int = 0
+    alerts: int = 0
+
+    @property
+    def id(self) -> TransferId:
+        """Its name."""
+        return self.intent.transfer
+
+    @property
+    def source(self) -> VenueId:
+        """Where it comes from."""
+        return self.intent.source
+
+    @property
+    def target(self) -> VenueId:
+        """Where it goes to."""
+        return self.intent.target
+
+    @property
+    def asset(self) -> Asset:
+        """What is moved."""
+        return self.intent.asset
+
+    @property
+    def network(self) -> Network:
+        """What it goes over."""
+        return self.intent.network
+
+    @property
+    def qty(self) -> Decimal:
+        """What is in flight: no longer in the source's total and not yet in the target's."""
+        return max(min(self.qty_sent, self.debited) - self.seen - self.qty_lost, ZERO)
+
+    @property
+    def debit_max(self) -> Decimal:
+        """The most that the source may take for it: what it said it took, else what we allow."""
+        return self.qty_sent + (self.fee_paid if self.is_listed else self.intent.fee_max)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the balances of both ends agree with its end: nothing of it can be counted wrongly any more."""
+        return self.is_debit_settled and self.is_credit_settled
+
+
+@dataclass(slots=True)
 class VenueState:
     """What we know of one venue."""
 
@@ -110,6 +181,8 @@ class VenueState:
     skew_ms: int | None = None  # None until measured: nothing is opened before
     last_fill_ts_ns: int = 0
     orders_sent_ts_ns: deque[int] = field(default_factory=deque)
+    networks: dict[tuple[Asset, Network], NetworkTerms] = field(default_factory=dict)  # by its latest report
+    networks_ts_ns: int = 0  # when that came; 0: never
 
 
 @dataclass(slots=True)
@@ -155,6 +228,9 @@ class State:
     resync_after_ns: dict[InstrumentId, int] = field(default_factory=dict)
     cool_until_ns: dict[tuple[InstrumentId, InstrumentId], int] = field(default_factory=dict)
     last_rate: dict[Asset, Decimal] = field(default_factory=dict)
+    next_transfer: int = 1
+    transfers: dict[TransferId, Transfer] = field(default_factory=dict)
+    unsettled: dict[TransferId, Transfer] = field(default_factory=dict)  # those that balances may not yet agree with
     standing: Standing = field(default_factory=Standing)
     health: dict[VenueId, VenueHealth] = field(default_factory=dict)
 
@@ -205,10 +281,14 @@ class State:
         """Yield orders that may still fill."""
         return (order for order in self.live.values() if venue is None or order.intent.venue == venue)
 
+    def in_flight(self) -> Iterator[Transfer]:
+        """Yield every transfer that is neither credited nor failed, or of which something is still in neither total."""
+        return (one for one in self.unsettled.values() if not one.state.is_terminal or one.qty)
+
     # --- exposure: from fills and worst cases, never from statuses ----------------------------------------------------
 
     def reserved(self, venue: VenueId, asset: Asset) -> Decimal:
-        """Return what live orders of ours can still take of an asset at a venue, fees included, plus foreign holds."""
+        """Return what live orders and transfers of ours can still take of an asset at a venue, fees included, plus foreign holds."""
         held = self.venue(venue).reserved_foreign.get(asset, ZERO)
         for order in self.live_orders(venue):
             intent = order.intent
@@ -216,6 +296,9 @@ class State:
                 held += order.remaining_qty * intent.limit_price * (ONE + intent.fee_rate)
             elif intent.side is Side.SELL and intent.base == asset:
                 held += order.remaining_qty
+        for transfer in self.unsettled.values():
+            if transfer.source == venue and transfer.asset == asset and transfer.state is not TransferState.FAILED:
+                held += max(transfer.debit_max - transfer.debited, ZERO)
         return held
 
     def available(self, venue: VenueId, asset: Asset) -> Decimal | None:
