@@ -21,10 +21,13 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
+
 from arbot.domain.commands import CancelOrder, QueryOrder
 from arbot.domain.errors import ensure
 from arbot.domain.events import (
     AccountSnapshotReceived,
+    AdjustmentRecorded,
     CancelRejected,
     Event,
     FeesLoaded,
@@ -47,6 +50,7 @@ from arbot.engine.market_view import MarketView
 from arbot.sim.fees import rate_of
 from arbot.sim.order_checks import Refusal, first_refusal, is_within, levels_of, missing_funds, product, worst_cost
 from arbot.sim.resting import PlacedOrder, by_priority, crossed, move_up, opposes, place_of, printed
+from arbot.sim.venue_faults import VenueFaults
 from arbot.sim.venue_model import ARB_TOKENS, FeeMeter, TokenBucket, VenueModel
 
 NS_PER_MS = 1_000_000
@@ -103,6 +107,7 @@ class ReplayedVenue:
     ) -> None:
         self.venue = venue
         self.model = model
+        self.faults = VenueFaults()
         self._market = market
         self._instruments = {instrument.id: instrument for instrument in instruments}
         self._chance = chance
@@ -188,6 +193,25 @@ class ReplayedVenue:
             self._is_retelling = True
             self._after(SETTLE_NS, self._tell_balances)
 
+    def adjust(self, asset: Asset, qty: Decimal, reason: str) -> None:
+        """Change a balance by the venue's own act, such as a haircut, and have the ledger told why."""
+        self._totals[asset] = EXACT.add(self._totals.get(asset, ZERO), qty)
+        self._tell(
+            (AdjustmentRecorded(venue=self.venue, asset=asset, qty=qty, reason=reason, actor="venue"), self.snapshot())
+        )
+
+    def reverse(self, since_ns: int) -> int:
+        """Undo every fill since then, fees given back, and tell; return how many. A balance may fall below zero: a debt."""
+        undone = [fill for order in self._orders.values() for fill in order.fills if fill.venue_ts_ns >= since_ns]
+        for fill in undone:
+            back = msgspec.structs.replace(
+                fill, is_reversal=True, fee=Amount(-fill.fee.number, fill.fee.asset), venue_ts_ns=self._now_ns()
+            )
+            for asset, delta in ((back.base, back.base_delta), (back.quote, back.quote_delta)):
+                self._totals[asset] = EXACT.add(self._totals[asset], delta)
+            self._tell((OrderFilled(fill=back),))
+        return len(undone)
+
     def _tell_balances(self) -> None:
         """Tell the balances again until a moment at which nothing of ours was under way: only then are they believed."""
         now_ns = self._now_ns()
@@ -208,23 +232,24 @@ class ReplayedVenue:
             return
         luck = _draw(self._chance)
         if name in self._orders:
-            self._after(self.model.request.at_ns(luck.way), lambda: self._repeat(name, luck))
+            self._after(self._request_ns(luck.way), lambda: self._repeat(name, luck))
             return
-        self._on_their_way.add(name)
         has_token = self._bucket.take(self._now_ns())
-        self._after(self.model.request.at_ns(luck.way), lambda: self._arrive(intent, luck, has_token=has_token))
-        if luck.timeout < self.model.timeout_share:
-            wait_ms = self.model.request_timeout_ms
-            unknown = RequestOutcomeUnknown(
-                client_order_id=name, request="submit", detail=f"no answer within {wait_ms} ms"
-            )
-            self._tell_after(wait_ms * NS_PER_MS, (unknown,))
+        if not self.faults.drops_orders:
+            self._on_their_way.add(name)
+            self._after(self._request_ns(luck.way), lambda: self._arrive(intent, luck, has_token=has_token))
+        wait_ns = self.model.request_timeout_ms * NS_PER_MS
+        is_lost = luck.timeout < self.model.timeout_share or self.faults.drops_orders or self.faults.loses_answers
+        is_late = self.faults.delay_factor > 1 and self._request_ns(luck.way) + self._answer_ns(luck.way) > wait_ns
+        if is_lost or is_late:
+            self._time_out(name, f"no answer within {self.model.request_timeout_ms} ms")
 
     def cancel(self, command: CancelOrder) -> None:
         """Ask for the end of a resting order. A cancel costs a token where there is one, and is never refused for it."""
         self._bucket.take(self._now_ns())
         way, name = self._chance.random(), command.client_order_id
-        self._after(self.model.request.at_ns(way), lambda: self._cancel(name, way))
+        if not self.faults.is_gone:
+            self._after(self._request_ns(way), lambda: self._cancel(name, way))
 
     def cancel_all(self) -> None:
         """Ask for the end of every resting order of ours."""
@@ -234,15 +259,20 @@ class ReplayedVenue:
             for order in [order for orders in self._resting.values() for order in orders]:
                 self._cancel(order.intent.client_order_id, way)
 
-        self._after(self.model.request.at_ns(way), arrive)
+        if not self.faults.is_gone:
+            self._after(self._request_ns(way), arrive)
 
     def query(self, command: QueryOrder) -> None:
         """Ask what became of an order: its fills, then its status; UNKNOWN when it is not here (yet, or no longer)."""
         way, asked_ns, name = self._chance.random(), self._now_ns(), command.client_order_id
-        self._after(
-            self.model.request.at_ns(way),
-            lambda: self._tell_after(self.model.answer.at_ns(way), self._status(name, asked_ns)),
-        )
+        if self.faults.is_gone:
+            return
+
+        def arrive() -> None:
+            if not self.faults.is_gone:
+                self._tell_after(self._answer_ns(way), self._status(name, asked_ns))
+
+        self._after(self._request_ns(way), arrive)
 
     # --- the book moves -----------------------------------------------------------------------------------------------
 
@@ -284,6 +314,9 @@ class ReplayedVenue:
 
     def _arrive(self, intent: OrderIntent, luck: _Luck, *, has_token: bool) -> None:
         self._on_their_way.discard(intent.client_order_id)
+        if self.faults.is_gone:
+            self._time_out(intent.client_order_id, "the connection was lost")
+            return
         order = PlacedOrder(intent, self._meter.tier(self._now_ns()), intent.qty)
         self._orders[intent.client_order_id] = order
         refusal = self._refusal(order, luck, has_token=has_token)
@@ -293,8 +326,13 @@ class ReplayedVenue:
             code, detail = refusal
             order.answer = (OrderRejected(client_order_id=intent.client_order_id, code=code, detail=detail),)
             self._end(order, OrderState.REJECTED)
-        if luck.timeout >= self.model.timeout_share:
+        if luck.timeout >= self.model.timeout_share and not self.faults.loses_answers:
             self._tell_of(order, order.answer, luck.way)
+
+    def _time_out(self, name: ClientOrderId, detail: str) -> None:
+        """Let our own side of a request give up, whether or not the venue is there."""
+        unknown = RequestOutcomeUnknown(client_order_id=name, request="submit", detail=detail)
+        self._tell_after(self.model.request_timeout_ms * NS_PER_MS, (unknown,), is_ours=True)
 
     def _repeat(self, name: ClientOrderId, luck: _Luck) -> None:
         if name in self._orders:
@@ -305,6 +343,8 @@ class ReplayedVenue:
         instrument = self._instruments.get(intent.instrument)
         if not has_token:
             return Refusal(RejectCode.RATE_LIMITED, "no token left")
+        if self.faults.refusal is not None:
+            return Refusal(self.faults.refusal, "refused by the venue")
         if luck.reject < self.model.reject_share:
             return Refusal(RejectCode.OTHER, "rejected by chance")
         if instrument is None:
@@ -325,6 +365,9 @@ class ReplayedVenue:
         intent = order.intent
         name = intent.client_order_id
         accepted = OrderAccepted(client_order_id=name, venue_order_id=_order_id(name))
+        if self.faults.holds_orders:
+            order.state = OrderState.OPEN
+            return (accepted,)
         if not self._market.state(intent.instrument).is_valid:
             self._end(order, OrderState.EXPIRED)
             return (accepted, OrderExpired(client_order_id=name, filled_qty=ZERO, reason="the book cannot be trusted"))
@@ -348,7 +391,8 @@ class ReplayedVenue:
 
     def _walk(self, intent: OrderIntent, instrument: Instrument, luck: _Luck) -> list[_Take]:
         """Return the levels the order comes to, best first, with what it and rivals get of each."""
-        model, wanted = self.model, intent.qty
+        model = self.model
+        wanted = floor_to_step(product(intent.qty, self.faults.fill_share), instrument.qty_step)
         takes: list[_Take] = []
         is_best_gone = luck.rival < model.rival_share
         for price, displayed in levels_of(self._market, intent.instrument, intent.side):
@@ -374,7 +418,11 @@ class ReplayedVenue:
         if order is None or order.state.is_terminal:
             detail = "no such order" if order is None else f"it is {order.state}"
             rejected = CancelRejected(client_order_id=name, detail=detail)
-            self._tell_after(self.model.answer.at_ns(way), (rejected,))
+            self._tell_after(self._answer_ns(way), (rejected,))
+            return
+        if self.faults.refuses_cancels:
+            refused = CancelRejected(client_order_id=name, detail="cancelling is not possible now")
+            self._tell_after(self._answer_ns(way), (refused,))
             return
         self._end(order, OrderState.CANCELED)
         canceled = OrderCanceled(client_order_id=name, filled_qty=order.filled_qty, reason="asked for")
@@ -456,14 +504,22 @@ class ReplayedVenue:
     def _tell_of(self, order: PlacedOrder, events: tuple[Event, ...], luck: float) -> None:
         """Tell of an order after a drawn delay, and not before what was told of it earlier."""
         now_ns = self._now_ns()
-        order.told_ns = max(order.told_ns, now_ns + self.model.answer.at_ns(luck))
+        order.told_ns = max(order.told_ns, now_ns + self._answer_ns(luck))
         self._tell_after(order.told_ns - now_ns, events)
 
-    def _tell_after(self, delay_ns: int, events: tuple[Event, ...]) -> None:
+    def _request_ns(self, luck: float) -> int:
+        return round(self.model.request.at_ns(luck) * self.faults.delay_factor)
+
+    def _answer_ns(self, luck: float) -> int:
+        return round(self.model.answer.at_ns(luck) * self.faults.delay_factor)
+
+    def _tell_after(self, delay_ns: int, events: tuple[Event, ...], *, is_ours: bool = False) -> None:
         self._news += 1
 
         def arrive() -> None:
             self._news -= 1
+            if self.faults.is_gone and not is_ours:
+                return
             self._last_news_ns = self._now_ns()
             self._tell(events)
 
