@@ -10,8 +10,8 @@ import msgspec
 from arbot.domain.commands import Command
 from arbot.domain.ids import ArbId, ClientOrderId, InstrumentId, VenueId
 from arbot.domain.order import Purpose, Side
-from arbot.domain.transfer import TransferId, TransferState
-from arbot.domain.units import ZERO
+from arbot.domain.transfer import TransferCredit, TransferId, TransferState
+from arbot.domain.units import ZERO, Amount
 
 
 class ArbState(StrEnum):
@@ -30,20 +30,37 @@ class ArbState(StrEnum):
 ARB_LIFE: dict[ArbState, tuple[ArbState, ...]] = {
     ArbState.PLANNED: (ArbState.WORKING, ArbState.ONE_SIDED),  # a flush has no legs and starts one-sided
     ArbState.WORKING: (ArbState.FLAT, ArbState.ONE_SIDED, ArbState.UNKNOWN),
-    ArbState.ONE_SIDED: (ArbState.HEDGING, ArbState.UNWINDING, ArbState.UNKNOWN, ArbState.FLAT, ArbState.STRANDED),
+    ArbState.ONE_SIDED: (
+        ArbState.WORKING,
+        ArbState.HEDGING,
+        ArbState.UNWINDING,
+        ArbState.UNKNOWN,
+        ArbState.FLAT,
+        ArbState.STRANDED,
+    ),
     ArbState.HEDGING: (
+        ArbState.WORKING,
         ArbState.FLAT,
         ArbState.ONE_SIDED,
         ArbState.UNWINDING,
         ArbState.UNKNOWN,
         ArbState.STRANDED,
     ),
-    ArbState.UNWINDING: (ArbState.FLAT, ArbState.ONE_SIDED, ArbState.UNKNOWN, ArbState.STRANDED),
+    ArbState.UNWINDING: (
+        ArbState.WORKING,
+        ArbState.FLAT,
+        ArbState.ONE_SIDED,
+        ArbState.UNKNOWN,
+        ArbState.STRANDED,
+    ),
     ArbState.UNKNOWN: (ArbState.WORKING, ArbState.ONE_SIDED, ArbState.FLAT, ArbState.STRANDED),
     ArbState.STRANDED: (ArbState.FLAT, ArbState.ONE_SIDED),
     ArbState.FLAT: (ArbState.ONE_SIDED,),
 }
-"""Which state may follow which. FLAT is left only by a fill that came after the end (OrphanFillFound)."""
+"""Which state may follow which. FLAT is left only by a fill that came after the end (OrphanFillFound).
+
+Back to WORKING goes a quote whose fills are hedged while its order still rests.
+"""
 
 
 class Reason(StrEnum):
@@ -103,10 +120,26 @@ class Reason(StrEnum):
     TRANSFER_REPEATED = "transfer_repeated"
     NETWORK_FEE = "network_fee"
     TRANSIT_VALUE = "transit_value"
+    WOULD_TAKE = "would_take"  # at that price a resting order would trade at once
+    HEDGE_SHORT = "hedge_short"  # the hedge venue's book takes less at the hedge price than rests towards it
+    HEDGE_FAILED = "hedge_failed"  # a fill of a quote was not hedged at the first try, or it is in doubt
+    HEDGES_SPENT = "hedges_spent"  # as many orders as can be named were sent for one quote
+    OWN_ORDER = "own_order"  # we would trade with a resting order of our own
+    QUOTE_MOVED = "quote_moved"  # the price wanted is too far from the one that rests
+    QUOTE_UNWANTED = "quote_unwanted"  # the strategy wants none there now
 
 
 class _Decision(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     pass
+
+
+class ConversionLeg(msgspec.Struct, frozen=True, kw_only=True):
+    """The third leg of an arb: so much of the foreign quote bought or sold for the home quote, at this price or better."""
+
+    instrument: InstrumentId
+    side: Side
+    qty: Decimal
+    price: Decimal
 
 
 class OpportunitySeen(_Decision, frozen=True, kw_only=True):
@@ -119,6 +152,7 @@ class OpportunitySeen(_Decision, frozen=True, kw_only=True):
     sell_price: Decimal
     edge_gross_bps: Decimal
     edge_net_bps: Decimal
+    conversion: ConversionLeg | None = None  # None: the legs have one quote
 
 
 class OpportunityDeclined(_Decision, frozen=True, kw_only=True):
@@ -130,6 +164,7 @@ class OpportunityDeclined(_Decision, frozen=True, kw_only=True):
     value: Decimal = ZERO
     limit: Decimal = ZERO
     edge_net_bps: Decimal = ZERO
+    conversion: InstrumentId | None = None  # None: a route of two legs
 
 
 class OrderRefused(_Decision, frozen=True, kw_only=True):
@@ -143,7 +178,7 @@ class OrderRefused(_Decision, frozen=True, kw_only=True):
 
 
 class ArbOpened(_Decision, frozen=True, kw_only=True):
-    """Both legs were approved; what is expected in quote if both fill at their worst acceptable prices or better."""
+    """All legs were approved; what is expected in home quote if they fill at their worst acceptable prices or better."""
 
     arb_id: ArbId
     buy: InstrumentId
@@ -157,15 +192,28 @@ class ArbOpened(_Decision, frozen=True, kw_only=True):
     decided_ts_ns: int
     stress_loss: Decimal = ZERO  # what this arb adds to the worst stress case, in the reporting currency
     tail_bps: Decimal = ZERO  # of the buying price: what failing legs and the tail are expected to cost
+    conversion: ConversionLeg | None = None  # None: an arb of two legs
+    is_quote: bool = False  # one leg rests; the other is bought or sold as it fills
 
 
 class ArbMoved(_Decision, frozen=True, kw_only=True):
-    """An arb changed state; `residual` is base bought less base sold, by fills."""
+    """An arb changed state; `residual` is base bought less base sold, by fills, and so is that of its foreign quote."""
 
     arb_id: ArbId
     before: ArbState
     after: ArbState
     residual: Decimal
+    residual_foreign: Decimal = ZERO  # an arb of two legs has no foreign quote
+
+
+class QuotePulled(_Decision, frozen=True, kw_only=True):
+    """A resting order is no longer wanted: it is cancelled. `value` against `limit` in the unit of the reason."""
+
+    arb_id: ArbId
+    client_order_id: ClientOrderId
+    reason: Reason
+    value: Decimal = ZERO
+    limit: Decimal = ZERO
 
 
 class ResidualWorked(_Decision, frozen=True, kw_only=True):
@@ -181,7 +229,7 @@ class ResidualWorked(_Decision, frozen=True, kw_only=True):
 
 
 class ArbClosed(_Decision, frozen=True, kw_only=True):
-    """An arb is flat. Money in quote; `residual` in base is within tolerance and carried."""
+    """An arb is flat. Money in its home quote; the residuals, base and foreign quote, are within tolerance and carried."""
 
     arb_id: ArbId
     pnl_gross: Decimal
@@ -192,15 +240,21 @@ class ArbClosed(_Decision, frozen=True, kw_only=True):
     unhedged_ns: int
     missed: bool
     is_flush: bool = False
+    residual_foreign: Decimal = ZERO
+    is_quote: bool = False
 
 
 class ArbStranded(_Decision, frozen=True, kw_only=True):
-    """The limits on hedging are spent: new arbs stop and a person is called."""
+    """The limits on hedging are spent: new arbs stop and a person is called.
+
+    `residual` is of the asset `base`: the arb's base if that is open, else its foreign quote; `open` names every one.
+    """
 
     arb_id: ArbId
     residual: Decimal
     base: str
     why: str
+    open: tuple[Amount, ...] = ()
 
 
 class OrphanFillFound(_Decision, frozen=True, kw_only=True):
@@ -227,12 +281,20 @@ class LimitLatched(_Decision, frozen=True, kw_only=True):
 
 
 class TransferMoved(_Decision, frozen=True, kw_only=True):
-    """A transfer of ours came into another state."""
+    """A transfer of ours came into another state, or more became known of it; with all that is known of it now."""
 
     transfer: TransferId
     before: TransferState
     after: TransferState
     detail: str = ""
+    venue_transfer_id: str = ""
+    tx_id: str = ""
+    sent_ts_ns: int = 0
+    is_listed: bool = False  # the source's history has it: what it sent and took is known
+    qty_sent: Decimal = ZERO
+    fee_paid: Decimal = ZERO
+    credits: tuple[TransferCredit, ...] = ()
+    qty_lost: Decimal = ZERO  # a hidden fee: credited for less than was sent
 
 
 class TransferRefused(_Decision, frozen=True, kw_only=True):
@@ -279,6 +341,7 @@ Decision = (
     | OrderRefused
     | ArbOpened
     | ArbMoved
+    | QuotePulled
     | ResidualWorked
     | ArbClosed
     | ArbStranded

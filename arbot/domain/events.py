@@ -15,12 +15,15 @@ from arbot.domain.ids import ClientOrderId, InstrumentId, RunId, VenueId, VenueO
 from arbot.domain.instrument import Balance, FeeRate, Instrument
 from arbot.domain.order import Fill, OrderIntent, OrderState, Side
 from arbot.domain.transfer import (
+    DelayEvidence,
     MaintenanceWindow,
     Network,
     NetworkTerms,
+    TransferCredit,
     TransferId,
     TransferIntent,
     TransferState,
+    TypicalFee,
     VenueStatus,
 )
 from arbot.domain.units import ZERO, Amount
@@ -323,6 +326,7 @@ class TransferRejected(_Event, frozen=True, kw_only=True):
 
     transfer: TransferId
     detail: str
+    reason: str = ""  # one of Reason when our own shell stopped it before it left, such as "address_changed"
 
 
 class TransferOutcomeUnknown(_Event, frozen=True, kw_only=True):
@@ -341,6 +345,11 @@ class TransferRestored(_Event, frozen=True, kw_only=True):
     tx_id: str = ""
     qty_credited: Decimal = ZERO
     since_ns: int = 0  # when it came into this state
+    sent_ts_ns: int = 0  # 0: not known to have left
+    is_listed: bool = False  # the source's history has it: the next two are known
+    qty_sent: Decimal = ZERO
+    fee_paid: Decimal = ZERO
+    credits: tuple[TransferCredit, ...] = ()
 
 
 class NetworksReported(_Event, frozen=True, kw_only=True):
@@ -416,6 +425,8 @@ class StandingRestored(_Event, frozen=True, kw_only=True):
     arbs_flat: int = 0
     arbs_stranded: int = 0
     carried: tuple[Amount, ...] = ()
+    delays: tuple[DelayEvidence, ...] = ()
+    network_fees: tuple[TypicalFee, ...] = ()
 
 
 class ReconciliationEnded(_Event, frozen=True, kw_only=True):

@@ -49,10 +49,14 @@ TRANSFER_LIFE: dict[TransferState, tuple[TransferState, ...]] = {
     TransferState.BROADCAST: (TransferState.CONFIRMED, TransferState.CREDITED, *_ENDED_BADLY),
     TransferState.CONFIRMED: (TransferState.CREDITED, *_ENDED_BADLY),
     TransferState.STUCK: (TransferState.ACCEPTED, *_ON_ITS_WAY, TransferState.FAILED),
-    TransferState.CREDITED: (),
-    TransferState.FAILED: (),
+    TransferState.CREDITED: (TransferState.STUCK,),
+    TransferState.FAILED: (TransferState.STUCK,),
 }
-"""Which state may follow which. A stuck transfer goes on as soon as there is news of it."""
+"""Which state may follow which. A stuck transfer goes on as soon as there is news of it.
+
+An end is left only by news that undoes it: a credit taken back after a reorganisation of the chain, a withdrawal that
+was called failed and is under way all the same. A person is called then, so the next state is STUCK.
+"""
 
 
 class TransferIntent(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +78,7 @@ class TransferIntent(msgspec.Struct, frozen=True, kw_only=True):
     fee_max: Decimal = ZERO
     requested_ts_ns: int
     actor: str
+    request_key: str = ""  # of whoever asked: the same key never makes a second transfer
 
 
 class ApprovedTransfer(msgspec.Struct, frozen=True):
@@ -81,6 +86,33 @@ class ApprovedTransfer(msgspec.Struct, frozen=True):
 
     intent: TransferIntent
     rules: tuple[str, ...]
+
+
+class TransferCredit(msgspec.Struct, frozen=True):
+    """What the target booked of a transfer under one id of its own."""
+
+    deposit: str
+    qty: Decimal
+
+
+class DelayEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """How long our own transfers on a route took: count, mean, and sum of squares around it, of ln(seconds)."""
+
+    source: VenueId
+    asset: Asset
+    network: Network
+    count: int
+    log_mean: Decimal
+    log_squares: Decimal
+
+
+class TypicalFee(msgspec.Struct, frozen=True, kw_only=True):
+    """The running median of what a venue takes for a withdrawal of an asset over a network, in the asset."""
+
+    venue: VenueId
+    asset: Asset
+    network: Network
+    fee: Decimal
 
 
 class NetworkTerms(msgspec.Struct, frozen=True, kw_only=True):

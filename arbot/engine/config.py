@@ -12,6 +12,7 @@ import msgspec
 
 from arbot.domain.ids import Asset, InstrumentId, VenueId
 from arbot.domain.registry import Registry
+from arbot.domain.transfer import Network
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +52,93 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     depth_max: int = 25  # levels walked
 
 
+class HealthPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """When a venue gets no new arbs for its conduct, and how it earns them back. Its open arbs are worked all the same."""
+
+    orders_window: int = 50  # the newest answers kept per venue
+    orders_min: int = 10  # fewer answers than this say nothing
+    orders_forget_s: int = 3_600  # an older answer no longer counts
+    reject_share_max: Decimal = Decimal("0.5")  # of answers: refusals that are the venue's doing, not our order's
+    unanswered_share_max: Decimal = Decimal("0.25")  # of answers: no usable one came
+    ack_ms_mean_max: int = 2_000  # geometric mean from decision to the venue's first word
+    ack_ms_tail_max: int = 5_000  # one in twenty may take longer
+    drops_max: int = 20  # times a venue's streams may be lost ...
+    drops_window_s: int = 600  # ... within so long
+    maintenance_lead_s: int = 900  # no new arb so long before an announced maintenance
+    recovery_s: int = 300  # nothing may be wrong for so long; doubles with each relapse ...
+    recovery_s_max: int = 14_400  # ... up to this
+    probe_s: int = 30  # while in quarantine its balances are asked for this often
+    probes_min: int = 2  # so many must have been answered
+    network_silence_s: int = 3_600  # a venue that told of its networks and has not since counts as closed
+    closed_share_max: Decimal = Decimal("0.5")  # of the assets it told of; above it the venue's caps are halved
+    cap_step_share: Decimal = Decimal("0.25")  # what each withdrawal seen to work gives back of the caps
+    require_network_status: bool = False  # true: a venue that never told of its networks counts as closed
+
+
+class MaintenanceRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A maintenance known beforehand. `is_weekly` repeats it every seven days from its first time on, for ever."""
+
+    venue: VenueId
+    from_ns: int
+    until_ns: int
+    is_weekly: bool = False
+
+
+class PegPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """When a stablecoin counts as off its peg. The band to come back is narrower and has to be held."""
+
+    peg_band_bps: Decimal = Decimal(100)
+    peg_return_bps: Decimal = Decimal(40)
+    peg_return_s: int = 600
+    peg_look_ms: int = 1_000  # a look this often; the middle of three decides, so one wick does not
+    peg_book_age_ms_max: int = 30_000  # an older book says nothing of a peg
+    peg_book_gap_bps_max: Decimal = Decimal(200)  # between bid and ask: a wider book says nothing either
+
+
+class NewsPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """When a gap between venues is information rather than an opportunity: it is taken once, then the mids have to meet."""
+
+    edge_news_bps: Decimal = Decimal(150)
+    mid_news_bps: Decimal = Decimal(20)  # mids this near have met
+    news_look_ms: int = 1_000
+    block_share: Decimal = Decimal("0.5")  # of a venue's instruments that are off the others' median the same way
+    block_count_min: int = 2  # fewer instruments are not a block
+    pin_share: Decimal = Decimal("0.8")  # of the walked depth at one level: one large order holds the price
+
+
+class TransferLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What bounds our own transfers between venues. Money in the reporting currency."""
+
+    overdue_quantile: Decimal = Decimal("0.99")  # of the route's delay: later than that is stuck
+    transit_network_max: Decimal = Decimal(5_000)  # in flight on one network, at stressed prices
+    transit_total_max: Decimal = Decimal(10_000)
+    stress_vol_day: Decimal = Decimal("0.15")  # of a price in a bad day; grows with the root of the route's p99 delay
+    confirm_above: Decimal = Decimal(1_000)  # more than this takes a second yes
+    fee_factor_max: Decimal = Decimal(3)  # a network fee above so many times its running median is not paid
+    prior_weight: Decimal = Decimal(10)  # transfers that the registry's delays count for against our own
+    terms_minutes_max: int = 60  # what a venue said of its networks is not believed for longer
+    poll_seconds: int = 20  # both ends are asked this often while something is in flight
+
+
+class AllowedAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """The one place at a venue to which an asset may be sent over a network. `key` is the source's name of it."""
+
+    venue: VenueId
+    asset: Asset
+    network: Network
+    address: str
+    tag: str = ""
+    key: str = ""
+
+
+class TransferPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether, where to and within what bounds money may leave a venue."""
+
+    is_enabled: bool = False
+    limits: TransferLimits = TransferLimits()
+    allow: tuple[AllowedAddress, ...] = ()
+
+
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The engine's whole configuration."""
 
@@ -60,3 +148,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     limits: RiskLimits = RiskLimits()
     execution: ExecutionPolicy = ExecutionPolicy()
     registry: Registry = Registry()
+    health: HealthPolicy = HealthPolicy()
+    maintenance: tuple[MaintenanceRule, ...] = ()
+    pegs: PegPolicy = PegPolicy()
+    news: NewsPolicy = NewsPolicy()
+    transfers: TransferPolicy = TransferPolicy()

@@ -11,15 +11,23 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from arbot.domain.book import BookState
-from arbot.domain.decisions import ArbState
+from arbot.domain.decisions import ArbState, ConversionLeg
 from arbot.domain.ids import ArbId, Asset, ClientOrderId, InstrumentId, TradeId, VenueId, VenueOrderId
 from arbot.domain.instrument import FeeRate, Instrument
 from arbot.domain.order import Fill, OrderIntent, OrderState, Side
-from arbot.domain.transfer import Network, NetworkTerms, TransferId, TransferIntent, TransferState
+from arbot.domain.transfer import (
+    DelayEvidence,
+    Network,
+    NetworkTerms,
+    TransferId,
+    TransferIntent,
+    TransferState,
+    TypicalFee,
+)
 from arbot.domain.units import ONE, ZERO
 from arbot.engine.config import EngineConfig
 from arbot.engine.market_view import MarketView
-from arbot.engine.watching import VenueHealth
+from arbot.engine.watching import PegState, VenueHealth
 
 FINISHED_ARBS_KEPT = 500  # a later fill than this is treated as an orphan of an unknown arb
 
@@ -56,10 +64,18 @@ class OrderRecord:
             self.moved = (len(self.fills), sum((fill.base_delta for fill in self.fills.values()), ZERO))
         return self.moved[1]
 
+    def delta(self, asset: Asset) -> Decimal:
+        """Change of our balance of any asset by all fills seen, whatever the order's status says."""
+        return sum((fill.delta(asset) for fill in self.fills.values()), ZERO)
+
 
 @dataclass(slots=True)
 class Arb:
-    """Two legs meant to net flat; or, with no legs, a residual that is to be brought to zero (`residual_in`)."""
+    """Legs meant to net flat; or, with no legs, a residual that is to be brought to zero (`residual_in`).
+
+    Two legs have one quote, in which the profit lies. With a third, the conversion, one of the first two is quoted in a
+    foreign asset, which has to be flat at the end as the base has; `quote` is then the home quote.
+    """
 
     id: ArbId
     number: int
@@ -74,17 +90,29 @@ class Arb:
     state: ArbState = ArbState.PLANNED
     orders: list[ClientOrderId] = field(default_factory=list)
     residual_in: Decimal = ZERO
+    foreign: Asset | None = None  # the foreign quote; an arb of two legs has none
+    conversion: ConversionLeg | None = None  # what was meant to turn it into the home quote
     tries: int = 0  # orders sent for its residual, ever: part of their names
-    tries_spent: int = 0  # of the budget; a person's `flatten` grants a new one
+    tries_spent: dict[Asset, int] = field(default_factory=dict)  # of the budget; a person's `flatten` grants a new one
     tries_by_instrument: dict[InstrumentId, int] = field(default_factory=dict)
     one_sided_ts_ns: int = 0
     restored_ts_ns: int = 0  # 0 for an arb of this run
     unhedged_since_ns: int = 0
     unhedged_ns: int = 0
     counted_pnl: Decimal = ZERO  # already in the standing: an arb that a late fill reopens counts only what is new
-    carried_out: Decimal = ZERO  # handed to `State.carried` when it closed: taken back when it reopens
+    carried_out: dict[Asset, Decimal] = field(default_factory=dict)  # handed to `State.carried` when it closed
     is_flush: bool = False  # no legs: it works off a residual it took over
     is_flatten: bool = False  # a person asked: price and loss are no longer bounded, seconds and tries are
+
+    @property
+    def assets(self) -> tuple[Asset, ...]:
+        """What has to be flat at its end: the base, and the foreign quote if there is one."""
+        return (self.base,) if self.foreign is None else (self.base, self.foreign)
+
+    @property
+    def instruments(self) -> tuple[InstrumentId, ...]:
+        """The instruments of its legs."""
+        return (self.buy, self.sell) if self.conversion is None else (self.buy, self.sell, self.conversion.instrument)
 
     @property
     def is_finished(self) -> bool:
@@ -95,6 +123,10 @@ class Arb:
     def is_active(self) -> bool:
         """Whether it still occupies a place among the open arbs."""
         return self.state not in (ArbState.FLAT, ArbState.STRANDED)
+
+
+TransferTerms = tuple[VenueId, VenueId, Asset, Network, Decimal]
+"""What a request asks for: source, target, asset, network, quantity."""
 
 
 @dataclass(slots=True)
@@ -120,11 +152,12 @@ class Transfer:
     seen: Decimal = ZERO
     qty_lost: Decimal = ZERO  # a hidden fee: credited for less, and that is all there will be
     credits: dict[str, Decimal] = field(default_factory=dict)  # by the target's id of the deposit
-    is_debit_settled: bool = False  # the source's balances agree with what became of it
+    debit_told_ns: int = 0  # when the source's history last said what it took or gave back; 0: it has said nothing
+    credit_told_ns: int = 0
+    is_debit_settled: bool = False  # balances of long after that have been seen
     is_credit_settled: bool = False
-    reported_ts_ns: int = 0  # the last news from either end
+    stuck_from: TransferState = TransferState.UNKNOWN  # where it was when it was found to be late
     overdue_at_ns: int = 0
-    alerts: int = 0
 
     @property
     def id(self) -> TransferId:
@@ -230,9 +263,17 @@ class State:
     last_rate: dict[Asset, Decimal] = field(default_factory=dict)
     next_transfer: int = 1
     transfers: dict[TransferId, Transfer] = field(default_factory=dict)
+    transfer_keys: dict[str, TransferId] = field(default_factory=dict)  # by the key of whoever asked
+    unconfirmed: dict[str, tuple[TransferTerms, int]] = field(default_factory=dict)  # large ones, and when asked
+    delays: dict[tuple[VenueId, Asset, Network], DelayEvidence] = field(default_factory=dict)
+    network_fees: dict[tuple[VenueId, Asset, Network], TypicalFee] = field(default_factory=dict)
+    network_fees_ts_ns: dict[tuple[VenueId, Asset, Network], int] = field(default_factory=dict)
     unsettled: dict[TransferId, Transfer] = field(default_factory=dict)  # those that balances may not yet agree with
     standing: Standing = field(default_factory=Standing)
     health: dict[VenueId, VenueHealth] = field(default_factory=dict)
+    pegs: dict[Asset, PegState] = field(default_factory=dict)  # the stablecoins that are traded, and may be measured
+    news: dict[tuple[InstrumentId, InstrumentId], int] = field(default_factory=dict)  # gaps taken once, and when
+    news_blocks: dict[tuple[VenueId, Side], int] = field(default_factory=dict)  # the same of a whole venue
 
     def relist(self, instruments: dict[InstrumentId, Instrument]) -> None:
         """Take these instruments for the ones there are."""
@@ -265,9 +306,21 @@ class State:
         """Yield the orders of an arb, oldest first."""
         return (self.orders[order_id] for order_id in arb.orders)
 
-    def residual(self, arb: Arb) -> Decimal:
-        """Return base bought less base sold by all fills ever seen for this arb, plus what it took over."""
-        return arb.residual_in + sum((order.base_delta for order in self.arb_orders(arb)), ZERO)
+    def residual(self, arb: Arb, asset: Asset | None = None) -> Decimal:
+        """Return what all fills ever seen for this arb moved of its base, or of `asset`, plus what it took over.
+
+        Fees are in it whatever they were taken in; of the foreign quote, what legs and conversion together moved.
+        """
+        if arb.foreign is None and asset in (None, arb.base):
+            return arb.residual_in + sum((order.base_delta for order in self.arb_orders(arb)), ZERO)
+        wanted = arb.base if asset is None else asset
+        taken_over = arb.residual_in if wanted == arb.base else ZERO
+        return taken_over + sum((order.delta(wanted) for order in self.arb_orders(arb)), ZERO)
+
+    def is_foreign(self, intent: OrderIntent) -> bool:
+        """Return whether an order is quoted in the foreign asset of its arb, which then moves with it."""
+        arb = self.arbs.get(intent.arb_id)
+        return arb is not None and arb.foreign == intent.quote
 
     def active_arbs(self) -> int:
         """Return how many arbs are under way."""
@@ -307,19 +360,29 @@ class State:
         return None if total is None else max(total - self.reserved(venue, asset), ZERO)
 
     def net_delta(self, base: Asset) -> Decimal:
-        """Return base bought less base sold over all venues, by fills: carried residuals and every arb not yet flat."""
-        open_residuals = (self.residual(arb) for arb in self.unfinished.values() if arb.base == base)
+        """Return what is open of an asset over all venues, by fills: carried residuals and every arb not yet flat."""
+        open_residuals = (self.residual(arb, base) for arb in self.unfinished.values() if base in arb.assets)
         return self.carried.get(base, ZERO) + sum(open_residuals, ZERO)
 
     def net_delta_worst(self, base: Asset) -> Decimal:
-        """Return the largest |net delta| if live orders of one side fill and those of the other do not."""
+        """Return the largest |net delta| if live orders of one side fill and those of the other do not.
+
+        An order quoted in its arb's foreign asset moves that asset too: by its limit, a buy with its fee.
+        """
         delta, up, down = self.net_delta(base), ZERO, ZERO
         for order in self.live_orders():
-            if order.intent.base == base:
-                if order.intent.side is Side.BUY:
+            intent = order.intent
+            if intent.base == base:
+                if intent.side is Side.BUY:
                     up += order.remaining_qty
                 else:
                     down += order.remaining_qty
+            elif intent.quote == base and self.is_foreign(intent):
+                moved = order.remaining_qty * intent.limit_price
+                if intent.side is Side.BUY:
+                    down += moved * (ONE + max(intent.fee_rate, ZERO))
+                else:
+                    up += moved
         return max(abs(delta + up), abs(delta - down))
 
     def rate(self, asset: Asset) -> Decimal | None:
