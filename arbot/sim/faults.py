@@ -36,12 +36,27 @@ class FaultName(StrEnum):
     MALFORMED_FRAME = "malformed-frame"  # a data frame is cut in the middle
     DUP_FILL = "dup-fill"  # a private frame is sent twice
     LATE_FILL = "late-fill"  # a private frame is sent `ms` late, after those that follow it
+    WITHDRAW_TIMEOUT = "withdraw-timeout"  # a withdrawal is taken; the answer comes `ms` late
+    WITHDRAW_502 = "withdraw-502"  # a withdrawal is taken; the answer is a proxy's error page
+    WITHDRAW_CUT = "withdraw-cut"  # a withdrawal is taken; the connection is cut instead of an answer
+    WITHDRAW_LOST = "withdraw-lost"  # a withdrawal never reaches the venue; the connection is cut after `ms`
+    CONGESTION = "congestion"  # a chain takes `factor` times as long
+    TRANSFER_STUCK = "transfer-stuck"  # a withdrawal is broadcast and never confirmed
+    TRANSFER_RETURNED = "transfer-returned"  # a withdrawal comes back to its source
+    TXID_REPLACED = "txid-replaced"  # a withdrawal's transaction is replaced by another on its way
+    CREDIT_LESS = "credit-less"  # the venue it arrives at credits only `factor` of it
+    CREDIT_TWICE = "credit-twice"  # the venue it arrives at credits it twice and takes one back `ms` later
+    ADDRESS_ROTATED = "address-rotated"  # the venue has given out other deposit addresses; the old ones are nobody's
+    WALLET_CLOSED = "wallet-closed"  # nothing goes in or out, of `asset` on `network` (all where they are not given)
+    WITHDRAWALS_FROZEN = "withdrawals-frozen"  # withdrawals stand still and none is taken
+    MAINTENANCE = "maintenance"  # the venue says so and takes no orders
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of trouble at one venue (or all): from `at_ms` on, with chance `rate`, `every_ms` apart, `count` times.
 
-    `count` None has no end.
+    `count` None has no end. `asset`, `network` and `factor` are for faults of transfers. Standing faults (STANDING) hold
+    from `at_ms` on, for `ms` or, where that is 0, until they are disarmed.
     """
 
     name: FaultName
@@ -51,7 +66,15 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int = 0
     every_ms: int = 0
     ms: int = 0
+    asset: str = ""
+    network: str = ""
+    factor: float = 1.0
 
+
+STANDING = frozenset(
+    {FaultName.ADDRESS_ROTATED, FaultName.WALLET_CLOSED, FaultName.WITHDRAWALS_FROZEN, FaultName.MAINTENANCE}
+)
+"""Faults that are a state of the venue, not a deed."""
 
 DEFAULTS: dict[FaultName, Fault] = {
     one.name: one
@@ -71,6 +94,20 @@ DEFAULTS: dict[FaultName, Fault] = {
         Fault(name=FaultName.MALFORMED_FRAME, at_ms=5_000, every_ms=10_000),
         Fault(name=FaultName.DUP_FILL, rate=0.5),
         Fault(name=FaultName.LATE_FILL, rate=0.2, ms=2_000),
+        Fault(name=FaultName.WITHDRAW_TIMEOUT, ms=30_000),
+        Fault(name=FaultName.WITHDRAW_502),
+        Fault(name=FaultName.WITHDRAW_CUT),
+        Fault(name=FaultName.WITHDRAW_LOST, ms=50),
+        Fault(name=FaultName.CONGESTION, factor=20.0),
+        Fault(name=FaultName.TRANSFER_STUCK),
+        Fault(name=FaultName.TRANSFER_RETURNED),
+        Fault(name=FaultName.TXID_REPLACED),
+        Fault(name=FaultName.CREDIT_LESS, factor=0.5),
+        Fault(name=FaultName.CREDIT_TWICE, ms=5_000),
+        Fault(name=FaultName.ADDRESS_ROTATED),
+        Fault(name=FaultName.WALLET_CLOSED),
+        Fault(name=FaultName.WITHDRAWALS_FROZEN),
+        Fault(name=FaultName.MAINTENANCE, at_ms=10_000, ms=10_000),
     )
 }
 """What a bare name stands for; each is chosen so that a minute's demo meets it several times and still trades."""
@@ -79,7 +116,7 @@ DEFAULTS: dict[FaultName, Fault] = {
 def parse_fault(text: str) -> Fault:
     """Return the fault written as `name` or `name:key=value,key=value`. Raises: UserError.
 
-    Keys: venue, rate (0..1), count, at_ms, every_ms, ms. What is not given comes from DEFAULTS.
+    Keys: venue, rate (0..1), count, at_ms, every_ms, ms, asset, network, factor. What is not given comes from DEFAULTS.
     """
     name, _, rest = text.partition(":")
     try:
@@ -97,7 +134,7 @@ def parse_fault(text: str) -> Fault:
 
 def fault_from(fields: dict[str, object], default: Fault | None = None) -> Fault:
     """Return a fault from plain fields laid over its default. Raises: UserError."""
-    remedy = "keys: venue, rate, count, at_ms, every_ms, ms"
+    remedy = "keys: venue, rate, count, at_ms, every_ms, ms, asset, network, factor"
     try:
         base = default or DEFAULTS[FaultName(str(fields.get("name")))]
         fault = msgspec.convert({**msgspec.structs.asdict(base), **fields}, Fault, strict=False)
@@ -108,6 +145,8 @@ def fault_from(fields: dict[str, object], default: Fault | None = None) -> Fault
         mistakes.append(f"rate {fault.rate} is not within 0..1")
     if min(fault.at_ms, fault.every_ms, fault.ms, fault.count or 0) < 0:
         mistakes.append("times and counts are not negative")
+    if not fault.factor > 0:
+        mistakes.append(f"factor {fault.factor} is not more than 0")
     if mistakes:
         raise UserError(*(Mistake(f"fault {fault.name}", mistake, remedy) for mistake in mistakes))
     return fault
@@ -151,11 +190,27 @@ class FaultPlan:
         """Return what is armed, spent faults included."""
         return tuple(armed.fault for armed in self._armed)
 
-    def fires(self, name: FaultName, venue: str, now_ns: int) -> Fault | None:
+    def standing(self, now_ns: int) -> tuple[Fault, ...]:
+        """Return the standing faults that hold now; each is counted as hit once, when it begins to hold."""
+        found = []
+        for armed in self._armed:
+            fault = armed.fault
+            from_ns = armed.since_ns + fault.at_ms * MS
+            if fault.name not in STANDING or now_ns < from_ns or (fault.ms and now_ns >= from_ns + fault.ms * MS):
+                continue
+            if not armed.hits:
+                armed.hits = 1
+                self._hits[fault.name, fault.venue] = self._hits.get((fault.name, fault.venue), 0) + 1
+            found.append(fault)
+        return tuple(found)
+
+    def fires(self, name: FaultName, venue: str, now_ns: int, *, asset: str = "", network: str = "") -> Fault | None:
         """Return the fault to apply at this hook now, or None. Asking is what spends it."""
         for armed in self._armed:
             fault = armed.fault
             if fault.name is not name or fault.venue not in ("", venue):
+                continue
+            if fault.asset not in ("", asset) or fault.network not in ("", network):
                 continue
             if now_ns < armed.since_ns + fault.at_ms * MS:
                 continue

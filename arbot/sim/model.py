@@ -66,7 +66,7 @@ class OrderUnknown(ArbotError):
 
 
 class TransferRefused(ArbotError):
-    """A withdrawal the venue refuses; `reason` is insufficient_funds, unknown_key, below_minimum or frozen."""
+    """A withdrawal the venue refuses; `reason` is insufficient_funds, below_minimum, frozen, closed or unknown_network."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -221,6 +221,21 @@ class Transfer(msgspec.Struct, kw_only=True):
     created_ns: int
     updated_ns: int
     client_reference: str = ""
+    network: str = ""  # the simulator's own word of it, such as bitcoin; wires have their venues' words
+    tag: str = ""
+    is_on_chain: bool = False  # the chains between the venues move it on, not the venue's own steps
+
+
+class RegisteredAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """An address that a customer registered for withdrawals under a name of his own (Kraken's withdrawal keys)."""
+
+    asset: str
+    key: str
+    address: str
+    fee: Decimal
+    network: str = ""  # empty: the asset's first
+    tag: str = ""
+    is_verified: bool = True
 
 
 class SimBalance(msgspec.Struct, frozen=True):

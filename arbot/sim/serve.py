@@ -28,6 +28,8 @@ from arbot.sim.fees import FeeTier
 from arbot.sim.latency import Latency, LatencyModel
 from arbot.sim.listing import FLAVOURS, instruments_of
 from arbot.sim.market import Market, SeededMarket, SeededSpec
+from arbot.sim.model import RegisteredAddress
+from arbot.sim.networks import Chains
 from arbot.sim.recorded import RecordedMarket, RecordedSpec, recorded_venues, symbols_of
 from arbot.sim.venue import SimVenue
 from arbot.sim.wire import tls
@@ -46,7 +48,7 @@ class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     """One pretend venue. `flavour` is a row of `listing.FLAVOURS` and says which protocol it speaks.
 
     `volume_opening` None takes the flavour's; `rates_bps` (maker, taker) stand for its tiers at any volume;
-    `withdraw_keys` are (asset, name, address, fee) of registered addresses.
+    `withdraw_keys` are the addresses that the customer has registered for withdrawals, where a venue wants that.
     """
 
     name: str
@@ -56,7 +58,7 @@ class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     rates_bps: tuple[Decimal, Decimal] | None = None
     rate_tier: str = "intermediate"
     can_withdraw: bool = False
-    withdraw_keys: tuple[tuple[str, str, str, Decimal], ...] = ()
+    withdraw_keys: tuple[RegisteredAddress, ...] = ()
     port: int = 0
 
 
@@ -84,6 +86,7 @@ class SimOptions(msgspec.Struct, frozen=True, kw_only=True):
     loop: bool = False
     latency: Latency = Latency()
     faults: tuple[str, ...] = ()
+    chain_speed: float = 60.0  # how much faster than real ones the chains between the venues run
     rows_grouped_share: float = 0.3
     admin_port: int = 0
     tls_directory: Path | None = None
@@ -107,6 +110,7 @@ class SimServer:
         self.running = running
         self.market = levers.market
         self.faults = levers.faults
+        self.chains = levers.chains
         self.admin_url = admin_url
         self._admin = levers
 
@@ -158,7 +162,10 @@ async def serve(options: SimOptions, clock: Clock) -> AsyncIterator[SimServer]:
     market.start(started_ns)
     faults = FaultPlan(rng_of)
     faults.arm((parse_fault(text) for text in options.faults), started_ns)
-    admin = Admin(venues, market, faults, clock)
+    chains = Chains(rng_of, faults, options.chain_speed)
+    for venue in venues.values():
+        chains.connect(venue)
+    admin = Admin(venues, market, faults, clock, chains)
     sites: list[Site] = []
     certificate = tls.write_certificate(options.tls_directory, started_ns) if options.tls_directory else None
     try:
@@ -179,7 +186,7 @@ async def serve(options: SimOptions, clock: Clock) -> AsyncIterator[SimServer]:
         admin_url = f"http://{await sites[-1].start(options.admin_port)}"
         server = SimServer(options, running, admin, admin_url)
         async with asyncio.TaskGroup() as group:
-            driver = group.create_task(_drive(market, venues, clock))
+            driver = group.create_task(_drive(market, venues, chains, clock))
             try:
                 yield server
             finally:
@@ -189,10 +196,11 @@ async def serve(options: SimOptions, clock: Clock) -> AsyncIterator[SimServer]:
             await site.stop()
 
 
-async def _drive(market: Market, venues: Mapping[str, SimVenue], clock: Clock) -> None:
+async def _drive(market: Market, venues: Mapping[str, SimVenue], chains: Chains, clock: Clock) -> None:
     while True:
         now_ns = clock.now_ns()
         market.advance(now_ns)
+        chains.advance(now_ns)
         for venue in venues.values():
             venue.advance(now_ns)
         await clock.sleep(TICK_S)
@@ -273,6 +281,5 @@ def _venue(one: VenueOptions, symbols: tuple[str, ...], options: SimOptions, now
     )
     volume = flavour.volume_opening if one.volume_opening is None else one.volume_opening
     venue.open_account(ACCOUNT, one.balances, now_ns, volume)
-    for asset, key, address, fee in one.withdraw_keys:
-        venue.withdraw_keys[asset, key] = (address, fee)
+    venue.withdraw_keys.update({(address.asset, address.key): address for address in one.withdraw_keys})
     return venue

@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
+from typing import Protocol
 
 import msgspec
 
@@ -21,6 +22,7 @@ from arbot.domain.order import Liquidity, Side, TimeInForce
 from arbot.domain.units import ZERO, ceil_to_step, floor_to_step, is_multiple
 from arbot.sim import chance
 from arbot.sim.accounts import CROWD, OUTSIDE, Account, Accounts, ApiKey
+from arbot.sim.faults import Fault, FaultName
 from arbot.sim.fees import FeeTier, fee_of, rate_of, tier_index
 from arbot.sim.matching import Entry, MatchingBook, Take, crosses
 from arbot.sim.model import (
@@ -35,6 +37,7 @@ from arbot.sim.model import (
     OrderStatus,
     OrderType,
     OrderUnknown,
+    RegisteredAddress,
     RejectReason,
     SimBalance,
     SimEvent,
@@ -90,6 +93,30 @@ BITSTAMP_POLICY = VenuePolicy(
     ledger_id=chance.number_id,
 )
 
+ASSET_NETWORKS: dict[str, tuple[str, ...]] = {
+    "BTC": ("bitcoin",),
+    "DOGE": ("dogecoin",),
+    "SOL": ("solana",),
+    "USD": ("fedwire",),
+    "USDT": ("ethereum", "tron"),
+}
+"""The networks a pretend venue moves an asset on, the usual one first."""
+NETWORKS_OTHER = ("ethereum",)
+
+
+def networks_of(asset: str) -> tuple[str, ...]:
+    """Return the networks of an asset, the usual one first."""
+    return ASSET_NETWORKS.get(asset, NETWORKS_OTHER)
+
+
+class Carrier(Protocol):
+    """What takes withdrawals on from where the venue has sent them out."""
+
+    def broadcast(self, venue: SimVenue, transfer: Transfer, now_ns: int) -> None:
+        """Take over a withdrawal."""
+        ...
+
+
 _NEXT_TRANSFER_STATUS = {
     TransferStatus.INITIAL: TransferStatus.PENDING,
     TransferStatus.PENDING: TransferStatus.SETTLED,
@@ -114,7 +141,12 @@ class SimVenue:
         self.accounts = Accounts(rng, policy.ledger_id)
         self.instruments: dict[str, Instrument] = {one.symbol: one for one in instruments}
         self.withdrawals_frozen = False
-        self.withdraw_keys: dict[tuple[str, str], tuple[str, Decimal]] = {}  # (asset, key) -> (address, fee)
+        self.withdraw_keys: dict[tuple[str, str], RegisteredAddress] = {}  # by asset and key
+        self.chains: Carrier | None = None  # without: withdrawals end by the venue's own steps, as if they had arrived
+        self.standing: tuple[Fault, ...] = ()  # faults that hold here now
+        self.wallets_closed: set[tuple[str, str, bool]] = set()  # (asset, network, deposits), by a person's lever
+        self.system_status = "online"
+        self._rotations: dict[tuple[str, str, str], int] = {}
         self._rng = rng
         self._books = {symbol: MatchingBook() for symbol in self.instruments}
         self._statuses = {symbol: one.status for symbol, one in self.instruments.items()}
@@ -713,7 +745,121 @@ class SimVenue:
             self._market_take(symbol, side, takes, now_ns)
         return {(side.opposite, price) for price in in_way}, sum(take.lots for take in takes)
 
+    # --- what the venue says of itself and its wallets ---------------------------------------------------------------
+
+    def status_word(self) -> str:
+        """Return what the venue says of itself: online, maintenance, cancel_only, post_only or limit_only."""
+        return "maintenance" if self._stands(FaultName.MAINTENANCE) else self.system_status
+
+    def is_frozen(self) -> bool:
+        """Return whether withdrawals stand still."""
+        return self.withdrawals_frozen or self._stands(FaultName.WITHDRAWALS_FROZEN)
+
+    def takes(self, asset: str, network: str) -> bool:
+        """Return whether deposits of an asset on a network are credited now."""
+        return not self._is_closed(asset, network, deposits=True)
+
+    def pays(self, asset: str, network: str) -> bool:
+        """Return whether withdrawals of an asset on a network are taken now."""
+        return not self.is_frozen() and not self._is_closed(asset, network, deposits=False)
+
+    def _is_closed(self, asset: str, network: str, *, deposits: bool) -> bool:
+        return (asset, network, deposits) in self.wallets_closed or self._stands(
+            FaultName.WALLET_CLOSED, asset, network
+        )
+
+    def _stands(self, name: FaultName, asset: str = "", network: str = "") -> bool:
+        return any(
+            one.name is name and one.asset in ("", asset) and one.network in ("", network) for one in self.standing
+        )
+
+    def deposit_address(self, account: str, asset: str, network: str) -> str:
+        """Return where deposits go now. It is made from its parts, so that a config file can name it beforehand."""
+        turns = self._rotations.get((account, asset, network), 0)
+        turns += self._stands(FaultName.ADDRESS_ROTATED, asset, network)
+        text = f"sim-{self.name}-{asset.lower()}-{network}-{account}"
+        return f"{text}-{turns}" if turns else text
+
+    def rotate_address(self, account: str, asset: str, network: str) -> str:
+        """Give out another deposit address from now on; the old one is nobody's any more."""
+        key = (account, asset, network)
+        self._rotations[key] = self._rotations.get(key, 0) + 1
+        return self.deposit_address(account, asset, network)
+
+    def owner_of(self, transfer: Transfer) -> str | None:
+        """Return the account that another venue's withdrawal would reach here, if one has this very address."""
+        asset, network = transfer.asset, transfer.network
+        if network not in networks_of(asset):
+            return None
+        for account in self.accounts.names():
+            if transfer.address == self.deposit_address(account, asset, network):
+                return account
+        return None
+
     # --- transfers -------------------------------------------------------------------------------------------------
+
+    def announce_deposit(self, account: str, sent: Transfer, amount: Decimal, now_ns: int) -> Transfer:
+        """Show a payment that is on its way to us, unconfirmed; `amount` is what will be credited."""
+        transfer = Transfer(
+            reference=chance.word(self._rng, 27),
+            account=account,
+            asset=sent.asset,
+            is_deposit=True,
+            amount=amount,
+            fee=ZERO,
+            address=sent.address,
+            address_key="",
+            txid=sent.txid,
+            status=TransferStatus.PENDING,
+            created_ns=now_ns,
+            updated_ns=now_ns,
+            network=sent.network,
+            tag=sent.tag,
+            is_on_chain=True,
+        )
+        self._transfers.append(transfer)
+        self._transfer_changed(transfer, now_ns)
+        self._flush()
+        return transfer
+
+    def credit_deposit(self, transfer: Transfer, now_ns: int) -> None:
+        """Book an announced deposit."""
+        ensure(transfer.status is TransferStatus.PENDING, "deposit is not pending", reference=transfer.reference)
+        self._book_deposit(transfer, transfer.amount, now_ns)
+        self._moved_on(transfer, TransferStatus.SUCCESS, now_ns)
+
+    def reverse_deposit(self, transfer: Transfer, now_ns: int) -> bool:
+        """Take a credited deposit back; False while the account cannot pay it."""
+        if self.accounts.get(transfer.account).available(transfer.asset) < transfer.amount:
+            return False
+        self._book_deposit(transfer, -transfer.amount, now_ns)
+        self._moved_on(transfer, TransferStatus.FAILURE, now_ns)
+        return True
+
+    def confirm_withdrawal(self, transfer: Transfer, now_ns: int) -> None:
+        """Call a broadcast withdrawal done."""
+        if transfer.status is TransferStatus.SETTLED:
+            self._moved_on(transfer, TransferStatus.SUCCESS, now_ns)
+
+    def replace_txid(self, transfer: Transfer, now_ns: int) -> None:
+        """Give a transfer another transaction id."""
+        transfer.txid = self._txid()
+        self._moved_on(transfer, transfer.status, now_ns)
+
+    def replace_deposit_txid(self, reference: str, txid: str, now_ns: int) -> None:
+        """Show an announced deposit under the transaction id it has now."""
+        for transfer in self._transfers:
+            if transfer.reference == reference:
+                transfer.txid = txid
+                self._moved_on(transfer, transfer.status, now_ns)
+
+    def _moved_on(self, transfer: Transfer, status: TransferStatus, now_ns: int) -> None:
+        transfer.status, transfer.updated_ns = status, now_ns
+        self._transfer_changed(transfer, now_ns)
+        self._flush()
+
+    def _book_deposit(self, transfer: Transfer, amount: Decimal, now_ns: int) -> None:
+        self._move(transfer.account, transfer.asset, amount, LedgerKind.DEPOSIT, transfer.reference, OUTSIDE, now_ns)
 
     def deposit(
         self, account: str, asset: str, amount: Decimal, now_ns: int, *, address: str = "", txid: str = ""
@@ -732,6 +878,7 @@ class SimVenue:
             status=TransferStatus.INITIAL,
             created_ns=now_ns,
             updated_ns=now_ns,
+            network=networks_of(asset)[0],
         )
         self._transfers.append(transfer)
         self._transfer_changed(transfer, now_ns)
@@ -749,16 +896,25 @@ class SimVenue:
         address: str,
         address_key: str = "",
         client_reference: str = "",
+        network: str = "",
+        tag: str = "",
     ) -> Transfer:
-        """Start a withdrawal: `amount + fee` leaves the balance at once. Raises: TransferRefused.
+        """Start a withdrawal: `amount + fee` leaves the balance at once. Without a network it takes the asset's first.
+
+        Raises: TransferRefused.
 
         A repeated `client_reference` returns the first transfer.
         """
         for known in self._transfers:
             if client_reference and known.client_reference == client_reference and known.account == account:
                 return known
-        if self.withdrawals_frozen:
+        route = network or networks_of(asset)[0]
+        if route not in networks_of(asset):
+            raise TransferRefused("unknown_network")
+        if self.is_frozen():
             raise TransferRefused("frozen")
+        if not self.pays(asset, route):
+            raise TransferRefused("closed")
         if amount <= 0:
             raise TransferRefused("below_minimum")
         if amount + fee > self.accounts.get(account).available(asset):
@@ -777,6 +933,8 @@ class SimVenue:
             created_ns=now_ns,
             updated_ns=now_ns,
             client_reference=client_reference,
+            network=route,
+            tag=tag,
         )
         self._transfers.append(transfer)
         self._move(account, asset, -amount, LedgerKind.WITHDRAWAL, transfer.reference, OUTSIDE, now_ns, fee)
@@ -808,24 +966,22 @@ class SimVenue:
 
     def _advance_transfer(self, transfer: Transfer, now_ns: int) -> None:
         step_ns = self.policy.transfer_step_ms * 1_000_000
+        if transfer.is_on_chain:
+            return
         while transfer.status in _NEXT_TRANSFER_STATUS and transfer.updated_ns + step_ns <= now_ns:
-            if self.withdrawals_frozen and not transfer.is_deposit:
+            if self.is_frozen() and not transfer.is_deposit:
                 return
             transfer.status = _NEXT_TRANSFER_STATUS[transfer.status]
             transfer.updated_ns += step_ns
             if transfer.status is TransferStatus.SETTLED and not transfer.txid:
                 transfer.txid = self._txid()
             if transfer.status is TransferStatus.SUCCESS and transfer.is_deposit:
-                self._move(
-                    transfer.account,
-                    transfer.asset,
-                    transfer.amount,
-                    LedgerKind.DEPOSIT,
-                    transfer.reference,
-                    OUTSIDE,
-                    now_ns,
-                )
+                self._book_deposit(transfer, transfer.amount, now_ns)
             self._transfer_changed(transfer, now_ns)
+            if transfer.status is TransferStatus.SETTLED and not transfer.is_deposit and self.chains is not None:
+                transfer.is_on_chain = True
+                self.chains.broadcast(self, transfer, now_ns)
+                return
 
     def _transfer_changed(self, transfer: Transfer, now_ns: int) -> None:
         self._pending.append(TransferChanged(transfer=transfer, status=transfer.status, ts_ns=now_ns))

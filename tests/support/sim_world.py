@@ -11,6 +11,7 @@ import ccxt.pro
 
 from arbot.runtime.clock import SystemClock
 from arbot.sim.market import SeededSpec
+from arbot.sim.model import RegisteredAddress
 from arbot.sim.serve import SimOptions, SimServer, VenueOptions, serve
 
 BTC = "BTC/USD"
@@ -19,7 +20,7 @@ KRAKEN = VenueOptions(
     flavour="kraken",
     rate_tier="unmetered",
     can_withdraw=True,
-    withdraw_keys=(("BTC", "cb-btc", "bc1qexample", Decimal("0.0002")),),
+    withdraw_keys=(RegisteredAddress(asset="BTC", key="cb-btc", address="bc1qexample", fee=Decimal("0.0002")),),
 )
 LIVELY = SeededSpec(messages_per_s=120.0, trade_share=0.2)
 

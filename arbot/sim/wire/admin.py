@@ -9,11 +9,15 @@ POST /adjust       {"venue": "kraken", "account": "main", "asset": "USD", "amoun
 POST /deposit      the same fields: an incoming transfer
 POST /status       {"venue": "kraken", "symbol": "BTC/USD", "status": "cancel_only"}: halt or reopen
 POST /freeze       {"venue": "kraken", "frozen": true}: stop withdrawals
+POST /system       {"venue": "kraken", "status": "maintenance"}: what the venue says of itself
+POST /wallet       {"venue": "kraken", "asset": "BTC", "network": "bitcoin", "deposits": true, "withdrawals": false}
+POST /rotate       {"venue": "kraken", "asset": "BTC", "network": "bitcoin"}: give out another deposit address
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Literal
 
 import msgspec
 from aiohttp import web
@@ -25,6 +29,7 @@ from arbot.ports import Clock
 from arbot.sim.faults import Fault, FaultName, FaultPlan, fault_from, parse_fault
 from arbot.sim.market import Market
 from arbot.sim.model import SimFill, SimOrder, Transfer
+from arbot.sim.networks import Chains
 from arbot.sim.venue import SimVenue
 
 Json = dict[str, object]
@@ -63,11 +68,40 @@ class Freeze(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     frozen: bool
 
 
+class System(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a venue says of itself from now on."""
+
+    venue: str
+    status: Literal["online", "maintenance", "cancel_only", "post_only", "limit_only"]
+
+
+class Wallet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which ways of an asset on a network are open from now on."""
+
+    venue: str
+    asset: str
+    network: str
+    deposits: bool = True
+    withdrawals: bool = True
+
+
+class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose deposit address changes."""
+
+    venue: str
+    asset: str
+    network: str
+    account: str = "main"
+
+
 class Admin:
     """Serves the admin paths of one server."""
 
-    def __init__(self, venues: Mapping[str, SimVenue], market: Market, faults: FaultPlan, clock: Clock) -> None:
+    def __init__(
+        self, venues: Mapping[str, SimVenue], market: Market, faults: FaultPlan, clock: Clock, chains: Chains
+    ) -> None:
         self._venues = venues
+        self.chains = chains
         self.market = market
         self.faults = faults
         self._clock = clock
@@ -83,6 +117,9 @@ class Admin:
         app.router.add_post("/deposit", self._answering(self._deposit))
         app.router.add_post("/status", self._answering(self._status))
         app.router.add_post("/freeze", self._answering(self._freeze))
+        app.router.add_post("/system", self._answering(self._system))
+        app.router.add_post("/wallet", self._answering(self._wallet))
+        app.router.add_post("/rotate", self._answering(self._rotate))
 
     def truth(self) -> Json:
         """Return everything the venues know of their customers. Raises: InvariantBroken."""
@@ -92,6 +129,7 @@ class Admin:
             "now_ns": self._clock.now_ns(),
             "venues": {name: venue_truth(venue) for name, venue in self._venues.items()},
             "faults": self.faults.hits(),
+            "passages": self.chains.truth(),
             "market_is_ended": self.market.is_ended,
         }
 
@@ -166,6 +204,26 @@ class Admin:
         self._venue(freeze.venue).withdrawals_frozen = freeze.frozen
         return freeze
 
+    def _system(self, _request: web.Request, body: bytes) -> object:
+        system = msgspec.json.decode(body, type=System)
+        self._venue(system.venue).system_status = system.status
+        return system
+
+    def _wallet(self, _request: web.Request, body: bytes) -> object:
+        wallet = msgspec.json.decode(body, type=Wallet)
+        closed = self._venue(wallet.venue).wallets_closed
+        for deposits, is_open in ((True, wallet.deposits), (False, wallet.withdrawals)):
+            way = (wallet.asset, wallet.network, deposits)
+            if is_open:
+                closed.discard(way)
+            else:
+                closed.add(way)
+        return wallet
+
+    def _rotate(self, _request: web.Request, body: bytes) -> object:
+        turn = msgspec.json.decode(body, type=Rotation)
+        return {"address": self._venue(turn.venue).rotate_address(turn.account, turn.asset, turn.network)}
+
     def _venue(self, name: str) -> SimVenue:
         if name not in self._venues:
             raise UserError(Mistake("venue", f"no venue {name!r}", f"one of {', '.join(self._venues)}"))
@@ -239,4 +297,8 @@ def transfer_truth(transfer: Transfer) -> Json:
         "fee": fmt(transfer.fee),
         "status": str(transfer.status),
         "txid": transfer.txid,
+        "network": transfer.network,
+        "address": transfer.address,
+        "tag": transfer.tag,
+        "client_reference": transfer.client_reference,
     }

@@ -47,8 +47,10 @@ from arbot.sim.model import (
     SimOrder,
     TradePrint,
     Transfer,
+    TransferRefused,
     TransferStatus,
 )
+from arbot.sim.venue import networks_of
 from arbot.sim.wire.coinbase_shapes import name_of
 from arbot.sim.wire.connection import Connection, FrameKind
 from arbot.sim.wire.desk import Answer, Desk, RequestKind
@@ -85,15 +87,27 @@ def _refused_all(text: str, code: str = "400.000") -> BitstampRefused:
 
 
 _NOT_FOUND = ("Order not found.", "404.002")
+WITHDRAW = "withdraw"  # a permission of keys
+WITHDRAWAL_FEES = {"BTC": Decimal("0.00015"), "ETH": Decimal("0.001"), "DOGE": Decimal(5)}
+"""In the asset, beside the amount; zero for what is not listed. The numbers are the simulator's own."""
+WITHDRAWAL_MINIMUM = Decimal("0.0001")
+_TRANSFER_REFUSALS = {
+    "insufficient_funds": "You have insufficient balance for this withdrawal.",
+    "below_minimum": "Ensure this value is greater than or equal to the minimum.",
+    "frozen": "Withdrawals are temporarily disabled.",
+    "closed": "Withdrawals are temporarily disabled.",
+    "unknown_network": "Network is not supported.",
+}
 
 
 class Asked(NamedTuple):
-    """A request that was let in; `account` is empty for public calls."""
+    """A request that was let in; `account` and `key` are empty for public calls."""
 
     match: Mapping[str, str]
     form: Mapping[str, str]
     account: str
     now_ns: int
+    key: str = ""
 
     def number(self, name: str, default: int, maximum: int) -> int:
         """Return a count from the form. Raises: BitstampRefused."""
@@ -140,7 +154,8 @@ class BitstampRest:
             text = body.decode("utf-8", "replace")
             account = self._authenticate(method, path, query, headers, text, now_ns=now_ns) if route.private else ""
             form = dict(parse_qsl(text if route.private else query, keep_blank_values=True))
-            answer = route.answer(self, Asked(match, form, account, now_ns))
+            key = headers.get("X-Auth", "").removeprefix("BITSTAMP ") if account else ""
+            answer = route.answer(self, Asked(match, form, account, now_ns, key))
         except BitstampRefused as refusal:
             return refusal.status, _ENCODER.encode(refusal.body), False
         return 200, _ENCODER.encode(answer), self._taken > taken
@@ -280,6 +295,71 @@ class BitstampRest:
         since_ns = asked.now_ns - asked.number("timedelta", 86_400, 50_000_000_000) * 10**9
         moved = (one for one in self.venue.transfers(asked.account, deposits=False) if one.updated_ns >= since_ns)
         return [_withdrawal_row(one) for one in sorted(moved, key=lambda one: -one.updated_ns)]
+
+    def withdraw(self, asked: Asked) -> Json:
+        """Send an amount to an address; the fee is taken beside it."""
+        key = self.venue.accounts.keys[asked.key]
+        if WITHDRAW not in key.permissions:
+            raise BitstampRefused(403, "No permission found", "API0002")
+        asset, address = self._asset(asked), asked.form.get("address", "")
+        if not address:
+            raise BitstampRefused(400, {"address": ["This field is required."]}, "400.000")
+        try:
+            transfer = self.venue.withdraw(
+                asked.account,
+                asset,
+                asked.amount("amount"),
+                WITHDRAWAL_FEES.get(asset, ZERO),
+                asked.now_ns,
+                address=address,
+                network=asked.form.get("network", ""),
+                tag=asked.form.get("destination_tag", "") or asked.form.get("memo_id", ""),
+            )
+        except TransferRefused as error:
+            raise _refused_all(_TRANSFER_REFUSALS[error.reason]) from error
+        self._taken += 1
+        return {"withdrawal_id": _transfer_row(transfer)["id"]}
+
+    def deposit_address(self, asked: Asked) -> Json:
+        """Answer where deposits of a currency go."""
+        asset = self._asset(asked)
+        network = asked.form.get("network", "") or networks_of(asset)[0]
+        return {"address": self.venue.deposit_address(asked.account, asset, network)}
+
+    def currencies(self, asked: Asked) -> Json:  # noqa: ARG002
+        """Answer every currency with its networks."""
+        words = {True: "Enabled", False: "Disabled"}
+        return [
+            {
+                "name": name_of(asset),
+                "currency": asset,
+                "type": "fiat" if asset == "USD" else "crypto",
+                "symbol": asset,
+                "decimals": 8,
+                "deposit": words[any(self.venue.takes(asset, network) for network in networks_of(asset))],
+                "withdrawal": words[any(self.venue.pays(asset, network) for network in networks_of(asset))],
+                "networks": [
+                    {
+                        "network": network,
+                        "withdrawal_minimum_amount": fmt(WITHDRAWAL_MINIMUM),
+                        "withdrawal_decimals": 8,
+                        "deposit": words[self.venue.takes(asset, network)],
+                        "withdrawal": words[self.venue.pays(asset, network)],
+                    }
+                    for network in networks_of(asset)
+                ],
+            }
+            for asset in sorted(self._listed())
+        ]
+
+    def _listed(self) -> set[str]:
+        return {str(asset) for one in self.venue.instruments.values() for asset in (one.base, one.quote)}
+
+    def _asset(self, asked: Asked) -> str:
+        asset = asked.match["asset"].upper()
+        if asset not in self._listed() or asset == "USD":
+            raise BitstampRefused(404, "Not found.", "404.000")
+        return asset
 
     def websockets_token(self, asked: Asked) -> Json:
         """Answer a token for private channels."""
@@ -490,6 +570,9 @@ ROUTES = tuple(
     _Route(method, re.compile(f"/api/v2/{path}/?"), answer)
     for method, path, answer in (
         ("GET", "markets", BitstampRest.markets),
+        ("GET", "currencies", BitstampRest.currencies),
+        ("POST", "(?P<asset>[a-z0-9]+)_withdrawal", BitstampRest.withdraw),
+        ("POST", "(?P<asset>[a-z0-9]+)_address", BitstampRest.deposit_address),
         ("GET", f"order_book/{_PAIR}", BitstampRest.order_book),
         ("GET", f"transactions/{_PAIR}", BitstampRest.transactions),
         ("POST", "account_balances", BitstampRest.account_balances),
@@ -553,6 +636,8 @@ def _withdrawal_row(transfer: Transfer) -> Json:
         "datetime": _datetime(transfer.updated_ns),
         "type": 1,
         "currency": transfer.asset,
+        "network": transfer.network,
+        "address": f"{transfer.address}?dt={transfer.tag}" if transfer.tag else transfer.address,
         "amount": fmt(transfer.amount),
         "status": _WITHDRAWAL_STATUSES[transfer.status],
         "transaction_id": transfer.txid,
@@ -569,11 +654,10 @@ _WITHDRAWAL_STATUSES = {
 """Bitstamp's numbers: 0 open, 1 in process, 2 finished, 3 canceled, 4 failed."""
 
 
-def new_key(rng: random.Random, account: str) -> ApiKey:
+def new_key(rng: random.Random, account: str, *, can_withdraw: bool = False) -> ApiKey:
     """Return a key of an account, to be added to the venue."""
-    return ApiKey(
-        key=chance.word(rng, 32), secret=chance.word(rng, 32), account=account, permissions=frozenset({"trade"})
-    )
+    permissions = frozenset({"trade", WITHDRAW} if can_withdraw else {"trade"})
+    return ApiKey(key=chance.word(rng, 32), secret=chance.word(rng, 32), account=account, permissions=permissions)
 
 
 def _signature(key: ApiKey, text: str) -> str:
@@ -807,4 +891,6 @@ def routes(desk: Desk, rng: random.Random) -> Iterable[web.AbstractRouteDef]:
 def _kind(path: str) -> RequestKind:
     if re.match(r"/api/v2/(buy|sell)/", path):
         return RequestKind.ORDER
+    if re.match(r"/api/v2/[a-z0-9]+_withdrawal/?$", path):
+        return RequestKind.WITHDRAWAL
     return RequestKind.CANCEL if path.startswith("/api/v2/cancel_") else RequestKind.QUERY

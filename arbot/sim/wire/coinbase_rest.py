@@ -38,6 +38,7 @@ from arbot.sim.model import (
     Transfer,
     TransferRefused,
 )
+from arbot.sim.venue import networks_of
 from arbot.sim.wire import coinbase_shapes as shapes
 from arbot.sim.wire.auth_coinbase import AuthRefused, CoinbaseKey, Keyring
 from arbot.sim.wire.desk import Desk, RequestKind
@@ -572,16 +573,21 @@ class CoinbaseRest:
 
     def accounts_v2(self, asked: Asked) -> Json:
         """Answer the v2 accounts: totals without holds."""
-        rows = [
-            shapes.account_v2(asset, balance, account_id(asked.account, asset), asked.now_ns)
-            for asset, balance in self._balances(asked.account)
-        ]
-        return _page_v2(rows, asked)
+        return _page_v2([self._account_v2(asked, *row) for row in self._balances(asked.account)], asked)
+
+    def _account_v2(self, asked: Asked, asset: str, balance: SimBalance) -> Json:
+        return shapes.account_v2(
+            asset,
+            balance,
+            account_id(asked.account, asset),
+            asked.now_ns,
+            takes=any(self.venue.takes(asset, network) for network in networks_of(asset)),
+            pays=any(self.venue.pays(asset, network) for network in networks_of(asset)),
+        )
 
     def get_account_v2(self, asked: Asked) -> Json:
         """Answer one v2 account."""
-        asset, balance = self._account_or_404(asked)
-        return {"data": shapes.account_v2(asset, balance, account_id(asked.account, asset), asked.now_ns)}
+        return {"data": self._account_v2(asked, *self._account_or_404(asked))}
 
     def send(self, asked: Asked) -> Json:
         """Withdraw to an address on a chain; a repeated `idem` returns the first transaction."""
@@ -603,9 +609,12 @@ class CoinbaseRest:
                 asked.now_ns,
                 address=address,
                 client_reference=str(body.get("idem") or ""),
+                network=str(body.get("network") or ""),
+                tag=str(body.get("destination_tag") or ""),
             )
         except TransferRefused as error:
             raise BadRequestBody(_TRANSFER_REFUSALS.get(error.reason, error.reason)) from error
+        self._taken += 1
         return {"data": shapes.send(transfer, account_id(asked.account, asset))}
 
     def transactions(self, asked: Asked) -> Json:
@@ -624,18 +633,18 @@ class CoinbaseRest:
         return self._moved(asked, deposits=False)
 
     def addresses(self, asked: Asked) -> Json:
-        """Answer the account's deposit address, which is the same every time."""
+        """Answer the account's deposit addresses, one a network, which are the same every time."""
         asset, _ = self._account_or_404(asked)
-        return _page_v2([self._address(asked, asset)], asked)
+        return _page_v2([self._address(asked, asset, network) for network in networks_of(asset)], asked)
 
     def create_address(self, asked: Asked) -> Json:
-        """Answer the account's deposit address: the pretend venue has one per account and asset."""
+        """Answer the account's deposit address: the pretend venue has one per account, asset and network."""
         asset, _ = self._account_or_404(asked)
-        return {"data": self._address(asked, asset)}
+        return {"data": self._address(asked, asset, networks_of(asset)[0])}
 
-    def _address(self, asked: Asked, asset: str) -> Json:
-        identity = account_id(asked.account, asset)
-        return shapes.address(asset, f"sim1{identity.replace('-', '')}", identity)
+    def _address(self, asked: Asked, asset: str, network: str) -> Json:
+        text = self.venue.deposit_address(asked.account, asset, network)
+        return shapes.address(asset, network, text, account_id(asked.account, asset))
 
     def _moved(self, asked: Asked, *, deposits: bool) -> Json:
         asset, _ = self._account_or_404(asked)
@@ -750,6 +759,8 @@ _TRANSFER_REFUSALS = {
     "insufficient_funds": "You don't have that much.",
     "below_minimum": "Amount is too small.",
     "frozen": "Sends are disabled at this time.",
+    "closed": "Sends are disabled at this time.",
+    "unknown_network": "Network is not supported for this currency.",
 }
 
 
@@ -880,9 +891,12 @@ def _route(method: str, path: str) -> tuple[_Route, Mapping[str, str]]:
 
 def request_kind(method: str, path: str) -> RequestKind:
     """Return which faults can meet a request."""
+    if method == "POST" and _SEND.fullmatch(path.rstrip("/")):
+        return RequestKind.WITHDRAWAL
     return _REQUEST_KINDS.get((method, path.rstrip("/")), RequestKind.QUERY)
 
 
+_SEND = re.compile(r"/v2/accounts/[^/]+/transactions")
 _REQUEST_KINDS = {
     ("POST", f"{_V3}/orders"): RequestKind.ORDER,
     ("POST", f"{_V3}/orders/batch_cancel"): RequestKind.CANCEL,

@@ -45,9 +45,6 @@ NAMES = {
     "USDT": "Tether",
     "XRP": "XRP",
 }
-NETWORKS = {"BTC": "bitcoin", "DOGE": "dogecoin", "LTC": "litecoin", "SOL": "solana", "XRP": "ripple"}
-"""The chain an asset moves on; all others are tokens on ethereum."""
-
 _PRICE_DIGITS = Decimal(1).scaleb(-12)
 
 
@@ -334,8 +331,10 @@ def account(asset: str, balance: SimBalance, uuid: str, portfolio: str, updated_
     }
 
 
-def account_v2(asset: str, balance: SimBalance, uuid: str, updated_ns: int) -> Json:
-    """Return a v2 account: the total only, holds are not shown."""
+def account_v2(
+    asset: str, balance: SimBalance, uuid: str, updated_ns: int, *, takes: bool = True, pays: bool = True
+) -> Json:
+    """Return a v2 account: the total only, holds are not shown. `takes` and `pays` say whether its wallet is open."""
     is_fiat = asset in FIAT
     return {
         "id": uuid,
@@ -353,8 +352,8 @@ def account_v2(asset: str, balance: SimBalance, uuid: str, updated_ns: int) -> J
         "updated_at": iso_us(updated_ns),
         "resource": "account",
         "resource_path": f"/v2/accounts/{uuid}",
-        "allow_deposits": True,
-        "allow_withdrawals": True,
+        "allow_deposits": takes,
+        "allow_withdrawals": pays,
     }
 
 
@@ -417,13 +416,13 @@ def send(transfer: Transfer, account_id: str) -> Json:
         "resource_path": f"/v2/accounts/{account_id}/transactions/{uuid_of('transaction', transfer.reference)}",
         "network": {
             "status": _CHAIN_STATUSES.get(transfer.status, "pending"),
-            "network_name": NETWORKS.get(asset, "ethereum"),
+            "network_name": transfer.network,
             "transaction_fee": {"amount": fmt(transfer.fee), "currency": asset},
             "transaction_amount": {"amount": fmt(transfer.amount), "currency": asset},
             "confirmations": 0,
         },
         "to": {
-            "resource": f"{NETWORKS.get(asset, 'ethereum')}_address",
+            "resource": f"{transfer.network}_address",
             "address": transfer.address,
             "currency": asset,
         },
@@ -459,10 +458,9 @@ def transfer_v2(transfer: Transfer, account_id: str) -> Json:
     }
 
 
-def address(asset: str, text: str, account_id: str) -> Json:
+def address(asset: str, network: str, text: str, account_id: str) -> Json:
     """Return a v2 deposit address."""
-    network = NETWORKS.get(asset, "ethereum")
-    identity = uuid_of("address", asset, account_id)
+    identity = uuid_of("address", text, account_id)
     return {
         "id": identity,
         "address": text,

@@ -26,10 +26,11 @@ class RequestKind(StrEnum):
     QUERY = "query"
     ORDER = "order"
     CANCEL = "cancel"
+    WITHDRAWAL = "withdrawal"
 
 
 class Answer(NamedTuple):
-    """A response, and whether an order was accepted by it (only then do the after-accept faults apply)."""
+    """A response, and whether an order or withdrawal was accepted by it (only then do the after-accept faults apply)."""
 
     response: web.StreamResponse
     accepted: bool = False
@@ -45,7 +46,20 @@ class Exit(StrEnum):
 
 PROXY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
-_LOST = {RequestKind.ORDER: FaultName.REQUEST_LOST, RequestKind.CANCEL: FaultName.CANCEL_LOST}
+_LOST = {
+    RequestKind.ORDER: FaultName.REQUEST_LOST,
+    RequestKind.CANCEL: FaultName.CANCEL_LOST,
+    RequestKind.WITHDRAWAL: FaultName.WITHDRAW_LOST,
+}
+_AFTER_ACCEPT = {
+    RequestKind.ORDER: (
+        FaultName.CUT_AFTER_ACCEPT,
+        FaultName.HTTP_502_AFTER_ACCEPT,
+        FaultName.TIMEOUT_AFTER_ACCEPT,
+    ),
+    RequestKind.WITHDRAWAL: (FaultName.WITHDRAW_CUT, FaultName.WITHDRAW_502, FaultName.WITHDRAW_TIMEOUT),
+}
+"""Faults of an answer to a request that was carried out: no answer, a proxy's page instead, a late one."""
 
 
 class Desk:
@@ -76,18 +90,19 @@ class Desk:
             await self.clock.sleep(seconds)
         return True
 
-    async def leave(self, *, accepted: bool) -> Exit:
+    async def leave(self, *, accepted: bool, kind: RequestKind = RequestKind.ORDER) -> Exit:
         """Wait for the answer to leave the venue, and say how it does."""
         now_ns = self.now_ns()
         seconds = self.latency.answer_s()
         way = Exit.SENT
         if accepted:
-            if self.faults.fires(FaultName.CUT_AFTER_ACCEPT, self.venue.name, now_ns):
+            cut_off, bad_gateway, too_late = _AFTER_ACCEPT[kind]
+            if self.faults.fires(cut_off, self.venue.name, now_ns):
                 way = Exit.CUT
-            elif self.faults.fires(FaultName.HTTP_502_AFTER_ACCEPT, self.venue.name, now_ns):
+            elif self.faults.fires(bad_gateway, self.venue.name, now_ns):
                 way = Exit.BAD_GATEWAY
             else:
-                late = self.faults.fires(FaultName.TIMEOUT_AFTER_ACCEPT, self.venue.name, now_ns)
+                late = self.faults.fires(too_late, self.venue.name, now_ns)
                 seconds += late.ms / 1000 if late else 0
         if seconds > 0:
             await self.clock.sleep(seconds)
@@ -98,7 +113,7 @@ class Desk:
         if not await self.arrive(kind):
             return cut(request)
         answer = work()
-        way = await self.leave(accepted=answer.accepted)
+        way = await self.leave(accepted=answer.accepted, kind=kind)
         if way is Exit.CUT:
             return cut(request)
         if way is Exit.BAD_GATEWAY:

@@ -20,7 +20,8 @@ from arbot.domain.order import Side
 from arbot.domain.units import ZERO
 from arbot.sim.accounts import ApiKey
 from arbot.sim.listing import ASSET_DECIMALS
-from arbot.sim.model import OrderStatus, SimOrder, Transfer, TransferRefused
+from arbot.sim.model import OrderStatus, RegisteredAddress, SimOrder, Transfer, TransferRefused
+from arbot.sim.venue import networks_of
 from arbot.sim.wire import kraken_shapes as shapes
 from arbot.sim.wire.auth_kraken import TOKEN_SECONDS, Doorman, KrakenRefused
 from arbot.sim.wire.desk import Answer, Desk, RequestKind
@@ -34,7 +35,13 @@ WITHDRAW_REFUSALS = {
     "insufficient_funds": "EFunding:Insufficient funds",
     "below_minimum": "EFunding:Amount too small",
     "frozen": "EFunding:Withdrawals disabled",
+    "closed": "EFunding:Withdrawals disabled",
+    "unknown_network": "EFunding:Unknown withdraw method",
 }
+MINIMUM = Decimal("0.0001")
+"""Of every way in and out, in the asset."""
+CLOSED_ANSWERS = {"maintenance": "EService:Unavailable", "cancel_only": "EService:Market in cancel_only mode"}
+"""What orders are told while the venue says so of itself."""
 
 
 class Call(NamedTuple):
@@ -96,7 +103,7 @@ class KrakenRest:
             "WithdrawAddresses": Method(self._withdraw_addresses, 1, ("withdraw-funds", "query-funds")),
             "WithdrawStatus": Method(self._withdraw_status, 1, ("withdraw-funds", "query-funds")),
             "WithdrawInfo": Method(self._withdraw_info, 1, ("withdraw-funds",)),
-            "Withdraw": Method(self._withdraw, 1, ("withdraw-funds",)),
+            "Withdraw": Method(self._withdraw, 1, ("withdraw-funds",), RequestKind.WITHDRAWAL),
             "WithdrawCancel": Method(self._withdraw_cancel, 1, ("withdraw-funds",)),
         }
 
@@ -145,10 +152,13 @@ class KrakenRest:
         def work() -> Answer:
             try:
                 self._venue.advance(self._desk.now_ns())
+                closed = CLOSED_ANSWERS.get(self._venue.status_word())
+                if closed is not None and method.kind in (RequestKind.ORDER, RequestKind.WITHDRAWAL):
+                    return Answer(_error(closed))
                 result = method.handler(Call(key, fields, self._desk.now_ns()))
             except KrakenRefused as error:
                 return Answer(_error(error.text))
-            return Answer(_result(result), accepted=method.kind is RequestKind.ORDER)
+            return Answer(_result(result), accepted=method.kind in (RequestKind.ORDER, RequestKind.WITHDRAWAL))
 
         return await self._desk.answer(request, method.kind, work)
 
@@ -159,14 +169,18 @@ class KrakenRest:
         return {"unixtime": now_ns // 10**9, "rfc1123": shapes.rfc1123(now_ns)}
 
     def _system_status(self, _fields: Fields) -> object:
-        return {"status": "online", "timestamp": shapes.iso_seconds(self._desk.now_ns())}
+        return {"status": self._venue.status_word(), "timestamp": shapes.iso_seconds(self._desk.now_ns())}
 
     def _assets(self, fields: Fields) -> object:
         traded = (asset for one in self._venue.instruments.values() for asset in (str(one.base), str(one.quote)))
         assets = dict.fromkeys((*ASSET_DECIMALS, *traded))
         wanted = set(filter(None, fields.get("asset", "").split(",")))
         rows = {
-            shapes.asset_id(asset): shapes.asset_row(asset)
+            shapes.asset_id(asset): shapes.asset_row(
+                asset,
+                takes=any(self._venue.takes(asset, network) for network in networks_of(asset)),
+                pays=any(self._venue.pays(asset, network) for network in networks_of(asset)),
+            )
             for asset in assets
             if not wanted or wanted & {asset, shapes.asset_id(asset), shapes.alt_name(asset)}
         }
@@ -440,17 +454,24 @@ class KrakenRest:
         asset = self._asset(call.fields)
         return [
             {
-                "method": shapes.METHODS.get(asset, asset),
+                "method": shapes.deposit_method(asset, network),
                 "limit": False,
                 "fee": "0.0000000000",
                 "gen-address": True,
-                "minimum": "0.00010000",
-            },
+                "minimum": shapes.text(MINIMUM, 8),
+            }
+            for network in networks_of(asset)
+            if self._venue.takes(asset, network)
         ]
 
     def _deposit_addresses(self, call: Call) -> object:
         asset = self._asset(call.fields)
-        return [{"address": f"sim-{self._venue.name}-{asset.lower()}-{call.key.account}", "expiretm": "0", "new": True}]
+        wanted = call.fields.get("method", "")
+        network = next((one for one in networks_of(asset) if shapes.deposit_method(asset, one) == wanted), None)
+        if network is None:
+            raise KrakenRefused("EFunding:Unknown deposit method")
+        address = self._venue.deposit_address(call.key.account, asset, network)
+        return [{"address": address, "expiretm": "0", "new": True}]
 
     def _deposit_status(self, call: Call) -> object:
         return [shapes.transfer_row(one) for one in self._transfers(call, deposits=True)]
@@ -464,60 +485,93 @@ class KrakenRest:
         return [one for one in reversed(found) if asset in ("", one.asset) and _within(call, one.created_ns, {})]
 
     def _withdraw_methods(self, call: Call) -> object:
-        asset = self._asset(call.fields)
-        network = shapes.NETWORKS.get(asset, asset)
-        return [{"asset": shapes.asset_id(asset), "method": shapes.METHODS.get(asset, asset), "network": network}]
+        asked = self._asset(call.fields) if call.fields.get("asset") else ""
+        listed = dict.fromkeys(
+            str(asset)
+            for one in self._venue.instruments.values()
+            for asset in (one.base, one.quote)
+            if asked in ("", asset)
+        )
+        return [
+            {
+                "asset": shapes.asset_id(asset),
+                "method": shapes.method(asset, network),
+                "network": shapes.NETWORKS[network],
+                "minimum": shapes.text(MINIMUM, 8),
+            }
+            for asset in listed
+            for network in networks_of(asset)
+            if self._venue.pays(asset, network)
+        ]
 
     def _withdraw_addresses(self, call: Call) -> object:
         asset = self._asset(call.fields) if call.fields.get("asset") else ""
         return [
             {
-                "address": address,
-                "asset": shapes.asset_id(of),
-                "method": shapes.METHODS.get(of, of),
-                "key": key,
-                "verified": True,
+                "address": one.address,
+                "asset": shapes.asset_id(one.asset),
+                "method": shapes.method(one.asset, _network(one)),
+                "key": one.key,
+                "verified": one.is_verified,
+                **({"tag": one.tag} if one.tag else {}),
             }
-            for (of, key), (address, _) in self._venue.withdraw_keys.items()
-            if asset in ("", of)
+            for one in self._venue.withdraw_keys.values()
+            if asset in ("", one.asset)
         ]
 
-    def _withdraw_terms(self, call: Call) -> tuple[str, str, str, Decimal, Decimal]:
-        """Return (asset, key, address, what arrives, fee); the amount asked includes the fee."""
-        asset, key = self._asset(call.fields), call.fields.get("key", "")
-        if (asset, key) not in self._venue.withdraw_keys:
+    def _withdraw_terms(self, call: Call) -> tuple[RegisteredAddress, Decimal]:
+        """Return where it goes and what arrives; the amount asked includes the fee."""
+        one = self._venue.withdraw_keys.get((self._asset(call.fields), call.fields.get("key", "")))
+        if one is None or not one.is_verified:
             raise KrakenRefused("EFunding:Unknown withdraw key")
-        address, fee = self._venue.withdraw_keys[asset, key]
-        if call.fields.get("address") not in (None, "", address):
+        if call.fields.get("address") not in (None, "", one.address):
             raise KrakenRefused("EFunding:Invalid address")
-        return asset, key, address, number(call.fields.get("amount", ""), "amount") - fee, fee
+        if call.fields.get("max_fee") and one.fee > number(call.fields["max_fee"], "max_fee"):
+            raise KrakenRefused("EFunding:Max fee exceeded")
+        amount = number(call.fields.get("amount", ""), "amount")
+        if amount < MINIMUM:
+            raise KrakenRefused(WITHDRAW_REFUSALS["below_minimum"])
+        return one, amount - one.fee
 
     def _withdraw_info(self, call: Call) -> object:
-        asset, _, _, net, fee = self._withdraw_terms(call)
-        decimals = ASSET_DECIMALS.get(asset, 8)
+        one, net = self._withdraw_terms(call)
+        decimals = ASSET_DECIMALS.get(one.asset, 8)
         return {
-            "method": shapes.METHODS.get(asset, asset),
-            "limit": shapes.text(self._venue.accounts.get(call.key.account).available(asset), decimals),
+            "method": shapes.method(one.asset, _network(one)),
+            "limit": shapes.text(self._venue.accounts.get(call.key.account).available(one.asset), decimals),
             "amount": shapes.text(net, decimals),
-            "fee": shapes.text(fee, decimals),
+            "fee": shapes.text(one.fee, decimals),
         }
 
     def _withdraw(self, call: Call) -> object:
-        asset, key, address, net, fee = self._withdraw_terms(call)
+        one, net = self._withdraw_terms(call)
         try:
             transfer = self._venue.withdraw(
-                call.key.account, asset, net, fee, call.now_ns, address=address, address_key=key
+                call.key.account,
+                one.asset,
+                net,
+                one.fee,
+                call.now_ns,
+                address=one.address,
+                address_key=one.key,
+                network=one.network,
+                tag=one.tag,
             )
         except TransferRefused as error:
             raise KrakenRefused(WITHDRAW_REFUSALS[error.reason]) from error
         return {"refid": transfer.reference}
 
     def _withdraw_cancel(self, call: Call) -> object:
-        known = {one.reference for one in self._venue.transfers(call.key.account, deposits=False)}
+        sent = self._venue.transfers(call.key.account, deposits=False)
+        known = {one.reference for one in sent if not one.is_on_chain}
         reference = call.fields.get("refid", "")
         if reference not in known:
             raise KrakenRefused("EFunding:Unknown reference id")
         return self._venue.fail_transfer(reference, call.now_ns)
+
+
+def _network(one: RegisteredAddress) -> str:
+    return one.network or networks_of(one.asset)[0]
 
 
 def _unknown(_asked: object) -> object:

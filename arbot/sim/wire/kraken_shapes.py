@@ -88,8 +88,29 @@ _TRANSFER_WORDS = {
     TransferStatus.SUCCESS: "Success",
     TransferStatus.FAILURE: "Failure",
 }
-METHODS = {"BTC": "Bitcoin", "ETH": "Ether", "DOGE": "Dogecoin", "USDT": "Tether USD (ERC20)", "USD": "Wire"}
-NETWORKS = {"BTC": "Bitcoin", "ETH": "Ethereum", "DOGE": "Dogecoin", "USDT": "Ethereum", "USD": "Fedwire"}
+METHODS = {
+    ("BTC", "bitcoin"): "Bitcoin",
+    ("DOGE", "dogecoin"): "Dogecoin",
+    ("ETH", "ethereum"): "Ether",
+    ("USD", "fedwire"): "Wire",
+    ("USDT", "ethereum"): "Tether USD (ERC20)",
+    ("USDT", "tron"): "Tether USD (TRC20)",
+}
+"""(asset, network) -> Kraken's name of the way in and out; others are the asset's name and the network's."""
+NETWORKS = {
+    "bitcoin": "Bitcoin",
+    "dogecoin": "Dogecoin",
+    "ethereum": "Ethereum",
+    "fedwire": "Fedwire",
+    "solana": "Solana",
+    "tron": "Tron",
+}
+_ASSET_WORDS = {
+    (True, True): "enabled",
+    (True, False): "deposit_only",
+    (False, True): "withdrawal_only",
+    (False, False): "funding_temporarily_disabled",
+}
 TWO_DECIMALS = Decimal("0.01")
 
 
@@ -176,7 +197,17 @@ def average_of(cost: Decimal, qty: Decimal) -> Decimal:
 # --- REST ------------------------------------------------------------------------------------------------------------
 
 
-def asset_row(asset: str) -> Json:
+def method(asset: str, network: str) -> str:
+    """Return Kraken's name of the way an asset takes on a network."""
+    return METHODS.get((asset, network), f"{asset} ({NETWORKS[network]})")
+
+
+def deposit_method(asset: str, network: str) -> str:
+    """Return Kraken's name of the way in; ether's is not that of the way out."""
+    return "Ether (Hex)" if asset == "ETH" else method(asset, network)
+
+
+def asset_row(asset: str, *, takes: bool = True, pays: bool = True) -> Json:
     """Return a row of Assets."""
     decimals = ASSET_DECIMALS.get(asset, 8)
     return {
@@ -184,7 +215,7 @@ def asset_row(asset: str) -> Json:
         "altname": alt_name(asset),
         "decimals": decimals,
         "display_decimals": min(5, decimals),
-        "status": "enabled",
+        "status": _ASSET_WORDS[takes, pays],
     }
 
 
@@ -319,8 +350,8 @@ def transfer_row(transfer: Transfer) -> Json:
     """Return a row of DepositStatus and WithdrawStatus."""
     decimals = ASSET_DECIMALS.get(transfer.asset, 8)
     row: Json = {
-        "method": METHODS.get(transfer.asset, transfer.asset),
-        "network": NETWORKS.get(transfer.asset, transfer.asset),
+        "method": (deposit_method if transfer.is_deposit else method)(transfer.asset, transfer.network),
+        "network": NETWORKS[transfer.network],
         "aclass": "currency",
         "asset": asset_id(transfer.asset),
         "refid": transfer.reference,

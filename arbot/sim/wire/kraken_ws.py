@@ -475,7 +475,7 @@ class KrakenSockets:
     def _status(self) -> dict[str, object]:
         row = {
             "version": "2.0.10",
-            "system": "online",
+            "system": self.desk.venue.status_word(),
             "api_version": "v2",
             "connection_id": self._rng.getrandbits(63) | 1 << 62,
         }

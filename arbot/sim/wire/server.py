@@ -65,8 +65,7 @@ def _mount_coinbase(
 def _mount_bitstamp(
     app: web.Application, desk: Desk, rng: random.Random, account: str, options: WireOptions
 ) -> KeyPair:
-    ensure(not options.can_withdraw, "the pretend Bitstamp has no withdrawals", venue=desk.venue.name)
-    key = desk.venue.add_key(bitstamp.new_key(rng, account))
+    key = desk.venue.add_key(bitstamp.new_key(rng, account, can_withdraw=options.can_withdraw))
     app.add_routes(bitstamp.routes(desk, rng))
     return KeyPair(key.key, key.secret)
 
