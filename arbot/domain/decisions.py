@@ -110,6 +110,8 @@ class Reason(StrEnum):
     MAINTENANCE = "maintenance"
     DEPEGGED = "depegged"
     PRICE_IS_NEWS = "price_is_news"  # taken once in this direction; again when the mids have met
+    PRICE_PINNED = "price_pinned"  # the same, and one large order holds the price where it is
+    MERGED_BOOK = "merged_book"  # the venue's book takes a depegged coin for the quote it names
     TRANSFER_OVERDUE = "transfer_overdue"  # coins that should have arrived have not: what depends on them waits
     TRANSFERS_OFF = "transfers_off"
     NOT_ALLOW_LISTED = "not_allow_listed"

@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from arbot.domain.ids import ArbId, Asset, ClientOrderId, InstrumentId, TradeId, VenueId, VenueOrderId
-from arbot.domain.units import EXACT, Amount
+from arbot.domain.units import EXACT, ZERO, Amount
 
 
 class Side(StrEnum):
@@ -35,6 +35,11 @@ class TimeInForce(StrEnum):
     FOK = "fok"
     GTC = "gtc"
     POST_ONLY = "post_only"  # as GTC, and refused when it would take
+
+    @property
+    def rests(self) -> bool:
+        """Whether what does not trade at once stays in the book until it is cancelled."""
+        return self in (TimeInForce.GTC, TimeInForce.POST_ONLY)
 
 
 class Liquidity(StrEnum):
@@ -109,7 +114,7 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
     """An order we want: complete, exact, and named before anything leaves.
 
     `limit_price` is the worst acceptable price. `deadline_ns` is the wall time after which the venue must not match it
-    (Kraken enforces it; elsewhere IOC has to do). Quantities in base, prices in quote per base.
+    (Kraken enforces it; elsewhere IOC has to do), of an order that rests: after which it must not take it any more. Quantities in base, prices in quote per base.
     """
 
     client_order_id: ClientOrderId
@@ -179,3 +184,11 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
         sign = -self.side.sign * (-1 if self.is_reversal else 1)
         moved = EXACT.multiply(EXACT.multiply(self.qty, self.price), Decimal(sign))
         return EXACT.subtract(moved, self.fee.number) if self.fee.asset == self.quote else moved
+
+    def delta(self, asset: Asset) -> Decimal:
+        """Change of our balance of any asset: base, quote, or a third one in which the fee was taken."""
+        if asset == self.base:
+            return self.base_delta
+        if asset == self.quote:
+            return self.quote_delta
+        return -self.fee.number if asset == self.fee.asset else ZERO

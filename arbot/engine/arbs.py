@@ -1,11 +1,15 @@
-"""The life of an arb: opened with both legs at once, carried to flat, or stranded with a person called.
+"""The life of an arb: opened with all legs at once, carried to flat, or stranded with a person called.
 
 One rule moves it, `advance`: it looks at the fills and at which orders may still fill, never at what was hoped for.
+An arb with a conversion has two assets that have to be flat, its base and the foreign quote: it is flat only when both
+are, it is worked while either can be, and it is stranded when all that is left has spent its limits.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
+
+import msgspec
 
 from arbot.domain.commands import CancelTimer, Severity, SubmitOrder
 from arbot.domain.decisions import (
@@ -15,43 +19,49 @@ from arbot.domain.decisions import (
     ArbOpened,
     ArbState,
     ArbStranded,
+    ConversionLeg,
     LimitLatched,
     Reason,
 )
 from arbot.domain.errors import ensure
 from arbot.domain.events import OrderRestored
-from arbot.domain.ids import ArbId, Asset, OrderName, arb_id, client_order_id
+from arbot.domain.ids import ArbId, Asset, OrderName, arb_id, client_order_id, parse_client_order_id
 from arbot.domain.instrument import Instrument
 from arbot.domain.order import Approved, Fill, OrderIntent, OrderState, Purpose, Side, TimeInForce
-from arbot.domain.units import ONE, ZERO
-from arbot.engine import orders
+from arbot.domain.units import ONE, ZERO, Amount, fmt
+from arbot.engine import orders, resting
 from arbot.engine.orders import MS
-from arbot.engine.residual import work_residual
+from arbot.engine.residual import reducing, work_residual
 from arbot.engine.risk.approve import approve_leg
-from arbot.engine.risk.plan import Plan
+from arbot.engine.risk.plan import Leg, Plan
 from arbot.engine.sizing import least_qty
 from arbot.engine.state import FINISHED_ARBS_KEPT, Arb, OrderRecord, State
 from arbot.engine.step import Step
 
 LEG_NUMBER = {Side.BUY: 1, Side.SELL: 2}
+LEG_NUMBER_CONVERSION = 3
 FLUSH_RETRY_MS = 60_000
 RESTORE_SETTLE_MS = 1_000
 RESTORE_GRACE_MS = 120_000
 
 
 def open_arb(state: State, step: Step, plan: Plan, qty: Decimal) -> Arb:
-    """Open an arb of `qty` base: both legs are approved and submitted in one outcome, hence in one commit."""
+    """Open an arb of `qty` base: all legs are approved and submitted in one outcome, hence in one commit."""
     state.note_rates()
     arb = _new_arb(state, plan.buy, plan.sell, qty, plan.buy_price, plan.sell_price)
-    for side, instrument in ((Side.BUY, plan.buy), (Side.SELL, plan.sell)):
-        price = plan.buy_price if side is Side.BUY else plan.sell_price
-        fee = plan.fee_buy if side is Side.BUY else plan.fee_sell
-        intent = make_intent(state, arb, instrument, side, qty, price, fee.taker, Purpose.LEG)
-        submit(state, step, arb, approve_leg(state, instrument, intent))
+    if plan.conversion is not None:
+        _convert(arb, plan.conversion, plan.foreign_qty(qty))
+    arb.is_quote = plan.maker is not None
+    for leg in plan.legs:
+        if plan.maker is leg.side.opposite:
+            continue  # the resting leg's fills are hedged there as they come
+        leg_qty = _leg_qty(arb, leg)
+        intent = make_intent(state, arb, leg.instrument, leg.side, leg_qty, leg.price, leg.fee.taker, Purpose.LEG)
+        if arb.is_quote:
+            intent = msgspec.structs.replace(intent, tif=TimeInForce.POST_ONLY)
+        submit(state, step, arb, approve_leg(state, leg.instrument, intent))
     _move(state, step, arb, ArbState.WORKING)
     step.timer(_deadline_key(arb), state.now_ns + state.config.execution.leg_deadline_ms * MS)
-    unit_cost = plan.buy_price * (ONE + plan.fee_buy.taker)
-    unit_proceeds = plan.sell_price * (ONE - plan.fee_sell.taker)
     step.decide(
         ArbOpened(
             arb_id=arb.id,
@@ -61,14 +71,33 @@ def open_arb(state: State, step: Step, plan: Plan, qty: Decimal) -> Arb:
             buy_price=plan.buy_price,
             sell_price=plan.sell_price,
             edge_net_bps=plan.proposal.edge_net_bps,
-            expected_quote=qty * (unit_proceeds - unit_cost),
-            book_recv_ts_ns=max(
-                state.market.state(plan.buy.id).recv_ts_ns, state.market.state(plan.sell.id).recv_ts_ns
-            ),
+            expected_quote=_expected(plan, arb),
+            book_recv_ts_ns=max(state.market.state(one.id).recv_ts_ns for one in plan.instruments),
             decided_ts_ns=state.now_ns,
+            conversion=arb.conversion,
+            is_quote=arb.is_quote,
         )
     )
     return arb
+
+
+def _convert(arb: Arb, leg: Leg, qty: Decimal) -> None:
+    arb.conversion = ConversionLeg(instrument=leg.instrument.id, side=leg.side, qty=qty, price=leg.price)
+    arb.foreign, arb.quote = leg.instrument.base, leg.instrument.quote
+
+
+def _leg_qty(arb: Arb, leg: Leg) -> Decimal:
+    is_conversion = arb.conversion is not None and arb.conversion.instrument == leg.instrument.id
+    return arb.conversion.qty if arb.conversion is not None and is_conversion else arb.qty
+
+
+def _expected(plan: Plan, arb: Arb) -> Decimal:
+    """Return what of the home quote comes in less what goes out when every leg fills at its worst acceptable price."""
+    expected = ZERO
+    for leg in plan.legs:
+        if leg.instrument.quote == plan.home:
+            expected -= leg.side.sign * _leg_qty(arb, leg) * leg.price * (ONE + leg.side.sign * leg.fee.taker)
+    return expected
 
 
 def _new_arb(  # noqa: PLR0917 - the values of an arb, in the order one says them
@@ -104,8 +133,9 @@ def make_intent(  # noqa: PLR0917 - the values of an order, in the order one say
 ) -> OrderIntent:
     """Return an IOC limit intent named after run, arb, leg and try; the legs themselves are try 0."""
     attempt = 0 if purpose is Purpose.LEG else arb.tries + 1
+    leg = LEG_NUMBER_CONVERSION if instrument.base == arb.foreign else LEG_NUMBER[side]
     return OrderIntent(
-        client_order_id=client_order_id(OrderName(state.epoch, arb.number, LEG_NUMBER[side], attempt)),
+        client_order_id=client_order_id(OrderName(state.epoch, arb.number, leg, attempt)),
         arb_id=arb.id,
         purpose=purpose,
         venue=instrument.venue,
@@ -130,59 +160,88 @@ def submit(state: State, step: Step, arb: Arb, approved: Approved) -> None:
     order = OrderRecord(intent)
     state.orders[intent.client_order_id] = state.live[intent.client_order_id] = order
     arb.orders.append(intent.client_order_id)
+    state.version += 1
     step.command(SubmitOrder(approved=approved))
 
 
 def advance(state: State, step: Step, arb: Arb) -> None:
     """Put an arb where its fills and live orders say it is, and do what follows."""
-    residual = state.residual(arb)
-    is_within = abs(residual) < tolerance(state, arb)
+    residuals = _beyond(state, arb)
+    is_within = not residuals
     _watch_exposure(state, arb, is_within=is_within)
     records = list(state.arb_orders(arb))
+    maker = resting.tend(state, step, arb)
     if any(order.state is OrderState.UNKNOWN for order in records):
         if arb.state is not ArbState.STRANDED:
             _move(state, step, arb, ArbState.UNKNOWN)
         return
-    if any(order.is_live for order in records):
+    if any(order.is_live and order is not maker for order in records):
         if arb.state is ArbState.UNKNOWN:
             _move(state, step, arb, ArbState.WORKING)
         return
+    if maker is not None and (is_within or resting.gathers(state, step, arb, maker)):
+        if is_within:
+            resting.settled(arb)
+        if arb.state is not ArbState.STRANDED:
+            _move(state, step, arb, ArbState.WORKING)
+        return
     if is_within:
-        _close(state, step, arb, residual)
+        _close(state, step, arb)
         return
     if arb.state is ArbState.STRANDED:
         return
     if arb.state is not ArbState.ONE_SIDED:
         _move(state, step, arb, ArbState.ONE_SIDED)
     arb.one_sided_ts_ns = arb.one_sided_ts_ns or state.now_ns
-    _work(state, step, arb, residual)
+    _work(state, step, arb, residuals)
 
 
-def _work(state: State, step: Step, arb: Arb, residual: Decimal) -> None:
-    why = _spent(state, arb)
-    if why:
-        _give_up(state, step, arb, residual, why)
+def _beyond(state: State, arb: Arb) -> dict[Asset, Decimal]:
+    """Return the residuals that some venue would still take, the base first."""
+    residuals = {asset: state.residual(arb, asset) for asset in arb.assets}
+    return {
+        asset: number
+        for asset, number in residuals.items()
+        if number and abs(number) >= tolerance(state, arb, asset)
+    }
+
+
+def _work(state: State, step: Step, arb: Arb, residuals: dict[Asset, Decimal]) -> None:
+    """Send what brings the residuals down, one order an asset; give up when every one of them has spent its limits."""
+    why = {asset: _spent(state, arb, asset) for asset in residuals}
+    if all(why.values()):
+        _give_up(state, step, arb, residuals, "; ".join(dict.fromkeys(why.values())))
         return
-    found = work_residual(state, step, arb, residual, make_intent)
-    if found is None:
+    purposes = []
+    for asset in residuals:
+        found = None if why[asset] else work_residual(state, step, arb, asset, residuals, make_intent)
+        if found is None or arb.tries_spent.get(asset):
+            resting.clear_the_way(state, step, asset)
+        if found is None:
+            continue
+        intent = found.intent
+        arb.tries += 1
+        arb.tries_spent[asset] = arb.tries_spent.get(asset, 0) + 1
+        arb.tries_by_instrument[intent.instrument] = arb.tries_by_instrument.get(intent.instrument, 0) + 1
+        submit(state, step, arb, found)
+        purposes.append(intent.purpose)
+        if intent.quote == arb.foreign:
+            break  # its fills will move the foreign quote too: what that leaves is seen after them
+    if not purposes:
         step.timer(_work_key(arb), state.now_ns + state.config.execution.hedge_retry_ms * MS)
         return
-    arb.tries += 1
-    arb.tries_spent += 1
-    arb.tries_by_instrument[found.intent.instrument] = arb.tries_by_instrument.get(found.intent.instrument, 0) + 1
-    submit(state, step, arb, found)
-    to = ArbState.UNWINDING if found.intent.purpose is Purpose.UNWIND else ArbState.HEDGING
-    _move(state, step, arb, to)
+    _move(state, step, arb, ArbState.UNWINDING if Purpose.UNWIND in purposes else ArbState.HEDGING)
     step.timer(_deadline_key(arb), state.now_ns + state.config.execution.leg_deadline_ms * MS)
 
 
-def _spent(state: State, arb: Arb) -> str:
-    """Return which limit on working a residual is used up, or an empty text."""
+def _spent(state: State, arb: Arb, asset: Asset) -> str:
+    """Return which limit on working the residual of an asset is used up, or an empty text."""
     policy = state.config.execution
     if state.standing.killed or state.standing.halted:
         return "halted before the residual was worked off"
-    if arb.tries_spent >= policy.hedge_tries_max:
-        return f"{arb.tries_spent} orders did not bring it down"
+    tries = arb.tries_spent.get(asset, 0)
+    if tries >= policy.hedge_tries_max:
+        return f"{tries} orders did not bring it down"
     if _is_coming_back(state, arb):
         return ""
     if state.now_ns - arb.one_sided_ts_ns > policy.hedge_seconds_max * 1000 * MS:
@@ -196,7 +255,7 @@ def _is_coming_back(state: State, arb: Arb) -> bool:
     The seconds of hedging begin anew with each look, for at most RESTORE_GRACE_MS: recovering may take a rate-limited venue
     longer than a residual may be worked.
     """
-    venues = {state.instruments[i].venue for i in (arb.buy, arb.sell) if i in state.instruments}
+    venues = {state.instruments[i].venue for i in arb.instruments if i in state.instruments}
     is_ready = len(venues) > 0 and all(state.venue(venue).has_balances for venue in sorted(venues))
     if not arb.restored_ts_ns or is_ready or state.now_ns - arb.restored_ts_ns > RESTORE_GRACE_MS * MS:
         return False
@@ -204,23 +263,26 @@ def _is_coming_back(state: State, arb: Arb) -> bool:
     return True
 
 
-def _give_up(state: State, step: Step, arb: Arb, residual: Decimal, why: str) -> None:
+def _give_up(state: State, step: Step, arb: Arb, residuals: dict[Asset, Decimal], why: str) -> None:
+    asset, residual = next(iter(residuals.items()))
     if arb.is_flush and not arb.is_flatten:
         text = f"a carried residual of {residual} {arb.base} could not be flushed: {why}; trying again later"
         step.alert(Severity.WARNING, "flush_failed", text)
         state.flush_after_ns[arb.base] = state.now_ns + FLUSH_RETRY_MS * MS
-        _close(state, step, arb, residual)
+        _close(state, step, arb)
         return
     _move(state, step, arb, ArbState.STRANDED)
     state.standing.arbs_stranded += 1
-    step.decide(ArbStranded(arb_id=arb.id, residual=residual, base=arb.base, why=why))
-    text = f"arb {arb.id} is stranded with {residual} {arb.base}: {why}. No new arbs until `arbot flatten` or its fills"
+    left = tuple(Amount(number, name) for name, number in residuals.items())
+    step.decide(ArbStranded(arb_id=arb.id, residual=residual, base=asset, why=why, open=left))
+    named = " and ".join(f"{fmt(amount.number)} {amount.asset}" for amount in left)
+    text = f"arb {arb.id} is stranded with {named}: {why}. No new arbs until `arbot flatten` or its fills"
     step.alert(Severity.CRITICAL, "arb_stranded", text)
 
 
 def deadline(state: State, step: Step, arb: Arb) -> None:
     """Act on an arb whose orders should have ended: cancel, ask, and look again after another deadline."""
-    live = [order for order in state.arb_orders(arb) if order.is_live]
+    live = [o for o in state.arb_orders(arb) if o.is_live and (o.is_unwanted or not o.is_resting)]
     for order in live:
         orders.overdue(state, step, order)
     if live:
@@ -232,8 +294,9 @@ def deadline(state: State, step: Step, arb: Arb) -> None:
 def reopen(state: State, step: Step, arb: Arb) -> None:
     """Take a flat arb up again because a fill came after its end."""
     if arb.state is ArbState.FLAT:
-        state.carried[arb.base] = state.carried.get(arb.base, ZERO) - arb.carried_out
-        arb.carried_out = ZERO
+        for asset, number in arb.carried_out.items():
+            state.carried[asset] = state.carried.get(asset, ZERO) - number
+        arb.carried_out = {}
         state.unfinished[arb.id] = arb
         arb.one_sided_ts_ns = state.now_ns
         _move(state, step, arb, ArbState.ONE_SIDED)
@@ -242,13 +305,12 @@ def reopen(state: State, step: Step, arb: Arb) -> None:
 def flush(state: State, step: Step, base: Asset) -> None:
     """Work off what sub-minimum residuals have added up to, once some venue takes that much and nothing else is open."""
     carried = state.carried.get(base, ZERO)
-    if not carried or any(arb.base == base for arb in state.unfinished.values()):
+    if not carried or any(base in arb.assets and not resting.is_waiting(arb) for arb in state.unfinished.values()):
         return
     if state.now_ns < state.flush_after_ns.get(base, 0) or state.standing.killed or state.standing.halted:
         return
-    for instrument in state.instruments.values():
-        if instrument.base != base:
-            continue
+    listed = [instrument for instrument in state.instruments.values() if instrument.base == base]
+    for instrument in sorted(listed, key=lambda one: one.quote != state.config.ccy):  # else a new asset would be open
         touch = state.market.best(instrument.id, Side.SELL if carried > 0 else Side.BUY)
         if touch is not None and abs(carried) >= least_qty(instrument, touch.price):
             arb = _new_arb(state, instrument, instrument, abs(carried), touch.price, touch.price)
@@ -278,7 +340,7 @@ def flatten(state: State, step: Step) -> None:
         if arb.state is ArbState.STRANDED:
             arb.is_flatten = True
             arb.one_sided_ts_ns = state.now_ns
-            arb.tries_spent = 0
+            arb.tries_spent.clear()
             arb.tries_by_instrument.clear()
             _move(state, step, arb, ArbState.ONE_SIDED)
             advance(state, step, arb)
@@ -302,17 +364,33 @@ def restore(state: State, step: Step, event: OrderRestored) -> None:
     if intent.purpose in (Purpose.FLUSH, Purpose.FLATTEN) and not arb.is_flush and len(arb.orders) == 1:
         arb.is_flush = True
         arb.residual_in = state.carried.pop(arb.base, ZERO)
-    if intent.purpose is Purpose.LEG:
-        if intent.side is Side.BUY:
-            arb.buy, arb.buy_price = intent.instrument, intent.limit_price
-        else:
-            arb.sell, arb.sell_price = intent.instrument, intent.limit_price
+    _learn_legs(arb, intent)
+    order.is_unwanted = intent.tif.rests  # nobody has looked at its price since
+    arb.is_quote |= intent.tif.rests
     if order.is_live:
         state.live[intent.client_order_id] = order
         if order.state in (OrderState.INTENDED, OrderState.SENT):
             order.state = OrderState.UNKNOWN  # the process died around the send: it may be at the venue
         orders.query(state, step, order)
     step.timer(_work_key(arb), state.now_ns + RESTORE_SETTLE_MS * MS)
+
+
+def _learn_legs(arb: Arb, intent: OrderIntent) -> None:
+    """Take from a restored order what its arb is; the number of the leg in its name tells a conversion."""
+    name = parse_client_order_id(intent.client_order_id)
+    if name is not None and name.leg == LEG_NUMBER_CONVERSION:
+        arb.foreign, arb.quote = intent.base, intent.quote
+        if intent.purpose is Purpose.LEG:
+            arb.conversion = ConversionLeg(
+                instrument=intent.instrument, side=intent.side, qty=intent.qty, price=intent.limit_price
+            )
+        return
+    arb.base = intent.base
+    if intent.purpose is Purpose.LEG:
+        if intent.side is Side.BUY:
+            arb.buy, arb.buy_price = intent.instrument, intent.limit_price
+        else:
+            arb.sell, arb.sell_price = intent.instrument, intent.limit_price
 
 
 def _restored_arb(state: State, intent: OrderIntent) -> Arb:
@@ -341,10 +419,13 @@ def find(state: State, text: str) -> Arb | None:
     return state.unfinished.get(ArbId(text))
 
 
-def tolerance(state: State, arb: Arb) -> Decimal:
-    """Return the smallest quantity that some venue would still take against this arb's residual: less than that is carried."""
-    price = min(arb.buy_price, arb.sell_price)
-    return min((least_qty(one, price) for one in state.listed(arb.base, arb.quote)), default=ZERO)
+def tolerance(state: State, arb: Arb, asset: Asset) -> Decimal:
+    """Return the smallest quantity that some venue would still take of this arb's residual: less than that is carried."""
+    priced = (
+        (one, min(arb.leg_price(side, one.quote) for side in Side) if asset == arb.base else _marks(arb)[asset])
+        for one in reducing(state, arb, asset)
+    )
+    return min((least_qty(one, price) for one, price in priced), default=ZERO)
 
 
 def _watch_exposure(state: State, arb: Arb, *, is_within: bool) -> None:
@@ -355,35 +436,53 @@ def _watch_exposure(state: State, arb: Arb, *, is_within: bool) -> None:
         arb.unhedged_since_ns = state.now_ns
 
 
-def _close(state: State, step: Step, arb: Arb, residual: Decimal) -> None:
+def _close(state: State, step: Step, arb: Arb) -> None:
     _move(state, step, arb, ArbState.FLAT)
     state.unfinished.pop(arb.id, None)
-    arb.carried_out = residual
-    state.carried[arb.base] = state.carried.get(arb.base, ZERO) + residual
-    for key in (_deadline_key(arb), _work_key(arb)):
+    arb.carried_out = {asset: state.residual(arb, asset) for asset in arb.assets}
+    for asset, number in arb.carried_out.items():
+        state.carried[asset] = state.carried.get(asset, ZERO) + number
+    for key in (_deadline_key(arb), _work_key(arb), *resting.timer_keys(arb)):
         step.command(CancelTimer(key=key))
-    closed = _result(state, step, arb, residual)
+    closed = _result(state, step, arb)
     step.decide(closed)
-    state.cool_until_ns[arb.buy, arb.sell] = state.now_ns + state.config.execution.cool_down_ms * MS
-    if not arb.is_flush:
+    is_unfilled_quote = arb.is_quote and closed.missed
+    if not (is_unfilled_quote and resting.was_pulled(state, arb)):
+        state.cool_until_ns[arb.buy, arb.sell] = state.now_ns + state.config.execution.cool_down_ms * MS
+    if not arb.is_flush and not is_unfilled_quote:
         state.standing.arbs_flat += 1
     _count(state, step, arb, closed.pnl_net)
     _forget_old(state)
-    flush(state, step, arb.base)
+    for asset in arb.assets:
+        flush(state, step, asset)
 
 
-def _result(state: State, step: Step, arb: Arb, residual: Decimal) -> ArbClosed:
-    """Return the arb's money in quote: what came in less what went out, the residual valued at the arb's mean price."""
-    mark = (arb.buy_price + arb.sell_price) / 2
+def _marks(arb: Arb) -> dict[Asset, Decimal]:
+    """Return what one unit of each of the arb's assets is worth to it, in its home quote, by its own prices."""
+    buy_price, sell_price = (arb.leg_price(side, arb.quote) for side in Side)
+    marks = {arb.quote: ONE, arb.base: (buy_price + sell_price) / 2}
+    if arb.foreign is not None and arb.conversion is not None:
+        marks[arb.foreign] = arb.conversion.price
+    return marks
+
+
+def _result(state: State, step: Step, arb: Arb) -> ArbClosed:
+    """Return the arb's money in its home quote: what came in less what went out, residuals valued at the arb's own prices."""
+    marks = _marks(arb)
     quote_in = volume = fees = other_fees = ZERO
     for order in state.arb_orders(arb):
         for fill in order.fills.values():
-            quote_in += fill.quote_delta
-            volume += -fill.qty * fill.price if fill.is_reversal else fill.qty * fill.price
-            fee = _fee_in_quote(state, step, arb, fill, mark)
+            quote_in += fill.delta(arb.quote)
+            value = fill.qty * fill.price * marks.get(fill.quote, ONE)
+            volume += -value if fill.is_reversal else value
+            fee = _fee_in_quote(state, step, arb, fill, marks)
             fees += fee
-            other_fees += fee if fill.fee.asset not in (arb.base, arb.quote) else ZERO
-    pnl_net = quote_in + (residual - arb.residual_in) * mark - other_fees
+            other_fees += fee if fill.fee.asset not in marks else ZERO
+    residual = state.residual(arb)
+    pnl_net = quote_in + (residual - arb.residual_in) * marks[arb.base] - other_fees
+    residual_foreign = ZERO if arb.foreign is None else state.residual(arb, arb.foreign)
+    if arb.foreign is not None:
+        pnl_net += residual_foreign * marks.get(arb.foreign, ZERO)
     return ArbClosed(
         arb_id=arb.id,
         pnl_gross=pnl_net + fees,
@@ -394,14 +493,16 @@ def _result(state: State, step: Step, arb: Arb, residual: Decimal) -> ArbClosed:
         unhedged_ns=arb.unhedged_ns,
         missed=volume == 0,
         is_flush=arb.is_flush,
+        is_quote=arb.is_quote,
+        residual_foreign=residual_foreign,
     )
 
 
-def _fee_in_quote(state: State, step: Step, arb: Arb, fill: Fill, mark: Decimal) -> Decimal:
+def _fee_in_quote(state: State, step: Step, arb: Arb, fill: Fill, marks: dict[Asset, Decimal]) -> Decimal:
     if fill.fee.asset == arb.quote or not fill.fee.number:
         return fill.fee.number
-    if fill.fee.asset == arb.base:
-        return fill.fee.number * mark
+    if fill.fee.asset in marks:
+        return fill.fee.number * marks[fill.fee.asset]
     rate, quote_rate = _known_rate(state, fill.fee.asset), _known_rate(state, arb.quote)
     if rate is None or not quote_rate:
         step.alert(Severity.WARNING, "fee_unpriced", f"a fee of {fill.fee.number} {fill.fee.asset} has no price")
@@ -452,7 +553,9 @@ def _move(state: State, step: Step, arb: Arb, to: ArbState) -> None:
         return
     ensure(to in ARB_LIFE[arb.state], "arb life", arb=arb.id, was=arb.state, to=to)
     before, arb.state = arb.state, to
-    step.decide(ArbMoved(arb_id=arb.id, before=before, after=to, residual=state.residual(arb)))
+    foreign = ZERO if arb.foreign is None else state.residual(arb, arb.foreign)
+    residual = state.residual(arb)
+    step.decide(ArbMoved(arb_id=arb.id, before=before, after=to, residual=residual, residual_foreign=foreign))
 
 
 def _deadline_key(arb: Arb) -> str:

@@ -15,7 +15,14 @@ from typing import assert_never
 import msgspec
 
 from arbot.domain.commands import CancelAllOrders, RequestAccountSnapshot, ResyncBook, Severity, StopRun
-from arbot.domain.decisions import OpportunityDeclined, OpportunitySeen, Outcome, Reason, TradingStateChanged
+from arbot.domain.decisions import (
+    ConversionLeg,
+    OpportunityDeclined,
+    OpportunitySeen,
+    Outcome,
+    Reason,
+    TradingStateChanged,
+)
 from arbot.domain.errors import ensure
 from arbot.domain.events import (
     AccountSnapshotReceived,
@@ -62,17 +69,18 @@ from arbot.domain.events import (
 )
 from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, VenueId
 from arbot.domain.instrument import Instrument, InstrumentStatus
-from arbot.domain.order import OrderState, Side
+from arbot.domain.order import OrderState
 from arbot.domain.units import WIDE, ZERO, Amount, fmt
-from arbot.engine import arbs, orders
+from arbot.engine import arbs, quotes, orders, watchers
 from arbot.engine.config import EngineConfig
 from arbot.engine.detector import Detector
+from arbot.engine.health import is_quarantined
 from arbot.engine.market_view import MarketView
 from arbot.engine.orders import MS
+from arbot.engine.risk import news
 from arbot.engine.risk.approve import judge
 from arbot.engine.risk.gates import blocks
-from arbot.engine.risk.plan import Breach, Plan
-from arbot.engine.sizing import limit_price
+from arbot.engine.risk.plan import Breach, Plan, planned
 from arbot.engine.state import OrderRecord, Standing, State
 from arbot.engine.step import Step
 from arbot.engine.strategy import Proposal, Strategy
@@ -80,6 +88,7 @@ from arbot.engine.strategy import Proposal, Strategy
 FOR_EVER_NS = 2**62
 BALANCE_SETTLE_MS = 5_000  # a venue's balances may lag its fills by this much
 RESYNC_REST_MS = 10_000  # between two requests for the same book
+VENUES_NEEDED = 2  # for an arb
 
 
 class Engine:
@@ -109,62 +118,70 @@ class Engine:
             self._look(step, envelope.event)
             return step.outcome()
         self._turn_day()
+        watchers.before(self.state, step, envelope.event)
         self._apply(step, envelope.event)
+        watchers.after(self.state, step, envelope.event)
         self._announce(step)
         return step.outcome()
 
     # --- opportunities ------------------------------------------------------------------------------------------------
 
     def _look(self, step: Step, event: BooksMoved) -> None:
+        quotes.review(self.state, step, self._strategy.edge_net_bps_min, event.instruments)
+        wanted: list[Quote] = []
         for proposal in self._strategy.on_books(event.instruments, self._detector):
             if isinstance(proposal, OpportunityDeclined):
                 step.decide(proposal)
             elif isinstance(proposal, Proposal):
                 self._consider(step, proposal)
+            else:
+                wanted.append(proposal)
+        quotes.settle(self.state, step, wanted, event.instruments, self._strategy.edge_net_bps_min)
 
     def _consider(self, step: Step, proposal: Proposal) -> None:
-        state = self.state
-        buy, sell = state.instruments[proposal.buy], state.instruments[proposal.sell]
-        fee_buy, fee_sell = state.fees.get(buy.id), state.fees.get(sell.id)
+        wanted = proposal.conversion
         step.decide(
             OpportunitySeen(
-                buy=buy.id,
-                sell=sell.id,
+                buy=proposal.buy,
+                sell=proposal.sell,
                 qty=proposal.qty,
                 buy_price=proposal.buy_price,
                 sell_price=proposal.sell_price,
                 edge_gross_bps=proposal.edge_gross_bps,
                 edge_net_bps=proposal.edge_net_bps,
+                conversion=None
+                if wanted is None
+                else ConversionLeg(
+                    instrument=wanted.instrument, side=wanted.side, qty=wanted.qty, price=wanted.price
+                ),
             )
         )
-        verdict: Decimal | Breach
-        if buy.base != sell.base or buy.quote != sell.quote:
-            verdict = Breach(Reason.QUOTE_MISMATCH)
-        elif fee_buy is None or fee_sell is None:
-            verdict = Breach(Reason.FEE_UNKNOWN)
-        else:
-            prices = (
-                limit_price(buy, Side.BUY, proposal.buy_price),
-                limit_price(sell, Side.SELL, proposal.sell_price),
+        plan = planned(self.state, proposal)
+        verdict = plan if isinstance(plan, Breach) else self._judge(step, plan)
+        if verdict is not None:
+            step.decide(
+                OpportunityDeclined(
+                    buy=proposal.buy,
+                    sell=proposal.sell,
+                    reason=verdict.reason,
+                    value=verdict.value,
+                    limit=verdict.limit,
+                    edge_net_bps=proposal.edge_net_bps,
+                    conversion=None if wanted is None else wanted.instrument,
+                )
             )
-            plan = Plan(state, proposal, buy, sell, fee_buy, fee_sell, *prices)
-            verdict = judge(plan)
-            if not isinstance(verdict, Breach):
-                arbs.open_arb(state, step, plan, verdict)
-                return
-            if verdict.reason in (Reason.BOOK_AGE_RECV, Reason.BOOK_AGE_VENUE):
-                self._doubt(step, buy, verdict)
-                self._doubt(step, sell, verdict)
-        step.decide(
-            OpportunityDeclined(
-                buy=buy.id,
-                sell=sell.id,
-                reason=verdict.reason,
-                value=verdict.value,
-                limit=verdict.limit,
-                edge_net_bps=proposal.edge_net_bps,
-            )
-        )
+
+    def _judge(self, step: Step, plan: Plan) -> Breach | None:
+        """Open the arb that the rules leave of a plan, or return why not."""
+        verdict = judge(plan)
+        if not isinstance(verdict, Breach):
+            news.note(self.state, step, plan)
+            arbs.open_arb(self.state, step, plan, verdict)
+            return None
+        if verdict.reason in (Reason.BOOK_AGE_RECV, Reason.BOOK_AGE_VENUE):
+            for instrument in plan.instruments:
+                self._doubt(step, instrument, verdict)
+        return verdict
 
     def _doubt(self, step: Step, instrument: Instrument, breach: Breach) -> None:
         """Have a book built anew that an edge was seen on and that is too old: frozen, or a stream that says nothing."""
@@ -234,7 +251,7 @@ class Engine:
             ):
                 pass  # what moved shows in the next snapshot of balances
             case NetworksReported() | VenueStatusReported():
-                pass
+                pass  # what they say of the venue is for `watchers`
             case BooksMoved() | BookInvalidated() | TradePrinted() | RunEnded():
                 pass  # books speak through the MarketView
             case _:
@@ -308,6 +325,8 @@ class Engine:
         if arb is not None:
             if kind == "deadline":
                 arbs.deadline(self.state, step, arb)
+            elif kind == "quote":
+                quotes.watch(self.state, step, arb, self._strategy.edge_net_bps_min)
             else:
                 arbs.advance(self.state, step, arb)
         self._finish_drain(step)
@@ -440,6 +459,8 @@ class Engine:
             yield Reason.VENUE_NOT_READY
         if not all(v.is_reconciled for v in venues):
             yield Reason.NOT_RECONCILED
+        if sum(1 for one in self.state.config.venues if not is_quarantined(self.state, one)) < VENUES_NEEDED:
+            yield Reason.VENUE_QUARANTINED
 
     @property
     def blocked_by(self) -> tuple[Reason, ...]:
@@ -449,10 +470,17 @@ class Engine:
     def deaf_until_ns(self) -> int:
         """Return until when no book can make the engine open an arb, unless another event than BooksMoved comes first.
 
-        0 when books matter. A replay need not wake the engine for books meanwhile; a live shell may as well.
+        0 when books matter: always while something rests, because books pull it. A replay need not wake the engine for
+        books meanwhile; a live shell may as well.
         """
+        if any(True for _ in self.state.quotes()):
+            return 0
         full = self.state.active_arbs() >= self.state.config.limits.arbs_open_max
         return FOR_EVER_NS if full or any(blocks(self.state)) else 0
+
+    def quoted(self) -> tuple[InstrumentId, ...]:
+        """Return the instruments whose every change at the touch concerns an order of ours that rests."""
+        return quotes.quoted(self.state)
 
     def resting_routes(self) -> Iterator[tuple[InstrumentId, InstrumentId, int]]:
         """Yield (buy, sell, until when) of routes on which no book can make the engine open an arb, as above."""
@@ -498,12 +526,16 @@ class Engine:
             lines.append(f"venue {name} {flags} {totals}")
         for order in state.orders.values():
             facts = (order.state.value, fmt(order.filled_qty), order.venue_order_id, order.queries, order.absences)
+            facts += (order.is_unwanted,) if order.intent.tif.rests else ()
             lines.append(f"order {order.intent.client_order_id} {facts} {sorted(order.fills)}")
         for arb in state.arbs.values():
             lines.append(f"arb {arb.id} {arb.state.value} {fmt(state.residual(arb))} {arb.tries} {arb.unhedged_ns}")
+            if arb.foreign is not None:
+                lines[-1] += f" {fmt(state.residual(arb, arb.foreign))} {arb.foreign}"
         lines += [f"rate limited {instrument}" for instrument in state.rate_limited]
         lines += [f"fee {fee.instrument} {fmt(fee.taker)} {fmt(fee.maker)}" for fee in state.fees.values()]
         lines += [f"instrument {one.id} {one.status.value}" for one in state.instruments.values()]
+        lines += watchers.lines(state)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def knows(self, client_order_id: ClientOrderId) -> bool:

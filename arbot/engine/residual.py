@@ -1,18 +1,24 @@
 """Where a residual goes: the second venue within a price cap, then any third, then back on the first within a loss.
 
 The order of preference bends to experience: an instrument that was tried for this arb goes behind those that were not.
+
+An arb with a conversion has two residuals. Its base goes to instruments quoted in the home asset first, because those
+leave the foreign one alone; but when the foreign one is open the other way round, one order quoted in it brings both
+down, and such instruments come first. The foreign asset goes to whatever turns it into the home quote, where the
+conversion was meant to happen first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Protocol
 
 from arbot.domain.decisions import OrderRefused, ResidualWorked
+from arbot.domain.ids import Asset
 from arbot.domain.instrument import Instrument
 from arbot.domain.order import Approved, OrderIntent, Purpose, Side
-from arbot.domain.units import ONE, ZERO, bps_to_rate
+from arbot.domain.units import ONE, ZERO, bps_to_rate, is_multiple
 from arbot.engine.detector import reach
 from arbot.engine.risk.approve import Reducing, approve_reducing
 from arbot.engine.risk.plan import Breach
@@ -39,10 +45,13 @@ class MakeIntent(Protocol):
         ...
 
 
-def work_residual(state: State, step: Step, arb: Arb, residual: Decimal, make_intent: MakeIntent) -> Approved | None:
-    """Return the approved order that brings the residual down best, or None when no venue can take it now."""
+def work_residual(  # noqa: PLR0917 - an arb and what is open of it
+    state: State, step: Step, arb: Arb, asset: Asset, residuals: Mapping[Asset, Decimal], make_intent: MakeIntent
+) -> Approved | None:
+    """Return the approved order that brings the residual of `asset` down best, or None when no venue can take it now."""
+    residual = residuals[asset]
     side = Side.SELL if residual > 0 else Side.BUY
-    for instrument, purpose in _candidates(state, arb, side):
+    for instrument, purpose in _candidates(state, arb, asset, side, residuals):
         order = _propose(state, arb, instrument, side, residual, purpose, make_intent)
         if order is None:
             continue
@@ -70,21 +79,37 @@ def work_residual(state: State, step: Step, arb: Arb, residual: Decimal, make_in
     return None
 
 
-def _candidates(state: State, arb: Arb, side: Side) -> Iterator[tuple[Instrument, Purpose]]:
+def reducing(state: State, arb: Arb, asset: Asset) -> list[Instrument]:
+    """Return the instruments on which an asset of the arb can be brought down: those quoted in its home quote first."""
+    listed = state.listed(asset, arb.quote)
+    return listed if asset != arb.base or arb.foreign is None else [*listed, *state.listed(asset, arb.foreign)]
+
+
+def _candidates(
+    state: State, arb: Arb, asset: Asset, side: Side, residuals: Mapping[Asset, Decimal]
+) -> Iterator[tuple[Instrument, Purpose]]:
     second, first = (arb.sell, arb.buy) if side is Side.SELL else (arb.buy, arb.sell)
-    same = state.listed(arb.base, arb.quote)
+    is_back = False
+    if asset == arb.foreign and arb.conversion is not None:
+        is_back = arb.conversion.side is not side
+        second = arb.conversion.instrument
+        first = second if is_back else first
+    foreign_first = arb.foreign is not None and residuals.get(arb.foreign, ZERO) * side.sign > 0
 
-    def preference(instrument: Instrument) -> tuple[int, int]:
+    def preference(instrument: Instrument) -> tuple[int, bool, int]:
         place = 0 if instrument.id == second else 2 if instrument.id == first else 1
-        return arb.tries_by_instrument.get(instrument.id, 0), place
+        tried = arb.tries_by_instrument.get(instrument.id, 0)
+        if arb.is_quote and instrument.id == second:
+            tried = max(tried - 1, 0)  # the try at the hedge price itself
+        return tried, (instrument.quote == arb.foreign) != foreign_first, place
 
-    for instrument in sorted(same, key=preference):
+    for instrument in sorted(reducing(state, arb, asset), key=preference):
         if arb.is_flatten:
             yield instrument, Purpose.FLATTEN
         elif arb.is_flush:
             yield instrument, Purpose.FLUSH
         else:
-            yield instrument, Purpose.UNWIND if instrument.id == first else Purpose.HEDGE
+            yield instrument, Purpose.UNWIND if is_back or instrument.id == first else Purpose.HEDGE
 
 
 def _propose(  # noqa: PLR0917 - an order's values
@@ -99,15 +124,18 @@ def _propose(  # noqa: PLR0917 - an order's values
     """Return what an order on this instrument would do, or None when its book, fee, balance or minimums forbid one."""
     fee = state.fees.get(instrument.id)
     levels = state.market.levels(instrument.id, side, state.config.execution.depth_max)
-    if fee is None or not levels or not _is_fresh(state, instrument):
+    if fee is None or not levels or not _is_fresh(state, instrument) or state.meets_own(instrument.id, side):
         return None
     slip = side.sign * bps_to_rate(state.config.execution.hedge_slippage_bps)
-    own_price = arb.sell_price if side is Side.SELL else arb.buy_price
+    entry, own_price = _arb_prices(arb, instrument, side)
     reference = own_price if purpose is Purpose.HEDGE else levels[0].price
     cap = limit_price(instrument, side, reference * (ONE + slip))
     if cap <= 0:
         return None
     got, _, _ = reach(levels, side, abs(residual), cap)
+    if arb.is_quote and purpose is Purpose.HEDGE and not arb.tries_by_instrument:
+        exact, _, _ = reach(levels, side, abs(residual), own_price)
+        cap = own_price if exact == abs(residual) and is_multiple(own_price, instrument.tick_size) else cap
     asset = instrument.base if side is Side.SELL else instrument.quote
     available = state.available(instrument.venue, asset)
     if available is None:
@@ -116,10 +144,17 @@ def _propose(  # noqa: PLR0917 - an order's values
     qty = tradable(instrument, min(got, affordable), cap)
     if not qty:
         return None
-    entry = arb.buy_price if side is Side.SELL else arb.sell_price
-    loss_worst = qty * ((cap - entry) * side.sign + cap * fee.taker)
+    in_home = arb.conversion.price if arb.conversion is not None and instrument.quote == arb.foreign else ONE
+    loss_worst = qty * ((cap - entry) * side.sign + cap * fee.taker) * in_home
     intent = make_intent(state, arb, instrument, side, qty, cap, fee.taker, purpose)
     return Reducing(intent, instrument, residual, loss_worst)
+
+
+def _arb_prices(arb: Arb, instrument: Instrument, side: Side) -> tuple[Decimal, Decimal]:
+    """Return at what price the residual came in and at what the arb meant to trade this side, in the instrument's quote."""
+    if instrument.base == arb.foreign and arb.conversion is not None:
+        return arb.conversion.price, arb.conversion.price
+    return arb.leg_price(side.opposite, instrument.quote), arb.leg_price(side, instrument.quote)
 
 
 def _is_fresh(state: State, instrument: Instrument) -> bool:

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from arbot.domain.book import BookState
 from arbot.domain.decisions import ArbState, ConversionLeg
+from arbot.domain.events import LegEvidence
 from arbot.domain.ids import ArbId, Asset, ClientOrderId, InstrumentId, TradeId, VenueId, VenueOrderId
 from arbot.domain.instrument import FeeRate, Instrument
 from arbot.domain.order import Fill, OrderIntent, OrderState, Side
@@ -24,9 +25,10 @@ from arbot.domain.transfer import (
     TransferState,
     TypicalFee,
 )
-from arbot.domain.units import ONE, ZERO
+from arbot.domain.units import ONE, ZERO, div
 from arbot.engine.config import EngineConfig
 from arbot.engine.market_view import MarketView
+from arbot.engine.risk.table import ExposureTable
 from arbot.engine.watching import PegState, VenueHealth
 
 FINISHED_ARBS_KEPT = 500  # a later fill than this is treated as an orphan of an unknown arb
@@ -44,8 +46,16 @@ class OrderRecord:
     closing_as: OrderState | None = None  # the venue ended it, but fills up to `closing_qty` are still missing
     closing_qty: Decimal = ZERO
     moved: tuple[int, Decimal] = (0, ZERO)  # so many fills, and what they moved of the base: fills are never taken out
+    ended_ts_ns: int = 0  # when we knew that it had ended; 0 before, and for an order of an earlier run
     queries: int = 0
     absences: int = 0  # reports of absence that count as evidence
+    is_unwanted: bool = False  # it rests and should end: cancelled wherever it is found open
+    cancel_ts_ns: int = 0  # when that was first asked for; 0 = not yet
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it waits in the book for others, or may: its place is there until it is cancelled."""
+        return self.intent.tif.rests and self.is_live
 
     @property
     def is_live(self) -> bool:
@@ -101,13 +111,27 @@ class Arb:
     unhedged_ns: int = 0
     counted_pnl: Decimal = ZERO  # already in the standing: an arb that a late fill reopens counts only what is new
     carried_out: dict[Asset, Decimal] = field(default_factory=dict)  # handed to `State.carried` when it closed
+    is_learned: bool = False  # its legs are in the evidence
+    closings_learned: int = 0  # and so many of the orders that closed what they left
     is_flush: bool = False  # no legs: it works off a residual it took over
+    is_quote: bool = False  # one leg rests, the other is worked as a residual whenever that fills
     is_flatten: bool = False  # a person asked: price and loss are no longer bounded, seconds and tries are
 
     @property
     def assets(self) -> tuple[Asset, ...]:
         """What has to be flat at its end: the base, and the foreign quote if there is one."""
         return (self.base,) if self.foreign is None else (self.base, self.foreign)
+
+    def is_foreign_leg(self, side: Side) -> bool:
+        """Whether the leg of that side is quoted in the foreign asset: the one that the conversion serves."""
+        return self.conversion is not None and self.conversion.side is side
+
+    def leg_price(self, side: Side, quote: Asset) -> Decimal:
+        """Return the price of the leg of that side in either of the arb's quotes, by the conversion's price."""
+        price = self.buy_price if side is Side.BUY else self.sell_price
+        if self.conversion is None or self.is_foreign_leg(side) == (quote == self.foreign):
+            return price
+        return div(price, self.conversion.price) if quote == self.foreign else price * self.conversion.price
 
     @property
     def instruments(self) -> tuple[InstrumentId, ...]:
@@ -219,6 +243,15 @@ class VenueState:
 
 
 @dataclass(slots=True)
+class Pennies:
+    """What the arbs of a pair of venues were expected to earn, and what they put under the steamroller for it; in `ccy`."""
+
+    arbs: int = 0
+    expected: Decimal = ZERO
+    stress_loss: Decimal = ZERO
+
+
+@dataclass(slots=True)
 class Standing:
     """What outlives a process. Money in the reporting currency."""
 
@@ -270,6 +303,12 @@ class State:
     network_fees_ts_ns: dict[tuple[VenueId, Asset, Network], int] = field(default_factory=dict)
     unsettled: dict[TransferId, Transfer] = field(default_factory=dict)  # those that balances may not yet agree with
     standing: Standing = field(default_factory=Standing)
+    evidence: dict[InstrumentId, LegEvidence] = field(default_factory=dict)  # of our legs: see risk/evidence.py
+    tails: dict[tuple[tuple[InstrumentId, Side], ...], Decimal] = field(default_factory=dict)  # until one is learned
+    pennies: dict[tuple[VenueId, VenueId], Pennies] = field(default_factory=dict)  # of this run, by buying and selling venue
+    carried_cost: dict[Asset, tuple[Decimal, Decimal]] = field(default_factory=dict)  # so much carried, and its worth then
+    version: int = 0  # raised by every step that may change an exposure
+    exposure_table: tuple[int, ExposureTable] | None = None  # of that version
     health: dict[VenueId, VenueHealth] = field(default_factory=dict)
     pegs: dict[Asset, PegState] = field(default_factory=dict)  # the stablecoins that are traded, and may be measured
     news: dict[tuple[InstrumentId, InstrumentId], int] = field(default_factory=dict)  # gaps taken once, and when
@@ -340,19 +379,51 @@ class State:
 
     # --- exposure: from fills and worst cases, never from statuses ----------------------------------------------------
 
+    def quotes(self) -> Iterator[tuple[Arb, OrderRecord]]:
+        """Yield every arb one leg of which rests, with the order that does."""
+        for arb in self.unfinished.values():
+            if arb.is_quote:
+                for order in self.arb_orders(arb):
+                    if order.is_resting:
+                        yield arb, order
+
+    def meets_own(self, instrument: InstrumentId, side: Side) -> bool:
+        """Return whether trading on `side` may meet a resting order of our own."""
+        return any(
+            order.is_resting and order.intent.instrument == instrument and order.intent.side is not side
+            for order in self.live_orders()
+        )
+
     def reserved(self, venue: VenueId, asset: Asset) -> Decimal:
-        """Return what live orders and transfers of ours can still take of an asset at a venue, fees included, plus foreign holds."""
+        """Return what live orders and transfers of ours can still take of an asset at a venue, fees included, plus foreign holds.
+
+        What rests also takes what its hedge will need at the hedge's own venue, at the worst hedge price.
+        """
         held = self.venue(venue).reserved_foreign.get(asset, ZERO)
         for order in self.live_orders(venue):
             intent = order.intent
             if intent.side is Side.BUY and intent.quote == asset:
-                held += order.remaining_qty * intent.limit_price * (ONE + intent.fee_rate)
+                held += order.remaining_qty * intent.limit_price * (ONE + max(intent.fee_rate, ZERO))
             elif intent.side is Side.SELL and intent.base == asset:
                 held += order.remaining_qty
+        for arb, order in self.quotes():
+            held += self._hedge_need(arb, order, venue, asset)
         for transfer in self.unsettled.values():
             if transfer.source == venue and transfer.asset == asset and transfer.state is not TransferState.FAILED:
                 held += max(transfer.debit_max - transfer.debited, ZERO)
         return held
+
+    def _hedge_need(self, arb: Arb, order: OrderRecord, venue: VenueId, asset: Asset) -> Decimal:
+        """Return what of an asset at a venue the hedge of an order's unfilled rest will take."""
+        is_bid = order.intent.side is Side.BUY
+        hedge = self.instruments.get(arb.sell if is_bid else arb.buy)
+        if hedge is None or hedge.venue != venue:
+            return ZERO
+        if is_bid:
+            return order.remaining_qty if hedge.base == asset else ZERO
+        fee = self.fees.get(hedge.id)
+        rate = ZERO if fee is None else max(fee.taker, ZERO)
+        return order.remaining_qty * arb.buy_price * (ONE + rate) if hedge.quote == asset else ZERO
 
     def available(self, venue: VenueId, asset: Asset) -> Decimal | None:
         """Return total less reserved, never below zero; None when the venue has not told its balance of this asset."""

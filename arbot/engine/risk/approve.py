@@ -28,6 +28,10 @@ def judge(plan: Plan) -> Decimal | Breach:
             return breach
     bounds = [cap(plan) for cap in CAPS]
     qty, bound = size(plan.buy, plan.sell, plan.buy_price, plan.sell_price, bounds)
+    if plan.conversion is not None and qty > 0:
+        moved, least = plan.foreign_qty(qty), least_qty(plan.conversion.instrument, plan.conversion.price)
+        if moved < least:
+            return Breach(Reason.BELOW_MINIMUM, moved, least)
     return qty if qty > 0 else Breach(bound.reason, bound.value, bound.limit)
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from arbot.domain.decisions import Reason
 from arbot.domain.errors import InvariantBroken
+from arbot.domain.ids import Asset
 from arbot.domain.order import Side
 from arbot.domain.units import ONE, ZERO, div
 from arbot.engine.risk.plan import Plan
@@ -23,8 +24,10 @@ def depth(plan: Plan) -> Bound:
 
 
 def venue_maximum(plan: Plan) -> Bound:
-    """Allow the largest order both venues take."""
+    """Allow the largest order that each leg's venue takes, what the conversion has to move in base."""
     stated = [instrument.qty_max for instrument in (plan.buy, plan.sell) if instrument.qty_max > 0]
+    if plan.conversion is not None and plan.conversion.instrument.qty_max > 0:
+        stated.append(div(plan.conversion.instrument.qty_max, plan.foreign_unit_most()))
     most = min(stated, default=plan.proposal.qty)
     return Bound(most, Reason.BELOW_MINIMUM, plan.proposal.qty, most)
 
@@ -52,48 +55,80 @@ def sell_balance(plan: Plan) -> Bound:
     return Bound(available, Reason.BALANCE_SHORT, available, plan.proposal.qty)
 
 
+def conversion_balance(plan: Plan) -> Bound:
+    """Allow what the conversion can pay at its venue: home quote with its fee for a buy, foreign quote for a sell."""
+    leg = plan.conversion
+    if leg is None:
+        return Bound(plan.proposal.qty, Reason.BALANCE_SHORT, plan.proposal.qty)
+    is_buy = leg.side is Side.BUY
+    available = plan.state.available(leg.instrument.venue, leg.instrument.quote if is_buy else leg.instrument.base)
+    if available is None:
+        return Bound(NOTHING, Reason.BALANCE_UNKNOWN)
+    unit = plan.foreign_unit_most() * (leg.price * (ONE + max(leg.fee.taker, ZERO)) if is_buy else ONE)
+    return Bound(div(available, unit), Reason.BALANCE_SHORT, available, plan.proposal.qty * unit)
+
+
 def inventory(plan: Plan) -> Bound:
-    """Allow `inventory_notional_max` per venue and asset: base piling up where we buy, foreign quote where we sell.
+    """Allow `inventory_notional_max` per venue and asset, of whatever a leg brings in: base, or a quote.
 
     Live buys count as filled. The reporting currency itself is bounded by the counterparty share.
     """
     state, limit = plan.state, plan.state.config.limits.inventory_notional_max
     price = _ccy_price(plan)
-    coming = sum(
-        (
-            order.remaining_qty
-            for order in state.live_orders(plan.buy.venue)
-            if order.intent.side is Side.BUY and order.intent.base == plan.buy.base
-        ),
-        ZERO,
-    )
-    held = (state.venue(plan.buy.venue).totals.get(plan.buy.base, ZERO) + coming) * price
-    bounds = [Bound(div(limit - held, price), Reason.INVENTORY, held, limit)]
-    if plan.sell.quote != state.config.ccy:
-        held = state.venue(plan.sell.venue).totals.get(plan.sell.quote, ZERO) * _quote_rate(plan)
+    bounds = []
+    for leg in plan.legs:
+        venue, is_buy = leg.instrument.venue, leg.side is Side.BUY
+        asset = leg.instrument.base if is_buy else leg.instrument.quote
+        if asset == state.config.ccy:
+            continue
+        coming = sum(
+            (
+                order.remaining_qty
+                for order in state.live_orders(venue)
+                if is_buy and order.intent.side is Side.BUY and order.intent.base == asset
+            ),
+            ZERO,
+        )
+        rate = price if asset == plan.buy.base else _rate(plan, asset)
+        held = (state.venue(venue).totals.get(asset, ZERO) + coming) * rate
         bounds.append(Bound(div(limit - held, price), Reason.INVENTORY, held, limit))
     return min(bounds, key=lambda bound: bound.qty_max)
 
 
 def net_delta(plan: Plan) -> Bound:
-    """Allow `net_delta_notional_max` over all venues, if one leg of this arb fills and the other does not."""
+    """Allow `net_delta_notional_max` over all venues, if one leg of this arb fills and the others do not.
+
+    With a conversion that goes for the foreign quote too.
+    """
     state, limit = plan.state, plan.state.config.limits.net_delta_notional_max
     price = _ccy_price(plan)
-    delta = state.net_delta_worst(plan.buy.base) * price
-    return Bound(div(limit - delta, price), Reason.NET_DELTA, delta, limit)
+    deltas = [state.net_delta_worst(plan.buy.base) * price]
+    if plan.conversion is not None:
+        foreign = plan.conversion.instrument.base
+        deltas.append(state.net_delta_worst(foreign) * _rate(plan, foreign))
+    return Bound(div(limit - max(deltas), price), Reason.NET_DELTA, max(deltas), limit)
 
 
-CAPS: tuple[Cap, ...] = (depth, venue_maximum, notional_per_arb, buy_balance, sell_balance, inventory, net_delta)
+CAPS: tuple[Cap, ...] = (
+    depth,
+    venue_maximum,
+    notional_per_arb,
+    buy_balance,
+    sell_balance,
+    conversion_balance,
+    inventory,
+    net_delta,
+)
 
 
-def _quote_rate(plan: Plan) -> Decimal:
-    """Return the price of the quote asset in the reporting currency; the gate `priced` has seen that there is one."""
-    rate = plan.state.rate(plan.buy.quote)
+def _rate(plan: Plan, asset: Asset) -> Decimal:
+    """Return the price of an asset in the reporting currency; the gate `priced` has seen that there is one."""
+    rate = plan.state.rate(asset)
     if rate is None:
-        raise InvariantBroken(f"a cap was asked before the gate `priced`: {plan.buy.quote}")
+        raise InvariantBroken(f"a cap was asked before the gate `priced`: {asset}")
     return rate
 
 
 def _ccy_price(plan: Plan) -> Decimal:
     """Return the dearer of the two prices in the reporting currency."""
-    return max(plan.buy_price, plan.sell_price) * _quote_rate(plan)
+    return max(plan.buy_price * _rate(plan, plan.buy.quote), plan.sell_price * _rate(plan, plan.sell.quote))

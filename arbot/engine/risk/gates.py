@@ -7,6 +7,8 @@ from decimal import Decimal
 
 from arbot.domain.decisions import Reason
 from arbot.domain.units import ZERO, div
+from arbot.engine.risk.health import money_can_leave, no_maintenance, pegs_hold, venues_healthy
+from arbot.engine.risk.news import not_news
 from arbot.engine.risk.plan import Breach, Plan
 from arbot.engine.state import State, VenueState
 
@@ -37,7 +39,7 @@ def may_open(plan: Plan) -> Breach | None:
 
 
 def venues_ready(plan: Plan) -> Breach | None:
-    """Require of both venues: streams up, balances told, reconciled without a difference."""
+    """Require of every leg's venue: streams up, balances told, reconciled without a difference."""
     for venue in _venues(plan):
         if not (venue.is_market_up and venue.is_account_up and venue.has_balances):
             return Breach(Reason.VENUE_NOT_READY)
@@ -47,8 +49,8 @@ def venues_ready(plan: Plan) -> Breach | None:
 
 
 def instruments_open(plan: Plan) -> Breach | None:
-    """Require that both venues take IOC orders for the instrument now."""
-    return None if plan.buy.takes_ioc and plan.sell.takes_ioc else Breach(Reason.INSTRUMENT_CLOSED)
+    """Require that every leg's venue takes IOC orders for its instrument now."""
+    return None if all(one.takes_ioc for one in plan.instruments) else Breach(Reason.INSTRUMENT_CLOSED)
 
 
 def clock_skew(plan: Plan) -> Breach | None:
@@ -61,27 +63,27 @@ def clock_skew(plan: Plan) -> Breach | None:
 
 
 def books_valid(plan: Plan) -> Breach | None:
-    """Require that both books passed their integrity checks and are not crossed."""
+    """Require that the books of all legs passed their integrity checks and are not crossed."""
     market = plan.state.market
-    valid = market.state(plan.buy.id).is_valid and market.state(plan.sell.id).is_valid
+    valid = all(market.state(one.id).is_valid for one in plan.instruments)
     return None if valid else Breach(Reason.BOOK_NOT_TRADABLE)
 
 
 def book_age_recv(plan: Plan) -> Breach | None:
-    """Require that both books' streams showed life within `book_age_recv_ms_max`."""
+    """Require that all legs' streams showed life within `book_age_recv_ms_max`."""
     return _age(plan, 0, plan.state.config.limits.book_age_recv_ms_max, Reason.BOOK_AGE_RECV)
 
 
 def book_age_venue(plan: Plan) -> Breach | None:
-    """Require that both books changed within `book_age_venue_ms_max` by the venue's own clock, skew removed."""
+    """Require that all legs' books changed within `book_age_venue_ms_max` by the venue's own clock, skew removed."""
     return _age(plan, 1, plan.state.config.limits.book_age_venue_ms_max, Reason.BOOK_AGE_VENUE)
 
 
 def book_skew(plan: Plan) -> Breach | None:
-    """Require that the two books were received within `book_skew_ms_max` of one another."""
+    """Require that the legs' books were received within `book_skew_ms_max` of one another."""
     market, limit = plan.state.market, plan.state.config.limits.book_skew_ms_max
-    apart_ns = abs(market.state(plan.buy.id).recv_ts_ns - market.state(plan.sell.id).recv_ts_ns)
-    apart_ms = apart_ns // 1_000_000
+    received = [market.state(one.id).recv_ts_ns for one in plan.instruments]
+    apart_ms = (max(received) - min(received)) // 1_000_000
     return Breach(Reason.BOOK_SKEW, Decimal(apart_ms), Decimal(limit)) if apart_ms > limit else None
 
 
@@ -92,17 +94,18 @@ def too_good_to_be_true(plan: Plan) -> Breach | None:
 
 
 def priced(plan: Plan) -> Breach | None:
-    """Require a valid book that values base and quote in the reporting currency: limits in money mean nothing without."""
-    known = plan.state.rate(plan.buy.base) is not None and plan.state.rate(plan.buy.quote) is not None
+    """Require a valid book that values base and quotes in the reporting currency: limits in money mean nothing without."""
+    assets = dict.fromkeys((plan.buy.base, plan.buy.quote, plan.sell.quote))
+    known = all(plan.state.rate(asset) is not None for asset in assets)
     return None if known else Breach(Reason.PRICE_UNKNOWN)
 
 
 def cool_down(plan: Plan) -> Breach | None:
-    """Let the route rest after an arb, and while an order of ours is at work on either book: its depth would count twice."""
+    """Let the route rest after an arb, and while an order of ours is at work on one of its books: its depth would count twice."""
     now, until = plan.state.now_ns, plan.state.cool_until_ns.get((plan.buy.id, plan.sell.id), 0)
     if now < until:
         return Breach(Reason.COOL_DOWN, Decimal((until - now) // 1_000_000))
-    ours = (plan.buy.id, plan.sell.id)
+    ours = [one.id for one in plan.instruments]
     return Breach(Reason.COOL_DOWN) if any(o.intent.instrument in ours for o in plan.state.live_orders()) else None
 
 
@@ -113,36 +116,39 @@ def arbs_open(plan: Plan) -> Breach | None:
 
 
 def order_rate(plan: Plan) -> Breach | None:
-    """Require that each venue's orders of the last minute leave room for this leg and for the hedges it may need."""
+    """Require that each venue's orders of the last minute leave room for its legs and for the hedges they may need."""
     limit = plan.state.config.limits.orders_per_minute_max
-    for venue in _venues(plan):
-        count = orders_in_last_minute(venue, plan.state.now_ns)
-        if count + 1 + ORDERS_KEPT_FOR_HEDGES > limit:
+    for name in plan.venues:
+        legs = sum(1 for one in plan.instruments if one.venue == name)
+        count = orders_in_last_minute(plan.state.venue(name), plan.state.now_ns)
+        if count + legs + ORDERS_KEPT_FOR_HEDGES > limit:
             return Breach(Reason.ORDER_RATE, Decimal(count), Decimal(limit))
     return None
 
 
 def rate_budget(plan: Plan) -> Breach | None:
-    """Require room in both venues' own rate limits for a leg, its hedge and a cancel, before the first leg leaves."""
+    """Require room in the venues' own rate limits for a leg, its hedge and a cancel, before the first leg leaves."""
     limited = plan.state.rate_limited
-    return Breach(Reason.RATE_BUDGET) if plan.buy.id in limited or plan.sell.id in limited else None
+    return Breach(Reason.RATE_BUDGET) if any(one.id in limited for one in plan.instruments) else None
 
 
 def counterparty_share(plan: Plan) -> Breach | None:
-    """Require that neither venue holds more than `counterparty_share_max` of all capital."""
+    """Require that no leg's venue holds more than `counterparty_share_max` of all capital."""
     capital, limit = plan.state.capital(), plan.state.config.limits.counterparty_share_max
     if capital is None:
         return Breach(Reason.PRICE_UNKNOWN)
     whole = sum(capital.values(), ZERO)
     if whole <= 0:
         return Breach(Reason.BALANCE_SHORT)
-    share = max(div(capital[instrument.venue], whole) for instrument in (plan.buy, plan.sell))
+    share = max(div(capital[venue], whole) for venue in plan.venues)
     return Breach(Reason.COUNTERPARTY_SHARE, round(share, 4), limit) if share > limit else None
 
 
 GATES: tuple[Gate, ...] = (
     may_open,
     venues_ready,
+    venues_healthy,
+    no_maintenance,
     instruments_open,
     books_valid,
     book_age_recv,
@@ -151,6 +157,9 @@ GATES: tuple[Gate, ...] = (
     clock_skew,
     too_good_to_be_true,
     priced,
+    pegs_hold,
+    money_can_leave,
+    not_news,
     cool_down,
     arbs_open,
     order_rate,
@@ -167,12 +176,12 @@ def orders_in_last_minute(venue: VenueState, now_ns: int) -> int:
     return len(sent)
 
 
-def _venues(plan: Plan) -> tuple[VenueState, VenueState]:
-    return plan.state.venue(plan.buy.venue), plan.state.venue(plan.sell.venue)
+def _venues(plan: Plan) -> tuple[VenueState, ...]:
+    return tuple(plan.state.venue(venue) for venue in plan.venues)
 
 
 def _age(plan: Plan, which: int, limit_ms: int, reason: Reason) -> Breach | None:
-    for instrument in (plan.buy, plan.sell):
+    for instrument in plan.instruments:
         age_ms = plan.state.book_age_ms(instrument)[which]
         if age_ms < 0 or age_ms > limit_ms:
             return Breach(reason, Decimal(age_ms), Decimal(limit_ms))
