@@ -68,6 +68,8 @@ REASONS = {
     "maintenance": "a venue was about to close for maintenance",
     "depegged": "a stablecoin was away from its peg",
     "price_is_news": "taken once in this direction, and the mids had not met since",
+    "price_pinned": "pinned by one large order: taken once in this direction, and the mids had not met since",
+    "merged_book": "merged book: the venue took a coin off its peg for the quote currency",
     "transfer_overdue": "coins that should have arrived had not",
     "transfers_off": "transfers are off",
     "not_allow_listed": "the address is not on the allow-list",

@@ -38,6 +38,7 @@ class VenueEntry(msgspec.Struct, frozen=True, kw_only=True):
     custodian: str = ""
     cloud: str = ""
     loss_share: Decimal = ONE
+    merged: Mapping[Asset, tuple[Asset, ...]] = {}  # quote -> coins that its books take and pay as if they were it
 
 
 class AssetEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +46,7 @@ class AssetEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     issuer: str = ""
     peg: str = ""
+    is_fiat: bool = False  # money at the venues' banks; all else is with their custodians
     loss_share: Decimal = ONE  # of the coin's worth, in the worst case assumed of its issuer
 
 

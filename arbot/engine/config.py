@@ -50,6 +50,7 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     visibility_lag_ms: int = 10_000  # a venue may not list an order for this long
     cool_down_ms: int = 500  # per route after an arb ends
     depth_max: int = 25  # levels walked
+    quote_rest_ms_min: int = 500  # a resting order is not moved sooner; what speaks against it pulls it at once
 
 
 class HealthPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +140,41 @@ class TransferPolicy(msgspec.Struct, frozen=True, kw_only=True):
     allow: tuple[AllowedAddress, ...] = ()
 
 
+class ExposureCaps(msgspec.Struct, frozen=True, kw_only=True):
+    """Which share of capital may stand on one node of the registry. A venue's is limits.counterparty_share_max."""
+
+    issuer_share_max: Decimal = Decimal("0.6")  # all coins of one issuer, wherever they are
+    bank_share_max: Decimal = Decimal("0.75")  # money of venues that name the bank
+    custodian_share_max: Decimal = Decimal("0.75")  # coins of venues that name the custodian
+    chain_share_max: Decimal = Decimal("0.25")  # value in flight on one chain
+    cloud_share_max: Decimal = Decimal("1.25")  # balances in one region, and the legs at work there on top of them
+
+
+class RiskPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """What each stress scenario may cost, what a unit of the tail costs, and what is believed before there is evidence.
+
+    Shares are of capital, in the worst case of one scenario. Each number is derived in docs/decisions/0013.
+    """
+
+    gap_loss_share_max: Decimal = Decimal("0.02")  # the market jumps by gap_bps while legs stand alone
+    venue_loss_share_max: Decimal = Decimal("0.75")
+    issuer_loss_share_max: Decimal = Decimal("0.3")
+    bank_loss_share_max: Decimal = Decimal("0.75")
+    custodian_loss_share_max: Decimal = Decimal("0.75")
+    chain_loss_share_max: Decimal = Decimal("0.05")  # what is in flight loses its worth while the chain stands
+    cloud_loss_share_max: Decimal = Decimal("0.1")  # legs at venues of one region cannot be closed for an hour
+    budget_max: Decimal = Decimal(10_000_000)  # money; for each scenario that moves prices: gap, chain, cloud
+    gap_bps: Decimal = Decimal(500)
+    outage_bps: Decimal = Decimal(1_500)  # how far prices move while a region is out
+    stress_volatility: Decimal = Decimal("1.2")  # of a coin in flight, a year
+    tail_price: Decimal = Decimal("0.001")  # of a unit of stress loss, for as long as an arb is open
+    leg_fail_prior: Decimal = Decimal("0.02")  # P(a leg does not fill as the other does)
+    unwind_bps_prior: Decimal = Decimal(25)  # what closing the other leg then costs
+    latency_ms_prior: int = 250  # from decision to the leg's end
+    prior_legs: int = 20  # the weight of the three above, in legs
+    evidence_half_life_legs: int = 500  # a leg counts half after so many further ones
+
+
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The engine's whole configuration."""
 
@@ -148,6 +184,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     limits: RiskLimits = RiskLimits()
     execution: ExecutionPolicy = ExecutionPolicy()
     registry: Registry = Registry()
+    exposure: ExposureCaps = ExposureCaps()
+    risk: RiskPolicy = RiskPolicy()
     health: HealthPolicy = HealthPolicy()
     maintenance: tuple[MaintenanceRule, ...] = ()
     pegs: PegPolicy = PegPolicy()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -57,12 +58,14 @@ _SPECIAL: dict[str, Bound] = {
     "leg_deadline_ms": _ms(50, 60_000),
     "order_deadline_ms": _ms(50, 60_000),
     "depth_max": _count(1, 1_000),
+    "edge_news_bps": _bps("1", 5_000),
 }
 """Absolute caps of [limits] and [execution] that are tighter than their unit alone would say."""
 
 _BY_UNIT: dict[str, Bound] = {
     "ms": _ms(1, 600_000),
     "seconds": Bound(Decimal(1), Decimal(600), "whole seconds"),
+    "s": Bound(Decimal(1), Decimal(1_000_000), "whole seconds"),
     "bps": _bps("0.1", 1_000),
     "share": Bound(_CENT, Decimal(1), "a fraction"),
 }
@@ -93,6 +96,27 @@ def to_decimal(value: object) -> Decimal:
         return parse_decimal(value) if isinstance(value, str) else checked(Decimal(value))
     except ValueError as error:
         raise mistake(str(error), remedy) from error
+
+
+def to_moment(value: object) -> str:
+    """Return a date and time with its offset as a text in UTC. Raises: PydanticCustomError on any other."""
+    remedy = "write it with its offset, such as 2027-01-31T05:00:00Z"
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise mistake(f"{value!r} is not a date and time", remedy) from error
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        raise mistake(f"{value} is not a date and time with an offset", remedy)
+    return moment.astimezone(UTC).isoformat()
+
+
+def moment_ns(text: str) -> int:
+    """Return a moment of the file in ns since the epoch, exactly."""
+    since = datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
+
+
+Moment = Annotated[str, BeforeValidator(to_moment)]
 
 
 def within(bound: Bound) -> Callable[[Any], Any]:

@@ -15,19 +15,29 @@ import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from arbot.domain.ids import Asset, VenueId, instrument_id
-from arbot.engine.config import EngineConfig, ExecutionPolicy, RiskLimits
+from arbot.engine.config import (
+    EngineConfig,
+    ExecutionPolicy,
+    HealthPolicy,
+    MaintenanceRule,
+    NewsPolicy,
+    PegPolicy,
+    RiskLimits,
+)
 from arbot.ports import VenueConfig
 from arbot.settings.fields import (
     AssetName,
     FaultText,
     FilePath,
     Holding,
+    Moment,
     Number,
     RunName,
     Symbol,
     VenueName,
     bound_of,
     matching,
+    moment_ns,
     strategy_name,
     within,
 )
@@ -47,10 +57,13 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
 
 
-def _numbers(name: str, source: type[msgspec.Struct]) -> type[Table]:
-    """Return a table with the fields and defaults of an engine type, each within its bound."""
-    columns: dict[str, Any] = {}
+def _numbers(name: str, source: type[msgspec.Struct], **more: Any) -> type[Table]:
+    """Return a table with the fields and defaults of an engine type, each within its bound, and `more` columns."""
+    columns: dict[str, Any] = dict(more)
     for field in msgspec.structs.fields(source):
+        if isinstance(field.default, bool):
+            columns[field.name] = (bool, field.default)
+            continue
         kind = Number if isinstance(field.default, Decimal) else int
         columns[field.name] = (
             Annotated[kind, AfterValidator(within(bound_of(field.name, field.default)))],
@@ -76,6 +89,20 @@ AdapterName = Annotated[
         )
     ),
 ]
+
+
+class Maintenance(Table):
+    """[[health.maintenance]]: a time in which a venue will not be there, known beforehand."""
+
+    venue: VenueName
+    starts_at: Moment
+    ends_at: Moment
+    weekly: bool = False  # the same every seven days from then on
+
+
+_Health = _numbers("Health", HealthPolicy, maintenance=(Annotated[tuple[Maintenance, ...], _tuple], ()))
+_Pegs = _numbers("Pegs", PegPolicy)
+_News = _numbers("News", NewsPolicy)
 
 
 class Run(Table):
@@ -250,6 +277,9 @@ class Settings(Table):
     paper: Paper = Paper()
     limits: _Limits = _Limits()  # type: ignore[valid-type]
     execution: _Execution = _Execution()  # type: ignore[valid-type]
+    health: _Health = _Health()  # type: ignore[valid-type]
+    pegs: _Pegs = _Pegs()  # type: ignore[valid-type]
+    news: _News = _News()  # type: ignore[valid-type]
     strategy: StrategyTable = StrategyTable()
     transfers: Transfers = Transfers()
     sim: Sim = Sim()
@@ -266,6 +296,18 @@ class Settings(Table):
             ),
             limits=RiskLimits(**self.limits.model_dump()),  # type: ignore[attr-defined]
             execution=ExecutionPolicy(**self.execution.model_dump()),  # type: ignore[attr-defined]
+            health=HealthPolicy(**self.health.model_dump(exclude={"maintenance"})),  # type: ignore[attr-defined]
+            maintenance=tuple(
+                MaintenanceRule(
+                    venue=VenueId(row.venue),
+                    from_ns=moment_ns(row.starts_at),
+                    until_ns=moment_ns(row.ends_at),
+                    is_weekly=row.weekly,
+                )
+                for row in self.health.maintenance  # type: ignore[attr-defined]
+            ),
+            pegs=PegPolicy(**self.pegs.model_dump()),  # type: ignore[attr-defined]
+            news=NewsPolicy(**self.news.model_dump()),  # type: ignore[attr-defined]
         )
 
     def venue_configs(self) -> tuple[VenueConfig, ...]:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError
 from arbot.domain.errors import Mistake
 from arbot.domain.ids import VenueId
 from arbot.domain.units import fmt
+from arbot.settings.fields import moment_ns
 from arbot.settings.model import BacktestVenue, Mode, Settings, Venue
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -34,6 +35,11 @@ _NOT_ABOVE = (
     ("limits.notional_per_arb_max", "limits.net_delta_notional_max", "one open leg would break the delta limit"),
     ("execution.hedge_loss_max", "limits.loss_day_max", "one hedge could lose more than the day may"),
     ("execution.order_deadline_ms", "execution.leg_deadline_ms", "the venue could match after the leg was given up"),
+    ("news.edge_news_bps", "limits.edge_gross_bps_max", "no edge would ever be news"),
+    ("news.mid_news_bps", "news.edge_news_bps", "a gap would count as met while it still is news"),
+    ("pegs.peg_return_bps", "pegs.peg_band_bps", "a coin would be on its peg and off it at once"),
+    ("health.recovery_s", "health.recovery_s_max", "the first wait cannot exceed the longest"),
+    ("health.orders_min", "health.orders_window", "so many answers are never kept"),
     ("execution.query_backoff_ms", "execution.query_backoff_ms_max", "the first wait cannot exceed the longest"),
     ("backtest.transfer_minutes", "backtest.transfer_minutes_p99", "half take longer than all but one in a hundred"),
 )
@@ -71,6 +77,16 @@ def _hedge_time(settings: Settings) -> Iterator[Mistake]:
             f"{policy.hedge_seconds_max} s leave no time after the leg deadline of {policy.leg_deadline_ms} ms",
             "raise it above execution.leg_deadline_ms",
         )
+
+
+def _maintenance(settings: Settings) -> Iterator[Mistake]:
+    for number, row in enumerate(settings.health.maintenance):  # type: ignore[attr-defined]
+        where = f"health.maintenance.{number}"
+        if row.venue not in settings.venues:
+            told = ", ".join(settings.venues)
+            yield Mistake(f"{where}.venue", f"there is no venue {row.venue!r} here", f"name one of {told}")
+        if moment_ns(row.ends_at) <= moment_ns(row.starts_at):
+            yield Mistake(f"{where}.ends_at", "it is not after starts_at", "mend the two times")
 
 
 def _locks(settings: Settings) -> Iterator[Mistake]:
@@ -249,6 +265,7 @@ def _modelled_venues(settings: Settings) -> Iterator[Mistake]:
 RULES: tuple[Rule, ...] = (
     *(_not_above(*row) for row in _NOT_ABOVE),
     Rule(("execution.leg_deadline_ms", "execution.hedge_seconds_max"), _hedge_time),
+    Rule(("health.maintenance", "venues"), _maintenance),
     Rule(("run.live", "run.mode"), _locks),
     Rule(("http.bind", "http.allow_remote"), _bind),
     Rule(("store.url",), _store),

@@ -106,7 +106,8 @@ def cool_down(plan: Plan) -> Breach | None:
     if now < until:
         return Breach(Reason.COOL_DOWN, Decimal((until - now) // 1_000_000))
     ours = [one.id for one in plan.instruments]
-    return Breach(Reason.COOL_DOWN) if any(o.intent.instrument in ours for o in plan.state.live_orders()) else None
+    at_work = (o for o in plan.state.live_orders() if plan.maker is None or not o.is_resting)  # quotes see to each other
+    return Breach(Reason.COOL_DOWN) if any(o.intent.instrument in ours for o in at_work) else None
 
 
 def arbs_open(plan: Plan) -> Breach | None:
@@ -132,18 +133,6 @@ def rate_budget(plan: Plan) -> Breach | None:
     return Breach(Reason.RATE_BUDGET) if any(one.id in limited for one in plan.instruments) else None
 
 
-def counterparty_share(plan: Plan) -> Breach | None:
-    """Require that no leg's venue holds more than `counterparty_share_max` of all capital."""
-    capital, limit = plan.state.capital(), plan.state.config.limits.counterparty_share_max
-    if capital is None:
-        return Breach(Reason.PRICE_UNKNOWN)
-    whole = sum(capital.values(), ZERO)
-    if whole <= 0:
-        return Breach(Reason.BALANCE_SHORT)
-    share = max(div(capital[venue], whole) for venue in plan.venues)
-    return Breach(Reason.COUNTERPARTY_SHARE, round(share, 4), limit) if share > limit else None
-
-
 GATES: tuple[Gate, ...] = (
     may_open,
     venues_ready,
@@ -164,7 +153,6 @@ GATES: tuple[Gate, ...] = (
     arbs_open,
     order_rate,
     rate_budget,
-    counterparty_share,
 )
 
 
