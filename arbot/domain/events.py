@@ -408,6 +408,18 @@ class OrderRestored(_Event, frozen=True, kw_only=True):
     fills: tuple[Fill, ...]
 
 
+class LegEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What our legs at one instrument have shown. Counts and sums that fade: see engine/risk/evidence.py."""
+
+    instrument: InstrumentId
+    legs: Decimal = ZERO
+    failed: Decimal = ZERO  # of these; half a failure is a leg that filled half of what the other did
+    unwinds: Decimal = ZERO
+    unwind_bps: Decimal = ZERO  # their costs, summed
+    answers: Decimal = ZERO
+    latency_log: Decimal = ZERO  # natural logarithms of their ms, summed
+
+
 class StandingRestored(_Event, frozen=True, kw_only=True):
     """What outlives a process: latches, pause, and the measures of the day.
 
@@ -427,6 +439,7 @@ class StandingRestored(_Event, frozen=True, kw_only=True):
     carried: tuple[Amount, ...] = ()
     delays: tuple[DelayEvidence, ...] = ()
     network_fees: tuple[TypicalFee, ...] = ()
+    evidence: tuple[LegEvidence, ...] = ()
 
 
 class ReconciliationEnded(_Event, frozen=True, kw_only=True):

@@ -20,8 +20,6 @@ from arbot.domain.decisions import (
     ArbState,
     ArbStranded,
     ConversionLeg,
-    LimitLatched,
-    Reason,
 )
 from arbot.domain.errors import ensure
 from arbot.domain.events import OrderRestored
@@ -32,7 +30,9 @@ from arbot.domain.units import ONE, ZERO, Amount, fmt
 from arbot.engine import orders, resting
 from arbot.engine.orders import MS
 from arbot.engine.residual import reducing, work_residual
+from arbot.engine.risk import losses
 from arbot.engine.risk.approve import approve_leg
+from arbot.engine.risk.budget import note_pennies, plan_tail_bps
 from arbot.engine.risk.plan import Leg, Plan
 from arbot.engine.sizing import least_qty
 from arbot.engine.state import FINISHED_ARBS_KEPT, Arb, OrderRecord, State
@@ -62,6 +62,8 @@ def open_arb(state: State, step: Step, plan: Plan, qty: Decimal) -> Arb:
         submit(state, step, arb, approve_leg(state, leg.instrument, intent))
     _move(state, step, arb, ArbState.WORKING)
     step.timer(_deadline_key(arb), state.now_ns + state.config.execution.leg_deadline_ms * MS)
+    expected = _expected(plan, arb)
+    stress_loss = note_pennies(plan, qty, expected)
     step.decide(
         ArbOpened(
             arb_id=arb.id,
@@ -71,11 +73,13 @@ def open_arb(state: State, step: Step, plan: Plan, qty: Decimal) -> Arb:
             buy_price=plan.buy_price,
             sell_price=plan.sell_price,
             edge_net_bps=plan.proposal.edge_net_bps,
-            expected_quote=_expected(plan, arb),
+            expected_quote=expected,
             book_recv_ts_ns=max(state.market.state(one.id).recv_ts_ns for one in plan.instruments),
             decided_ts_ns=state.now_ns,
             conversion=arb.conversion,
             is_quote=arb.is_quote,
+            stress_loss=stress_loss,
+            tail_bps=plan_tail_bps(plan),
         )
     )
     return arb
@@ -522,22 +526,13 @@ def _count(state: State, step: Step, arb: Arb, pnl_net: Decimal) -> None:
         step.alert(Severity.CRITICAL, "result_unpriced", f"arb {arb.id}: no price for {arb.quote}; trading is paused")
         state.standing.paused = True
         return
-    standing, limits = state.standing, state.config.limits
+    standing = state.standing
     new = (pnl_net - arb.counted_pnl) * rate
     arb.counted_pnl = pnl_net
     standing.realised_day += new
     standing.realised_total += new
     standing.realised_peak = max(standing.realised_peak, standing.realised_total)
-    measures = (
-        (Reason.LOSS_DAY, -standing.realised_day, limits.loss_day_max),
-        (Reason.DRAWDOWN, standing.realised_peak - standing.realised_total, limits.drawdown_max),
-    )
-    for limit, value, bound in measures:
-        if value >= bound and limit.value not in standing.latched:
-            standing.latched[limit.value] = value
-            step.decide(LimitLatched(limit=limit.value, value=value, bound=bound))
-            text = f"{limit.value}: {value} of {bound} {state.config.ccy}. `arbot reset-limit {limit.value}` to go on"
-            step.alert(Severity.CRITICAL, "limit_latched", text)
+    losses.latch(state, step)
 
 
 def _forget_old(state: State) -> None:

@@ -16,6 +16,8 @@ import msgspec
 
 from arbot.domain.commands import CancelAllOrders, RequestAccountSnapshot, ResyncBook, Severity, StopRun
 from arbot.domain.decisions import (
+    ArbClosed,
+    ArbMoved,
     ConversionLeg,
     OpportunityDeclined,
     OpportunitySeen,
@@ -70,20 +72,21 @@ from arbot.domain.events import (
 from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, VenueId
 from arbot.domain.instrument import Instrument, InstrumentStatus
 from arbot.domain.order import OrderState
+from arbot.domain.transfer import TransferId
 from arbot.domain.units import WIDE, ZERO, Amount, fmt
-from arbot.engine import arbs, quotes, orders, watchers
+from arbot.engine import arbs, orders, quotes, transfers, transit, watchers
 from arbot.engine.config import EngineConfig
 from arbot.engine.detector import Detector
 from arbot.engine.health import is_quarantined
 from arbot.engine.market_view import MarketView
 from arbot.engine.orders import MS
-from arbot.engine.risk import news
+from arbot.engine.risk import evidence, losses, news
 from arbot.engine.risk.approve import judge
 from arbot.engine.risk.gates import blocks
 from arbot.engine.risk.plan import Breach, Plan, planned
 from arbot.engine.state import OrderRecord, Standing, State
 from arbot.engine.step import Step
-from arbot.engine.strategy import Proposal, Strategy
+from arbot.engine.strategy import Proposal, Quote, Strategy
 
 FOR_EVER_NS = 2**62
 BALANCE_SETTLE_MS = 5_000  # a venue's balances may lag its fills by this much
@@ -118,9 +121,13 @@ class Engine:
             self._look(step, envelope.event)
             return step.outcome()
         self._turn_day()
+        self.state.version += 1
         watchers.before(self.state, step, envelope.event)
         self._apply(step, envelope.event)
+        self._learn(step)
+        quotes.review(self.state, step, self._strategy.edge_net_bps_min)
         watchers.after(self.state, step, envelope.event)
+        quotes.review(self.state, step, self._strategy.edge_net_bps_min)
         self._announce(step)
         return step.outcome()
 
@@ -215,6 +222,7 @@ class Engine:
             case AccountSnapshotReceived():
                 self._on_balances(event)
                 self.state.note_rates()
+                losses.latch(self.state, step)
             case ReconciliationEnded():
                 known = self.state.venue(event.venue)
                 known.is_reconciled, known.differences = event.differences == 0, event.detail
@@ -240,17 +248,17 @@ class Engine:
                 self._on_standing(event)
             case RunStarted():
                 self.state.epoch = event.epoch
-            case (
-                TransferRequested()
-                | TransferSent()
-                | TransferAccepted()
-                | TransferRejected()
-                | TransferOutcomeUnknown()
-                | TransferRestored()
-                | TransferReported()
-            ):
-                pass  # what moved shows in the next snapshot of balances
-            case NetworksReported() | VenueStatusReported():
+            case TransferRequested():
+                transfers.request(self.state, step, event)
+            case TransferSent() | TransferAccepted() | TransferRejected() | TransferOutcomeUnknown():
+                transfers.answered(self.state, step, event)
+            case TransferReported():
+                transfers.reported(self.state, step, event)
+            case TransferRestored():
+                transfers.restore(self.state, step, event)
+            case NetworksReported():
+                transfers.networks_reported(self.state, event)
+            case VenueStatusReported():
                 pass  # what they say of the venue is for `watchers`
             case BooksMoved() | BookInvalidated() | TradePrinted() | RunEnded():
                 pass  # books speak through the MarketView
@@ -321,6 +329,9 @@ class Engine:
             if order is not None:
                 orders.query(self.state, step, order)
             return
+        if kind == "transfer":
+            transfers.on_timer(self.state, step, TransferId(rest))
+            return
         arb = arbs.find(self.state, rest)
         if arb is not None:
             if kind == "deadline":
@@ -332,15 +343,23 @@ class Engine:
         self._finish_drain(step)
 
     def _on_balances(self, event: AccountSnapshotReceived) -> None:
-        """Take a venue's word for its balances, unless our own fills there are too fresh for it to know them."""
+        """Take a venue's word for its balances, unless our own fills there are too fresh for it to know them.
+
+        Orders that rest leave the totals as they are; only what the venue holds for others cannot be told from theirs.
+        """
         known = self.state.venue(event.venue)
-        is_quiet = not any(self.state.live_orders(event.venue))
+        is_quiet = not any(not order.is_resting for order in self.state.live_orders(event.venue))
+        is_empty = not any(self.state.live_orders(event.venue))
         is_settled = self.state.now_ns - known.last_fill_ts_ns > BALANCE_SETTLE_MS * MS
         if known.is_reconciled and not (is_quiet and is_settled):
             return
+        transit.explain(self.state, event.venue, {balance.asset: balance.total for balance in event.balances})
         known.has_balances = True
         known.totals = {balance.asset: balance.total for balance in event.balances}
-        known.reserved_foreign = {b.asset: b.reserved for b in event.balances if b.reserved} if is_quiet else {}
+        if is_empty:
+            known.reserved_foreign = {b.asset: b.reserved for b in event.balances if b.reserved}
+        elif not is_quiet:
+            known.reserved_foreign = {}
 
     def _on_instruments(self, event: InstrumentsLoaded) -> None:
         state = self.state
@@ -383,7 +402,18 @@ class Engine:
             arbs_flat=event.arbs_flat,
             arbs_stranded=event.arbs_stranded,
         )
+        self.state.evidence = {seen.instrument: seen for seen in event.evidence}
+        self.state.tails.clear()
         self.state.carried = {amount.asset: amount.number for amount in event.carried}
+        self.state.delays = {(seen.source, seen.asset, seen.network): seen for seen in event.delays}
+        self.state.network_fees = {(one.venue, one.asset, one.network): one for one in event.network_fees}
+
+    def _learn(self, step: Step) -> None:
+        """Take from the arbs of this step what their legs have taught."""
+        for decision in step.decisions:
+            arb = self.state.arbs.get(decision.arb_id) if isinstance(decision, (ArbMoved, ArbClosed)) else None
+            if arb is not None:
+                evidence.learn(self.state, arb, has_ended=isinstance(decision, ArbClosed))
 
     # --- people -------------------------------------------------------------------------------------------------------
 
@@ -509,6 +539,9 @@ class Engine:
             arbs_flat=standing.arbs_flat,
             arbs_stranded=standing.arbs_stranded,
             carried=tuple(Amount(number, asset) for asset, number in carried.items() if number),
+            evidence=tuple(self.state.evidence.values()),
+            delays=tuple(self.state.delays.values()),
+            network_fees=tuple(self.state.network_fees.values()),
         )
 
     def digest(self) -> str:
@@ -526,12 +559,14 @@ class Engine:
             lines.append(f"venue {name} {flags} {totals}")
         for order in state.orders.values():
             facts = (order.state.value, fmt(order.filled_qty), order.venue_order_id, order.queries, order.absences)
-            facts += (order.is_unwanted,) if order.intent.tif.rests else ()
             lines.append(f"order {order.intent.client_order_id} {facts} {sorted(order.fills)}")
+            if order.intent.tif.rests:
+                lines[-1] += f" {order.is_unwanted}"
         for arb in state.arbs.values():
             lines.append(f"arb {arb.id} {arb.state.value} {fmt(state.residual(arb))} {arb.tries} {arb.unhedged_ns}")
             if arb.foreign is not None:
                 lines[-1] += f" {fmt(state.residual(arb, arb.foreign))} {arb.foreign}"
+        lines += transfers.digest_lines(state)
         lines += [f"rate limited {instrument}" for instrument in state.rate_limited]
         lines += [f"fee {fee.instrument} {fmt(fee.taker)} {fmt(fee.maker)}" for fee in state.fees.values()]
         lines += [f"instrument {one.id} {one.status.value}" for one in state.instruments.values()]

@@ -37,6 +37,7 @@ def move(state: State, step: Step, order: OrderRecord, to: OrderState) -> None:
     order.state = to
     if to.is_terminal:
         state.live.pop(order.intent.client_order_id, None)
+        order.ended_ts_ns = state.now_ns
         step.command(CancelTimer(key=timer_key(order)))
 
 
@@ -142,7 +143,11 @@ def reported(state: State, step: Step, order: OrderRecord, report: OrderStatusRe
         sent(state, step, order)
         if not order.filled_qty:
             move(state, step, order, OrderState.OPEN)
-        if state.now_ns > order.intent.deadline_ns:
+        if order.is_resting and not order.is_unwanted:  # where it should be: nothing more to ask
+            order.queries = 0
+            step.command(CancelTimer(key=timer_key(order)))
+            return
+        if order.is_resting or state.now_ns > order.intent.deadline_ns:
             cancel(step, order)
         ask_later(state, step, order)
 

@@ -9,7 +9,9 @@ from arbot.domain.decisions import Reason
 from arbot.domain.errors import InvariantBroken
 from arbot.domain.ids import Asset
 from arbot.domain.order import Side
+from arbot.domain.registry import NodeKind
 from arbot.domain.units import ONE, ZERO, div
+from arbot.engine.risk.budget import chain_bound, node_bound, stress_bound
 from arbot.engine.risk.plan import Plan
 from arbot.engine.sizing import Bound
 
@@ -109,6 +111,41 @@ def net_delta(plan: Plan) -> Bound:
     return Bound(div(limit - max(deltas), price), Reason.NET_DELTA, max(deltas), limit)
 
 
+def counterparty_share(plan: Plan) -> Bound:
+    """Allow `counterparty_share_max` of capital with one venue, what the arb brings counted; less while its payouts falter."""
+    return node_bound(plan, NodeKind.VENUE, Reason.COUNTERPARTY_SHARE)
+
+
+def issuer_share(plan: Plan) -> Bound:
+    """Allow `issuer_share_max` of capital in the coins of one issuer, over all venues, orders and transfers."""
+    return node_bound(plan, NodeKind.ISSUER, Reason.ISSUER_EXPOSURE)
+
+
+def bank_share(plan: Plan) -> Bound:
+    """Allow `bank_share_max` of capital as money of venues that share a bank."""
+    return node_bound(plan, NodeKind.BANK, Reason.BANK_EXPOSURE)
+
+
+def custodian_share(plan: Plan) -> Bound:
+    """Allow `custodian_share_max` of capital as coins of venues that share a custodian."""
+    return node_bound(plan, NodeKind.CUSTODIAN, Reason.CUSTODIAN_EXPOSURE)
+
+
+def chain_share(plan: Plan) -> Bound:
+    """Allow nothing while more than `chain_share_max` of capital is in flight on one chain."""
+    return chain_bound(plan)
+
+
+def cloud_share(plan: Plan) -> Bound:
+    """Allow `cloud_share_max` of capital in one cloud region: what lies there, and legs at work there on top."""
+    return node_bound(plan, NodeKind.CLOUD, Reason.CLOUD_EXPOSURE)
+
+
+def stress_budget(plan: Plan) -> Bound:
+    """Allow what the budget of every stress scenario leaves, by the arb's marginal loss; nothing once one is spent."""
+    return stress_bound(plan)
+
+
 CAPS: tuple[Cap, ...] = (
     depth,
     venue_maximum,
@@ -118,6 +155,13 @@ CAPS: tuple[Cap, ...] = (
     conversion_balance,
     inventory,
     net_delta,
+    counterparty_share,
+    issuer_share,
+    bank_share,
+    custodian_share,
+    chain_share,
+    cloud_share,
+    stress_budget,
 )
 
 

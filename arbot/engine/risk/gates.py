@@ -10,6 +10,7 @@ from arbot.domain.units import ZERO, div
 from arbot.engine.risk.health import money_can_leave, no_maintenance, pegs_hold, venues_healthy
 from arbot.engine.risk.news import not_news
 from arbot.engine.risk.plan import Breach, Plan
+from arbot.engine.risk.transfers import transfer_overdue
 from arbot.engine.state import State, VenueState
 
 Gate = Callable[[Plan], Breach | None]
@@ -148,6 +149,7 @@ GATES: tuple[Gate, ...] = (
     priced,
     pegs_hold,
     money_can_leave,
+    transfer_overdue,
     not_news,
     cool_down,
     arbs_open,
