@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -16,9 +16,10 @@ from arbot.domain.decisions import OpportunityDeclined
 from arbot.domain.ids import InstrumentId
 from arbot.domain.instrument import FeeRate, Instrument
 from arbot.domain.order import Side
+from arbot.domain.units import ZERO
 from arbot.engine.market_view import Level
 
-__all__ = ["Context", "Conversion", "Level", "Proposal", "Quote", "Strategy"]
+__all__ = ["Context", "Conversion", "Level", "Proposal", "Quote", "Strategy", "Triangle"]
 
 
 class Conversion(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +62,25 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     price: Decimal
     hedge_price: Decimal
     edge_net_bps: Decimal  # after the maker fee there and the taker fee here
+    move_bps: Decimal = ZERO  # what rests stays while its price is no further from this one, in bps of it
+
+
+class Triangle(NamedTuple):
+    """Three instruments between which money can go round: buy, sell, and turn the foreign quote into the home one.
+
+    `side` is the conversion's: a buy brings the foreign quote that the buying leg pays with, a sell turns what the
+    selling leg earns in it.
+    """
+
+    buy: Instrument
+    sell: Instrument
+    conversion: Instrument
+    side: Side
+
+    @property
+    def is_on_one_venue(self) -> bool:
+        """Whether nothing has to be held anywhere else."""
+        return self.buy.venue == self.sell.venue == self.conversion.venue
 
 
 class Context(Protocol):
@@ -85,6 +105,19 @@ class Context(Protocol):
 
         Returns a Proposal for the whole quantity that clears, a decline when something forbids looking further (unlike
         quotes, no fee known, book not tradable or too old), or None when there is no edge at the touch.
+        """
+        ...
+
+    def triangles(self, changed: Sequence[InstrumentId]) -> Iterator[Triangle]:
+        """Yield every triangle that has a changed book in it, each once, in a fixed order, on one venue or across."""
+        ...
+
+    def round_trip(
+        self, triangle: Triangle, edge_net_bps_min: Decimal
+    ) -> Proposal | OpportunityDeclined | None:
+        """Walk three books until the marginal unit no longer clears `edge_net_bps_min` after three taker fees.
+
+        Returns as `opportunity` does. Edges are of the buying price in the home quote; rates come from books alone.
         """
         ...
 
