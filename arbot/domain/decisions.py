@@ -122,6 +122,8 @@ class Reason(StrEnum):
     TRANSFER_REPEATED = "transfer_repeated"
     NETWORK_FEE = "network_fee"
     TRANSIT_VALUE = "transit_value"
+    TERMS_UNKNOWN = "terms_unknown"  # a venue has not said lately whether and for how much a network is open
+    DEPOSITS_CLOSED = "deposits_closed"
     WOULD_TAKE = "would_take"  # at that price a resting order would trade at once
     HEDGE_SHORT = "hedge_short"  # the hedge venue's book takes less at the hedge price than rests towards it
     HEDGE_FAILED = "hedge_failed"  # a fill of a quote was not hedged at the first try, or it is in doubt
