@@ -7,8 +7,12 @@ One line per event, `->` and what must come out of it; blank means that nothing 
     <venue> again (the last fill once more)          <venue> absent               <venue> reported canceled 0.5
     <venue> busted (the last fill is taken back)
     <venue> down | up                                operator pause               wait 250ms | 3s
+    <venue> market down | up                         <venue> quote filled 1 @100.1
+    <venue> book USDT/USD bid 0.9x5 ask 1.1x5        <venue> status maintenance   <venue> networks BTC open, USD closed
+    <venue> balances (told as at the start)          <venue> paid out 1 BTC (a withdrawal of the account is done)
 
-Orders are answered in the order in which they were sent to that venue; `filled` etc. speak of the last one.
+Orders are answered in the order in which they were sent to that venue; `filled` etc. speak of the last one, after
+`quote` of the last one that was to rest.
 """
 
 from __future__ import annotations
@@ -37,6 +41,9 @@ from arbot.domain.decisions import (
     OrderRefused,
     OrphanFillFound,
     Outcome,
+    PegChanged,
+    QuotePulled,
+    VenueHealthChanged,
 )
 from arbot.domain.events import (
     AccountSnapshotReceived,
@@ -48,6 +55,8 @@ from arbot.domain.events import (
     FeedDisconnected,
     FeesLoaded,
     InstrumentsLoaded,
+    MovementState,
+    NetworksReported,
     OperatorRequested,
     OrderAccepted,
     OrderCanceled,
@@ -62,14 +71,18 @@ from arbot.domain.events import (
     RunStarted,
     Stream,
     TimerFired,
+    TransferReported,
+    VenueStatusReported,
     Verb,
 )
 from arbot.domain.ids import Asset, InstrumentId, RunId, TradeId, VenueId, VenueOrderId, instrument_id
 from arbot.domain.instrument import Balance, FeeRate, Instrument
 from arbot.domain.order import Fill, Liquidity, OrderIntent, OrderState, Side
+from arbot.domain.transfer import Network, NetworkTerms, VenueStatus
 from arbot.domain.units import WIDE, Amount, fmt
 from arbot.engine.config import EngineConfig, ExecutionPolicy, RiskLimits
 from arbot.engine.engine import Engine
+from arbot.engine.strategy import Strategy
 from strategies.cross_venue import CrossVenue
 
 START_NS = 1_790_000_000_000_000_000
@@ -143,18 +156,22 @@ class World:
         instruments: tuple[Instrument, ...] = (),
         reconciled: bool = True,
         epoch: int = 1,
+        strategy: Strategy | None = None,
+        **parts: object,  # of the EngineConfig: health, pegs, news, registry ...
     ) -> None:
         self.market = FakeMarket()
+        self._balances = balances or {"BTC": "10", "USD": "10000"}
         instruments = instruments or tuple(an_instrument(venue) for venue in venues)
-        self.instruments = {i.venue: i for i in instruments}
+        self.instruments = {i.venue: i for i in reversed(instruments)}  # of several at a venue, the first
+        self.listed = instruments
         config = EngineConfig(
-            ccy=Asset("USD"),
+            **{"ccy": Asset("USD")} | parts,  # type: ignore[arg-type]
             venues=tuple(VenueId(v) for v in venues),
             instruments=tuple(i.id for i in instruments),
             limits=limits,
             execution=execution,
         )
-        self.engine = Engine(config, CrossVenue({"edge_net_bps_min": edge_net_bps_min}), self.market)
+        self.engine = Engine(config, strategy or CrossVenue({"edge_net_bps_min": edge_net_bps_min}), self.market)
         self.now_ns = START_NS
         self.seq = 0
         self.trades = 0
@@ -174,20 +191,17 @@ class World:
                     fees=tuple(FeeRate(instrument=i.id, maker=Decimal(0), taker=Decimal(fee)) for i in mine),
                 )
             )
-            self.give(
-                AccountSnapshotReceived(
-                    venue=venue,
-                    balances=tuple(
-                        Balance(asset=Asset(asset), total=Decimal(total))
-                        for asset, total in (balances or {"BTC": "10", "USD": "10000"}).items()
-                    ),
-                )
-            )
+            self.give(self.balances(venue))
             self.give(ClockSkewMeasured(venue=venue, skew_ms=0, rtt_ms=1))
             self.give(FeedConnected(venue=venue, stream=Stream.MARKET))
             self.give(FeedConnected(venue=venue, stream=Stream.ACCOUNT))
             if reconciled:
                 self.give(ReconciliationEnded(venue=venue, differences=0))
+
+    def balances(self, venue: VenueId) -> AccountSnapshotReceived:
+        """Return a venue's balances as they were at the start."""
+        told = tuple(Balance(asset=Asset(asset), total=Decimal(total)) for asset, total in self._balances.items())
+        return AccountSnapshotReceived(venue=venue, balances=told)
 
     def give(self, event: Event) -> list[str]:
         """Step the engine with one event and return what came out, as words."""
@@ -208,6 +222,7 @@ class World:
                 intent = command.approved.intent
                 self.intents.append(intent)
                 word = "" if intent.purpose == "leg" else f" {intent.purpose}"
+                word += " rest" if intent.tif.rests else ""
                 side, qty, price = intent.side, fmt(intent.qty), fmt(intent.limit_price)
                 return [f"{intent.venue} {side} {qty} @{price}{word}"]
             case CancelOrder():
@@ -252,8 +267,8 @@ class World:
 
     def _pass(self, now_ns: int) -> None:
         self.now_ns = now_ns
-        for venue, instrument in self.instruments.items():
-            if venue not in self.silent and instrument.id in self.market.recv:
+        for instrument in self.listed:
+            if instrument.venue not in self.silent and instrument.id in self.market.recv:
                 self.market.recv[instrument.id] = self.market.venue[instrument.id] = now_ns
 
     def venue_line(self, venue: VenueId, text: str) -> list[str]:
@@ -261,9 +276,18 @@ class World:
         word, _, rest = text.partition(" ")
         instrument = self.instruments[venue]
         if word == "book":
+            symbol = rest.partition(" ")[0]
+            if "/" in symbol:
+                instrument, rest = self._instrument(venue, symbol), rest.removeprefix(symbol)
             bids, asks = re.fullmatch(r"bid(.*?)ask(.*)", rest.strip()).groups()  # type: ignore[union-attr]
             self.market.set(instrument.id, self.now_ns, bids, asks)
             return self.give(BooksMoved(instruments=(instrument.id,)))
+        if word == "quote":
+            answer, _, rest = rest.partition(" ")
+            return self.give(self._answer(venue, answer, rest, rests=True))
+        if word == "market":
+            gone = FeedDisconnected(venue=venue, stream=Stream.MARKET, reason="test") if rest == "down" else None
+            return self.give(gone or FeedConnected(venue=venue, stream=Stream.MARKET))
         if word in ("silent", "loud"):
             (self.silent.add if word == "silent" else self.silent.discard)(venue)
             return []
@@ -279,10 +303,39 @@ class World:
         if word == "again":
             assert self.last_fill is not None
             return self.give(OrderFilled(fill=self.last_fill))
+        if word in ("status", "networks", "balances", "paid"):
+            return self.give(self._told(venue, word, rest))
         return self.give(self._answer(venue, word, rest))
 
-    def _answer(self, venue: VenueId, word: str, rest: str) -> Event:
-        intent = [intent for intent in self.intents if intent.venue == venue][-1]
+    def _instrument(self, venue: VenueId, symbol: str) -> Instrument:
+        return next(one for one in self.listed if one.id == instrument_id(symbol, venue))
+
+    def _told(self, venue: VenueId, word: str, rest: str) -> Event:
+        """Return what a venue says of itself, or of its money."""
+        if word == "status":
+            return VenueStatusReported(venue=venue, status=VenueStatus(rest))
+        if word == "networks":
+            rows = [row.split() for row in rest.split(",")]
+            terms = [(Asset(asset), said == "open") for asset, said in rows]
+            return NetworksReported(
+                venue=venue,
+                networks=tuple(
+                    NetworkTerms(asset=asset, network=Network("one"), can_deposit=is_open, can_withdraw=is_open)
+                    for asset, is_open in terms
+                ),
+            )
+        if word == "balances":
+            return self.balances(venue)
+        _, qty, asset = rest.split()
+        self.trades += 1
+        return TransferReported(
+            venue=venue, transfer_id=f"W{self.trades}", asset=asset, qty=-Decimal(qty), fee=Decimal(0),
+            state=MovementState.DONE, venue_ts_ns=self.now_ns,
+        )  # fmt: skip
+
+    def _answer(self, venue: VenueId, word: str, rest: str, *, rests: bool = False) -> Event:
+        mine_there = [intent for intent in self.intents if intent.venue == venue]
+        intent = [intent for intent in mine_there if intent.tif.rests or not rests][-1]
         mine = intent.client_order_id
         match word:
             case "sent":
@@ -355,13 +408,21 @@ def _say(decision: object) -> list[str]:
             if decision.missed:
                 return [f"{kind}missed"]
             left = f" carry {fmt(decision.residual)}" if decision.residual else ""
+            left += f" foreign {fmt(decision.residual_foreign)}" if decision.residual_foreign else ""
             return [f"{kind}flat {fmt(WIDE.quantize(decision.pnl_net, Decimal('0.0001')))}{left}"]
         case ArbStranded():
-            return [f"stranded {fmt(decision.residual)}"]
+            others = [f" and {fmt(amount.number)} {amount.asset}" for amount in decision.open[1:]]
+            return [f"stranded {fmt(decision.residual)}{''.join(others)}"]
         case OrphanFillFound():
             return ["orphan"]
+        case QuotePulled():
+            return [f"pulled {decision.reason}"]
         case LimitLatched():
             return [f"latched {decision.limit}"]
+        case VenueHealthChanged():
+            return [f"{decision.venue} {'quarantined' if decision.is_quarantined else 'let out'}"]
+        case PegChanged():
+            return [f"{decision.asset} {'off' if decision.is_depegged else 'on'} its peg"]
     return []
 
 
