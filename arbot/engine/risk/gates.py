@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from arbot.domain.decisions import Reason
-from arbot.domain.units import ZERO, div
 from arbot.engine.risk.health import money_can_leave, no_maintenance, pegs_hold, venues_healthy
 from arbot.engine.risk.news import not_news
 from arbot.engine.risk.plan import Breach, Plan
@@ -107,7 +106,9 @@ def cool_down(plan: Plan) -> Breach | None:
     if now < until:
         return Breach(Reason.COOL_DOWN, Decimal((until - now) // 1_000_000))
     ours = [one.id for one in plan.instruments]
-    at_work = (o for o in plan.state.live_orders() if plan.maker is None or not o.is_resting)  # quotes see to each other
+    at_work = (
+        o for o in plan.state.live_orders() if plan.maker is None or not o.is_resting
+    )  # quotes see to each other
     return Breach(Reason.COOL_DOWN) if any(o.intent.instrument in ours for o in at_work) else None
 
 
