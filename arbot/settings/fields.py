@@ -58,7 +58,22 @@ _SPECIAL: dict[str, Bound] = {
     "leg_deadline_ms": _ms(50, 60_000),
     "order_deadline_ms": _ms(50, 60_000),
     "depth_max": _count(1, 1_000),
+    "cloud_share_max": Bound(_CENT, Decimal(2), "a fraction of capital; legs at work count on top of balances"),
+    "gap_loss_share_max": Bound(Decimal("0.0001"), Decimal(1), "a fraction of capital (0.02 = 2 percent)"),
+    "chain_loss_share_max": Bound(Decimal("0.0001"), Decimal(1), "a fraction of capital (0.02 = 2 percent)"),
+    "cloud_loss_share_max": Bound(Decimal("0.0001"), Decimal(1), "a fraction of capital (0.02 = 2 percent)"),
+    "gap_bps": _bps("1", 10_000),
+    "outage_bps": _bps("1", 10_000),
+    "tail_price": Bound(Decimal("0.000001"), Decimal(1), "a fraction of the stress loss (0.001 = a thousandth)"),
+    "leg_fail_prior": Bound(Decimal("0.0001"), Decimal("0.5"), "a probability (0.02 = 2 legs in 100)"),
+    "prior_legs": _count(1, 100_000),
+    "evidence_half_life_legs": _count(10, 1_000_000),
     "edge_news_bps": _bps("1", 5_000),
+    "overdue_quantile": Bound(Decimal("0.5"), Decimal("0.9999"), "a fraction of transfers (0.99 = 99 in 100)"),
+    "stress_vol_day": Bound(_CENT, Decimal(10), "a fraction of a price in a day (0.15 = 15 percent)"),
+    "fee_factor_max": Bound(Decimal(1), Decimal(1_000), "times the usual fee"),
+    "prior_weight": Bound(Decimal(1), Decimal(10_000), "a number of transfers"),
+    "terms_minutes_max": Bound(Decimal(1), Decimal(1_440), "whole minutes"),
 }
 """Absolute caps of [limits] and [execution] that are tighter than their unit alone would say."""
 

@@ -15,14 +15,20 @@ import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from arbot.domain.ids import Asset, VenueId, instrument_id
+from arbot.domain.transfer import Network
 from arbot.engine.config import (
+    AllowedAddress,
     EngineConfig,
     ExecutionPolicy,
+    ExposureCaps,
     HealthPolicy,
     MaintenanceRule,
     NewsPolicy,
     PegPolicy,
     RiskLimits,
+    RiskPolicy,
+    TransferLimits,
+    TransferPolicy,
 )
 from arbot.ports import VenueConfig
 from arbot.settings.fields import (
@@ -41,6 +47,7 @@ from arbot.settings.fields import (
     strategy_name,
     within,
 )
+from arbot.settings.registry import load_registry
 
 
 class Mode(StrEnum):
@@ -75,6 +82,8 @@ def _numbers(name: str, source: type[msgspec.Struct], **more: Any) -> type[Table
 _Limits = _numbers("Limits", RiskLimits)
 _Execution = _numbers("Execution", ExecutionPolicy)
 
+_Risk = _numbers("Risk", RiskPolicy)
+
 _tuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
 Symbols = Annotated[tuple[Symbol, ...], _tuple]
 Faults = Annotated[tuple[FaultText, ...], _tuple]
@@ -103,6 +112,7 @@ class Maintenance(Table):
 _Health = _numbers("Health", HealthPolicy, maintenance=(Annotated[tuple[Maintenance, ...], _tuple], ()))
 _Pegs = _numbers("Pegs", PegPolicy)
 _News = _numbers("News", NewsPolicy)
+_Exposure = _numbers("Exposure", ExposureCaps, registry=(FilePath | None, None))  # a file that extends ours
 
 
 class Run(Table):
@@ -183,10 +193,21 @@ class StrategyTable(Table):
     params: dict[str, Any] = {}
 
 
-class Transfers(Table):
-    """[transfers]: whether money may leave a venue. Only then is a key that can withdraw accepted."""
+class Allow(Table):
+    """[[transfers.allow]]: the one address at a venue to which an asset may be sent over a network."""
 
-    enabled: bool = False
+    venue: VenueName  # the target: it has to give out this very address when asked
+    asset: AssetName
+    network: Annotated[str, AfterValidator(matching(r"[a-z][a-z0-9_-]{0,31}", "a network", "use the registry's name"))]
+    address: Annotated[str, Field(min_length=1)]
+    tag: str = ""  # memo, payment id: needed where the registry says so
+    key: str = ""  # the source's own name of this address (Kraken sends to registered ones only)
+
+
+Transfers = _numbers(
+    "Transfers", TransferLimits, enabled=(bool, False), allow=(Annotated[tuple[Allow, ...], _tuple], ())
+)
+"""[transfers]: whether money may leave a venue, where to, within what bounds. Off: a key that can withdraw is refused."""
 
 
 class Sim(Table):
@@ -277,11 +298,13 @@ class Settings(Table):
     paper: Paper = Paper()
     limits: _Limits = _Limits()  # type: ignore[valid-type]
     execution: _Execution = _Execution()  # type: ignore[valid-type]
+    exposure: _Exposure = _Exposure()  # type: ignore[valid-type]
+    risk: _Risk = _Risk()  # type: ignore[valid-type]
     health: _Health = _Health()  # type: ignore[valid-type]
     pegs: _Pegs = _Pegs()  # type: ignore[valid-type]
     news: _News = _News()  # type: ignore[valid-type]
     strategy: StrategyTable = StrategyTable()
-    transfers: Transfers = Transfers()
+    transfers: Transfers = Transfers()  # type: ignore[valid-type]
     sim: Sim = Sim()
     tape: Annotated[Tape, Field(validate_default=True)] = {}  # type: ignore[assignment] - its path counts from the file
     backtest: Backtest = Backtest()
@@ -308,6 +331,29 @@ class Settings(Table):
             ),
             pegs=PegPolicy(**self.pegs.model_dump()),  # type: ignore[attr-defined]
             news=NewsPolicy(**self.news.model_dump()),  # type: ignore[attr-defined]
+            transfers=self.transfer_policy(),
+            registry=load_registry(self.exposure.registry),  # type: ignore[attr-defined]
+            exposure=ExposureCaps(**self.exposure.model_dump(exclude={"registry"})),  # type: ignore[attr-defined]
+            risk=RiskPolicy(**self.risk.model_dump()),  # type: ignore[attr-defined]
+        )
+
+    def transfer_policy(self) -> TransferPolicy:
+        """Return what the engine is told of transfers."""
+        table = self.transfers.model_dump(exclude={"enabled", "allow"})  # type: ignore[attr-defined]
+        return TransferPolicy(
+            is_enabled=self.transfers.enabled,  # type: ignore[attr-defined]
+            limits=TransferLimits(**table),
+            allow=tuple(
+                AllowedAddress(
+                    venue=VenueId(row.venue),
+                    asset=Asset(row.asset),
+                    network=Network(row.network),
+                    address=row.address,
+                    tag=row.tag,
+                    key=row.key,
+                )
+                for row in self.transfers.allow  # type: ignore[attr-defined]
+            ),
         )
 
     def venue_configs(self) -> tuple[VenueConfig, ...]:

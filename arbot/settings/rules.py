@@ -14,6 +14,7 @@ from arbot.domain.ids import VenueId
 from arbot.domain.units import fmt
 from arbot.settings.fields import moment_ns
 from arbot.settings.model import BacktestVenue, Mode, Settings, Venue
+from arbot.settings.registry import mistakes_in
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -41,6 +42,7 @@ _NOT_ABOVE = (
     ("health.recovery_s", "health.recovery_s_max", "the first wait cannot exceed the longest"),
     ("health.orders_min", "health.orders_window", "so many answers are never kept"),
     ("execution.query_backoff_ms", "execution.query_backoff_ms_max", "the first wait cannot exceed the longest"),
+    ("transfers.transit_network_max", "transfers.transit_total_max", "one network could hold more than all together"),
     ("backtest.transfer_minutes", "backtest.transfer_minutes_p99", "half take longer than all but one in a hundred"),
 )
 
@@ -262,10 +264,28 @@ def _modelled_venues(settings: Settings) -> Iterator[Mistake]:
             )
 
 
+def _allow(settings: Settings) -> Iterator[Mistake]:
+    seen: set[tuple[str, str, str]] = set()
+    for number, row in enumerate(settings.transfers.allow):  # type: ignore[attr-defined]
+        place, where = f"transfers.allow.{number}", (row.venue, row.asset, row.network)
+        if row.venue not in settings.venues:
+            yield Mistake(f"{place}.venue", "there is no such venue", f"use one of {', '.join(settings.venues)}")
+        if where in seen:
+            told = " ".join(where)
+            yield Mistake(place, f"a second address for {told}", "keep one: which of two is meant is never guessed")
+        seen.add(where)
+
+
+def _registry(settings: Settings) -> Iterator[Mistake]:
+    yield from mistakes_in(settings.exposure.registry)  # type: ignore[attr-defined]
+
+
 RULES: tuple[Rule, ...] = (
+    Rule(("exposure.registry",), _registry),
     *(_not_above(*row) for row in _NOT_ABOVE),
     Rule(("execution.leg_deadline_ms", "execution.hedge_seconds_max"), _hedge_time),
     Rule(("health.maintenance", "venues"), _maintenance),
+    Rule(("transfers.allow", "venues"), _allow),
     Rule(("run.live", "run.mode"), _locks),
     Rule(("http.bind", "http.allow_remote"), _bind),
     Rule(("store.url",), _store),
