@@ -15,7 +15,10 @@ from typing import Protocol
 import msgspec
 
 from arbot.domain.errors import ensure
+from arbot.domain.events import Event, TransferRejected
 from arbot.domain.ids import Asset, VenueId
+from arbot.domain.transfer import ApprovedTransfer
+from arbot.domain.transfer import ApprovedTransfer
 from arbot.domain.units import ZERO, floor_to_step
 from arbot.sim.latency import Delay
 
@@ -77,6 +80,10 @@ class Ground(Protocol):
         """Return what that is worth now in the reporting currency."""
         ...
 
+    def tell(self, events: tuple[Event, ...]) -> None:
+        """Give the engine events now."""
+        ...
+
 
 class Funding:
     """All movements of one replay. `paid_in` and `costs` are in the reporting currency, at the time of each movement."""
@@ -108,6 +115,21 @@ class Funding:
         self._rebalancing = None
         for number in tuple(self._under_way):
             self._arrive(number)
+
+    def submit(self, approved: ApprovedTransfer) -> None:
+        """Carry out a transfer of the engine's. Raises: InvariantBroken, for a backtest moves money by its own table."""
+        ensure(False, "no network is there to carry a transfer", transfer=approved.intent.transfer)
+
+    def report(self, venue: VenueId) -> None:
+        """Tell what a venue knows of the engine's transfers: here there are none."""
+
+    def submit(self, approved: ApprovedTransfer) -> None:
+        """Carry out a transfer that the engine decided on: here there are no networks, and so none is taken."""
+        never = TransferRejected(transfer=approved.intent.transfer, detail="this replay has no networks, never sent")
+        self._ground.tell((never,))
+
+    def report(self, venue: VenueId) -> None:
+        """Tell what a venue's history has of such transfers: nothing."""
 
     def in_transit(self) -> dict[Asset, Decimal]:
         """Return what has left one venue and not yet reached another, fees off."""

@@ -35,10 +35,12 @@ from arbot.domain.commands import (
     QueryOrder,
     RaiseAlert,
     RequestAccountSnapshot,
+    RequestTransfers,
     ResyncBook,
     SetTimer,
     StopRun,
     SubmitOrder,
+    SubmitTransfer,
 )
 from arbot.domain.decisions import Outcome
 from arbot.domain.errors import ensure
@@ -99,6 +101,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     funding: Funding
     first_ts_ns: int = 0  # earlier rows only fill the books
     wakes_always: bool = False  # the engine is asked at every message: slow, and for proofs
+    watchers: tuple[Callable[[Envelope, Outcome], None], ...] = ()  # see every step after the collector
 
 
 class Journal:
@@ -167,6 +170,8 @@ class Replay:
             QueryOrder: lambda command: self.venues[command.venue].query(command),
             CancelAllOrders: lambda command: self.venues[command.venue].cancel_all(),
             RequestAccountSnapshot: lambda command: self.tell((self.venues[command.venue].snapshot(),)),
+            SubmitTransfer: lambda command: self.terms.funding.submit(command.approved),
+            RequestTransfers: lambda command: self.terms.funding.report(command.venue),
             SetTimer: self.timers.set,
             CancelTimer: self.timers.cancel,
             ResyncBook: lambda _: None,  # a recording cannot be asked for a snapshot
@@ -343,6 +348,8 @@ class Replay:
         if outcome.commands or not isinstance(envelope.event, BooksMoved):
             self._is_stale = True
         self.collector.observe(envelope, outcome)
+        for watch in self.terms.watchers:
+            watch(envelope, outcome)
 
     def _submit(self, command: SubmitOrder) -> None:
         intent = command.approved.intent
