@@ -18,7 +18,6 @@ from arbot.domain.errors import ensure
 from arbot.domain.events import Event, TransferRejected
 from arbot.domain.ids import Asset, VenueId
 from arbot.domain.transfer import ApprovedTransfer
-from arbot.domain.transfer import ApprovedTransfer
 from arbot.domain.units import ZERO, floor_to_step
 from arbot.sim.latency import Delay
 
@@ -115,13 +114,6 @@ class Funding:
         self._rebalancing = None
         for number in tuple(self._under_way):
             self._arrive(number)
-
-    def submit(self, approved: ApprovedTransfer) -> None:
-        """Carry out a transfer of the engine's. Raises: InvariantBroken, for a backtest moves money by its own table."""
-        ensure(False, "no network is there to carry a transfer", transfer=approved.intent.transfer)
-
-    def report(self, venue: VenueId) -> None:
-        """Tell what a venue knows of the engine's transfers: here there are none."""
 
     def submit(self, approved: ApprovedTransfer) -> None:
         """Carry out a transfer that the engine decided on: here there are no networks, and so none is taken."""
