@@ -193,6 +193,11 @@ class ReplayedVenue:
             self._is_retelling = True
             self._after(SETTLE_NS, self._tell_balances)
 
+    def move(self, asset: Asset, qty: Decimal) -> None:
+        """Change a balance by a transfer that somebody else tells of."""
+        self._totals[asset] = EXACT.add(self._totals.get(asset, ZERO), qty)
+        ensure(self._totals[asset] >= 0, "a transfer of what is not there", venue=self.venue, asset=asset, qty=qty)
+
     def adjust(self, asset: Asset, qty: Decimal, reason: str) -> None:
         """Change a balance by the venue's own act, such as a haircut, and have the ledger told why."""
         self._totals[asset] = EXACT.add(self._totals.get(asset, ZERO), qty)

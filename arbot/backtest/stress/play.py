@@ -1,0 +1,194 @@
+"""One play: a disaster, a configuration, and the protections that are off, through the live engine, risk and ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from arbot.backtest.replay import Replay, Terms
+from arbot.backtest.result import Replayed, Scenario
+from arbot.backtest.stress.file import Disaster
+from arbot.backtest.stress.played import ALL_OFF, ON, Played
+from arbot.backtest.stress.protections import PROTECTIONS, replaced, without
+from arbot.backtest.stress.stage import Stage
+from arbot.backtest.stress.world import World
+from arbot.domain.errors import Mistake, UserError
+from arbot.domain.ids import Asset, VenueId
+from arbot.domain.registry import AssetEntry, NetworkEntry, Registry, VenueEntry
+from arbot.domain.transfer import Network
+from arbot.domain.units import ZERO, bps_to_rate
+from arbot.engine.config import AllowedAddress, EngineConfig, TransferPolicy
+from arbot.runtime.strategy_loader import load_strategy
+from arbot.settings.model import Backtest
+from arbot.sim.latency import FixedDelay, LognormalDelay
+from arbot.sim.venue_model import VenueModel, fixed_fees
+
+CENT = Decimal("0.01")
+SAMPLE_NS = 10**18  # the replay's own samples are not needed: the stage looks for itself
+REALISTIC = Backtest()  # latencies, rejects and lost answers of an ordinary day, as [backtest] has them
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """What of the user's own a play is made with; all defaults is what arbot ships."""
+
+    limits: EngineConfig | None = None  # its limits, policies and budgets; venues and registry come from the disaster
+    params: Mapping[str, Any] = {}
+    folder: Path = Path()
+
+
+def play(disaster: Disaster, world: World, choice: Choice, off: str = ON) -> Played:
+    """Play a disaster once; `off` is ON, ALL_OFF, or the name of the one protection to do without."""
+    names = tuple(PROTECTIONS) if off == ALL_OFF else () if off == ON else (off,)
+    stage = Stage(disaster, world, names)
+    replay = Replay(world.stock(), terms(disaster, world, choice, stage, names))
+    replayed = replay.run()
+    return _played(disaster, stage, replayed, off)
+
+
+def terms(disaster: Disaster, world: World, choice: Choice, stage: Stage, off: tuple[str, ...]) -> Terms:
+    """Return what the replay is told. Raises: UserError when the disaster changes a setting that there is not."""
+    return Terms(
+        config=without(engine_config(disaster, world, choice), off),
+        strategy=load_strategy(disaster.strategy, choice.params, choice.folder),
+        config_digest=f"{disaster.name} {disaster.variant} without {off}",
+        models={VenueId(name): _model(disaster, name) for name in disaster.venues},
+        balances={
+            VenueId(name): {Asset(asset): qty for asset, qty in venue.balances.items()}
+            for name, venue in disaster.venues.items()
+        },
+        scenario=Scenario.REALISTIC,
+        seed=disaster.seed,
+        sample_ns=SAMPLE_NS,
+        funding=stage,
+        watchers=(stage.watcher.observe,),
+    )
+
+
+def engine_config(disaster: Disaster, world: World, choice: Choice) -> EngineConfig:
+    """Return the engine's configuration: the user's or the shipped numbers, in the disaster's world."""
+    base = choice.limits or EngineConfig(ccy=Asset(disaster.ccy), venues=(), instruments=())
+    config = msgspec.structs.replace(
+        base,
+        ccy=Asset(disaster.ccy),
+        venues=tuple(VenueId(name) for name in disaster.venues),
+        instruments=tuple(listed.instrument.id for listed in world.listed),
+        registry=_registry(disaster),
+        transfers=TransferPolicy(
+            is_enabled=bool(disaster.networks), limits=base.transfers.limits, allow=_allowed(disaster)
+        ),
+    )
+    for table, keys in disaster.config.items():
+        for key, value in keys.items():
+            config = _changed(config, table, key, value)
+    return config
+
+
+def _changed(config: EngineConfig, table: str, key: str, value: object) -> EngineConfig:
+    """Return the configuration with one key of a table changed, read as the file of a run would read it."""
+    path = [*table.split("-"), key]
+    struct: Any = config
+    try:
+        for name in path[:-1]:
+            struct = getattr(struct, name)
+        kind = next(field.type for field in msgspec.structs.fields(struct) if field.name == key)
+    except (AttributeError, StopIteration) as error:
+        raise UserError(
+            Mistake(f"config.{table}.{key}", "there is no such setting", "see docs/guide/settings.md")
+        ) from error
+    read = msgspec.convert(str(value) if isinstance(value, Decimal) else value, kind, strict=False)
+    return replaced(config, path, read)  # type: ignore[no-any-return]
+
+
+def _registry(disaster: Disaster) -> Registry:
+    return Registry(
+        venues={
+            VenueId(name): VenueEntry(
+                entity=venue.entity,
+                banks=venue.banks,
+                custodian=venue.custodian,
+                cloud=venue.cloud,
+                loss_share=venue.loss_share,
+                merged={Asset(quote): (Asset(coin),) for quote, coin in venue.merges.items()},
+            )
+            for name, venue in disaster.venues.items()
+        },
+        assets={Asset(disaster.ccy): AssetEntry(is_fiat=True)}
+        | {
+            Asset(name): AssetEntry(
+                issuer=asset.issuer, peg=asset.peg, is_fiat=asset.is_fiat, loss_share=asset.loss_share
+            )
+            for name, asset in disaster.assets.items()
+        },
+        networks={
+            Network(name): NetworkEntry(chain=one.chain, minutes_p50=one.minutes_p50, minutes_p99=one.minutes_p99)
+            for name, one in disaster.networks.items()
+        },
+    )
+
+
+def _allowed(disaster: Disaster) -> tuple[AllowedAddress, ...]:
+    return tuple(
+        AllowedAddress(
+            venue=VenueId(venue), asset=Asset(one.asset), network=Network(name), address=f"{venue}-{one.asset}-{name}"
+        )
+        for venue in disaster.venues
+        for name, one in disaster.networks.items()
+    )
+
+
+def _model(disaster: Disaster, name: str) -> VenueModel:
+    venue = disaster.venues[name]
+    return VenueModel(
+        request=LognormalDelay(p50_ms=float(REALISTIC.request_ms), p99_ms=float(REALISTIC.request_ms_p99)),
+        answer=FixedDelay(ms=float(REALISTIC.answer_ms)),
+        fees=fixed_fees(bps_to_rate(venue.maker_bps), bps_to_rate(venue.taker_bps)),
+        reject_share=float(REALISTIC.reject_share),
+        timeout_share=float(REALISTIC.timeout_share),
+    )
+
+
+def _played(disaster: Disaster, stage: Stage, replayed: Replayed, off: str) -> Played:
+    watcher, samples = stage.watcher, stage.samples
+    watcher.finish(stage.now_ns())
+    state = stage.replay.engine.state
+    worst = max(samples, key=lambda one: one.loss)
+    last = samples[-1]
+    bases = {one.instrument.base for one in stage.world.listed}
+    added = [ts_ns for ts_ns in watcher.added_ns if disaster.announcement is None or ts_ns <= disaster.last]
+    reaction = None
+    if disaster.announcement is not None and added:
+        reaction = round((disaster.announcement - max(added)) / 60e9, 1)
+    return Played(
+        name=disaster.name,
+        variant=disaster.variant,
+        off=off,
+        equity_start=_money(samples[0].equity),
+        equity_end=_money(last.equity),
+        untouched_end=_money(last.untouched),
+        loss=_money(worst.loss),
+        loss_ts_ns=worst.ts_ns,
+        loss_end=_money(last.loss),
+        pnl_net=replayed.totals.pnl_net,
+        arbs=watcher.arbs,
+        fills=watcher.fills,
+        stranded=replayed.totals.arbs_stranded,
+        unhedged_s=round(watcher.unhedged_ns / 1e9, 1),
+        unhedged_s_longest=round(watcher.unhedged_ns_longest / 1e9, 1),
+        peaks=tuple(sorted(stage.peaks.values(), key=lambda one: (one.kind, -one.value))),
+        trips=watcher.trips(),
+        declined=watcher.declined(),
+        reaction_min=reaction,
+        net_delta={base: state.net_delta(base).normalize() for base in sorted(bases) if state.net_delta(base) != ZERO},
+        transfers=watcher.transfers,
+        ledger_ties=replayed.ledger_matches_venues,
+        digest=replayed.digest,
+        samples=tuple(samples),
+    )
+
+
+def _money(value: float) -> Decimal:
+    return Decimal(str(value)).quantize(CENT)
