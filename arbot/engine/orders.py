@@ -148,6 +148,7 @@ def reported(state: State, step: Step, order: OrderRecord, report: OrderStatusRe
             step.command(CancelTimer(key=timer_key(order)))
             return
         if order.is_resting or state.now_ns > order.intent.deadline_ns:
+            order.cancel_ts_ns = state.now_ns
             cancel(step, order)
         ask_later(state, step, order)
 

@@ -63,6 +63,8 @@ def tend(state: State, step: Step, arb: Arb) -> OrderRecord | None:
     if order is None:
         return None
     others = [one for one in state.arb_orders(arb) if one is not order]
+    if arb.tries_spent and others[-1].state is OrderState.FILLED:
+        settled(arb)  # what is open now has filled since
     if any(one.state is OrderState.UNKNOWN for one in others):
         pull(state, step, arb, order, Breach(Reason.HEDGE_FAILED))
     if arb.tries >= HEDGES_MAX:
@@ -98,7 +100,7 @@ def is_waiting(arb: Arb) -> bool:
 
 
 def settled(arb: Arb) -> None:
-    """Note that all fills so far are hedged: what comes next has its own tries and seconds."""
+    """Note that the last hedge did what it was for: what fills from now on has its own tries and seconds."""
     arb.one_sided_ts_ns = 0
     arb.tries_spent.clear()
     arb.tries_by_instrument.clear()
