@@ -1,11 +1,12 @@
 """Where a residual goes: the second venue within a price cap, then any third, then back on the first within a loss.
 
-The order of preference bends to experience: an instrument that was tried for this arb goes behind those that were not.
+The order of preference bends to experience: an instrument that was tried for this arb goes behind those that were not,
+and a venue in quarantine behind those that are well.
 
-An arb with a conversion has two residuals. Its base goes to instruments quoted in the home asset first, because those
-leave the foreign one alone; but when the foreign one is open the other way round, one order quoted in it brings both
-down, and such instruments come first. The foreign asset goes to whatever turns it into the home quote, where the
-conversion was meant to happen first.
+An arb with a conversion has two residuals. Before its base is unwound where it came from, it goes to instruments quoted in
+the home asset, because those leave the foreign one alone, and then to those quoted in the foreign one; the other way round
+when the foreign one is open such that one order quoted in it brings both down. The foreign asset goes to whatever turns it
+into the home quote, where the conversion was meant to happen first.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from arbot.domain.instrument import Instrument
 from arbot.domain.order import Approved, OrderIntent, Purpose, Side
 from arbot.domain.units import ONE, ZERO, bps_to_rate, is_multiple
 from arbot.engine.detector import reach
+from arbot.engine.health import is_quarantined
 from arbot.engine.risk.approve import Reducing, approve_reducing
 from arbot.engine.risk.plan import Breach
 from arbot.engine.sizing import limit_price, tradable
@@ -89,19 +91,22 @@ def _candidates(
     state: State, arb: Arb, asset: Asset, side: Side, residuals: Mapping[Asset, Decimal]
 ) -> Iterator[tuple[Instrument, Purpose]]:
     second, first = (arb.sell, arb.buy) if side is Side.SELL else (arb.buy, arb.sell)
-    is_back = False
+    is_back = is_turned = False
     if asset == arb.foreign and arb.conversion is not None:
-        is_back = arb.conversion.side is not side
-        second = arb.conversion.instrument
-        first = second if is_back else first
+        second, is_back, is_turned = arb.conversion.instrument, arb.conversion.side is not side, True
     foreign_first = arb.foreign is not None and residuals.get(arb.foreign, ZERO) * side.sign > 0
 
-    def preference(instrument: Instrument) -> tuple[int, bool, int]:
-        place = 0 if instrument.id == second else 2 if instrument.id == first else 1
+    def unwinds(instrument: Instrument) -> bool:
+        return is_back if is_turned else instrument.id == first
+
+    def preference(instrument: Instrument) -> tuple[int, bool, bool, bool, bool]:
         tried = arb.tries_by_instrument.get(instrument.id, 0)
         if arb.is_quote and instrument.id == second:
             tried = max(tried - 1, 0)  # the try at the hedge price itself
-        return tried, (instrument.quote == arb.foreign) != foreign_first, place
+        is_otherwise_quoted = (instrument.quote == arb.foreign) != foreign_first
+        bad = is_quarantined(state, instrument.venue)
+        is_second = instrument.id == second
+        return tried, bad, unwinds(instrument) and not is_second, is_otherwise_quoted, not is_second
 
     for instrument in sorted(reducing(state, arb, asset), key=preference):
         if arb.is_flatten:
@@ -109,7 +114,7 @@ def _candidates(
         elif arb.is_flush:
             yield instrument, Purpose.FLUSH
         else:
-            yield instrument, Purpose.UNWIND if is_back or instrument.id == first else Purpose.HEDGE
+            yield instrument, Purpose.UNWIND if unwinds(instrument) else Purpose.HEDGE
 
 
 def _propose(  # noqa: PLR0917 - an order's values
