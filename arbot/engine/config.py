@@ -166,7 +166,6 @@ class RiskPolicy(msgspec.Struct, frozen=True, kw_only=True):
     budget_max: Decimal = Decimal(10_000_000)  # money; for each scenario that moves prices: gap, chain, cloud
     gap_bps: Decimal = Decimal(500)
     outage_bps: Decimal = Decimal(1_500)  # how far prices move while a region is out
-    stress_volatility: Decimal = Decimal("1.2")  # of a coin in flight, a year
     tail_price: Decimal = Decimal("0.001")  # of a unit of stress loss, for as long as an arb is open
     leg_fail_prior: Decimal = Decimal("0.02")  # P(a leg does not fill as the other does)
     unwind_bps_prior: Decimal = Decimal(25)  # what closing the other leg then costs

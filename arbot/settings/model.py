@@ -239,6 +239,17 @@ Factor = Annotated[Number, Field(ge=1, le=1_000)]
 Minutes = Annotated[Number, Field(ge=0, le=100_000)]
 
 
+class Rebalance(Table):
+    """[rebalance]: where `arbot rebalance plan` wants money to lie, and what it assumes where our journal says nothing."""
+
+    shares: dict[VenueName, dict[AssetName, Share]] = {}  # of all we have of an asset; the rest is spread evenly
+    tolerance_share: Share = Decimal("0.25")  # of what is wanted at a venue, either way
+    horizon_h: Annotated[Number, Field(gt=0, le=8_760)] = Decimal(24)  # what is left lying is priced so far ahead
+    missed_bps_per_h: Annotated[Holding, Field(le=1_000)] = Decimal("0.5")  # of value in the wrong place (assumption)
+    slippage_bps: Annotated[Holding, Field(le=1_000)] = Decimal(5)  # a trade of a plan, beyond the touch (assumption)
+    volatility: dict[AssetName, Holding] = {}  # a year, under stress; others as risk.stress_volatility
+
+
 class BacktestVenue(Table):
     """[backtest.venues.<name>]: where one venue differs from [backtest], and its 30-day volume at the start."""
 
@@ -308,6 +319,7 @@ class Settings(Table):
     sim: Sim = Sim()
     tape: Annotated[Tape, Field(validate_default=True)] = {}  # type: ignore[assignment] - its path counts from the file
     backtest: Backtest = Backtest()
+    rebalance: Rebalance = Rebalance()
 
     def engine_config(self) -> EngineConfig:
         """Return what the engine is told."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -72,7 +73,7 @@ def _not_above(small: str, large: str, why: str) -> Rule:
 
 
 def _hedge_time(settings: Settings) -> Iterator[Mistake]:
-    policy = settings.engine_config().execution
+    policy: Any = settings.execution
     if policy.leg_deadline_ms >= policy.hedge_seconds_max * 1_000:
         yield Mistake(
             "execution.hedge_seconds_max",
@@ -144,7 +145,7 @@ def _venue_rules(settings: Settings) -> Iterator[Mistake]:
         if venue.adapter == "kraken" and venue.tier not in KRAKEN_TIERS:
             choices = ", ".join(KRAKEN_TIERS)
             yield Mistake(f"{where}.tier", f"Kraken has no tier {venue.tier!r}", f"use one of {choices}")
-        depth = settings.engine_config().execution.depth_max
+        depth = value_of(settings, "execution.depth_max")
         if depth > venue.book_depth:
             yield Mistake(
                 f"{where}.book_depth",
@@ -206,6 +207,17 @@ def _pretend_accounts(settings: Settings) -> Iterator[Mistake]:
                 "its pretend account has no balances",
                 f'add a table [paper.venues.{name}] with balances = {{ {settings.run.ccy} = "10000" }}',
             )
+
+
+def _wanted_shares(settings: Settings) -> Iterator[Mistake]:
+    shares = settings.rebalance.shares
+    for name in shares:
+        if name not in settings.venues:
+            yield Mistake(f"rebalance.shares.{name}", "there is no such venue", f"use one of {', '.join(settings.venues)}")
+    for asset in dict.fromkeys(asset for wanted in shares.values() for asset in wanted):
+        total = sum(wanted.get(asset, 0) for wanted in shares.values())
+        if total > 1:
+            yield Mistake("rebalance.shares", f"the shares of {asset} come to {fmt(Decimal(total))}", "let them come to 1 at most")
 
 
 def _map(settings: Settings) -> Iterator[Mistake]:
@@ -293,6 +305,7 @@ RULES: tuple[Rule, ...] = (
     Rule(("run.mode", "venues", "execution.depth_max"), _venue_rules),
     Rule(("run.mode", "venues", "paper.venues"), _pretend_accounts),
     Rule(("venues", "sim.map", "sim.market"), _map),
+    Rule(("venues", "rebalance.shares"), _wanted_shares),
     Rule(("backtest",), _modelled_latency),
     Rule(("venues", "run.symbols", "paper.venues", "backtest"), _modelled_venues),
 )

@@ -16,6 +16,7 @@ from arbot.engine.state import Pennies
 
 CONVERSION = 2  # its place among the legs of a plan
 
+
 def legs_of(plan: Plan) -> tuple[Leg, ...]:
     """Return the legs of a plan with their values per unit of base, at their worst acceptable prices."""
     legs = []

@@ -16,7 +16,6 @@ Rules of the count:
 
 from __future__ import annotations
 
-import decimal
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
@@ -24,12 +23,13 @@ from typing import NamedTuple
 from arbot.domain.ids import Asset, InstrumentId, VenueId
 from arbot.domain.order import Side
 from arbot.domain.registry import UNKNOWN_NODE, NodeKind, Registry
-from arbot.domain.units import ONE, ZERO, div
+from arbot.domain.units import ONE, WIDE, ZERO, div
+from arbot.engine.delays import P99, route_delay
 from arbot.engine.health import cap_factor
 from arbot.engine.risk.table import ExposureTable, Node
-from arbot.engine.state import Arb, State
+from arbot.engine.state import Arb, State, Transfer
 
-MINUTES_PER_YEAR = Decimal(365 * 24 * 60)
+DAY_NS = Decimal(86_400_000_000_000)
 UNKNOWN_IS_FREE = (NodeKind.BANK, NodeKind.CUSTODIAN, NodeKind.CLOUD, NodeKind.CHAIN)
 
 
@@ -188,11 +188,10 @@ class _Adder:
                 continue
             value = transfer.qty * self._rate(transfer.asset)
             self._hold(transfer.target, transfer.asset, value)
-            network = self._registry.network(transfer.network)
-            chain = network.chain or UNKNOWN_NODE
+            chain = self._registry.network(transfer.network).chain or UNKNOWN_NODE
             node = (NodeKind.CHAIN, chain)
             table.exposure[node] = table.exposure.get(node, ZERO) + value
-            moved = transit_move(self._state, network.minutes_p99)
+            moved = transit_move(self._state, transfer)
             table.transit_loss[chain] = table.transit_loss.get(chain, ZERO) + value * moved
 
     def _open(self, arb: Arb) -> None:
@@ -234,15 +233,17 @@ class _Adder:
             table.short += sells - value
 
 
-def transit_move(state: State, minutes_p99: Decimal) -> Decimal:
-    """Return the share of a coin's worth that may go while its chain stands for the slowest of a hundred transfers.
+def transit_move(state: State, transfer: Transfer) -> Decimal:
+    """Return the share of a coin's worth that may go while the slowest of a hundred transfers of its route is waited for.
 
-    Stress volatility times the root of that time, and never more than all of it.
+    The volatility of a bad day times the root of that time in days, and never more than all of it; the reporting currency
+    itself does not move.
     """
-    years = div(minutes_p99, MINUTES_PER_YEAR)
-    with decimal.localcontext() as context:
-        context.prec = 12
-        return min(state.config.risk.stress_volatility * years.sqrt(), ONE)
+    if transfer.asset == state.config.ccy:
+        return ZERO
+    delay = route_delay(state, transfer.source, transfer.asset, transfer.network)
+    days = div(Decimal(delay.quantile_ns(P99)), DAY_NS)
+    return min(state.config.transfers.limits.stress_vol_day * WIDE.sqrt(days), ONE)
 
 
 def _venue(instrument: InstrumentId) -> VenueId:

@@ -82,9 +82,7 @@ def _lost(kind: NodeKind) -> tuple[Callable[[State, ExposureTable], Losses], Cal
 
     def losses(state: State, table: ExposureTable) -> Losses:
         registry = state.config.registry
-        return (
-            (node[1], loss) for node, loss in table.loss.items() if node[0] is kind and is_judged(registry, node)
-        )
+        return ((node[1], loss) for node, loss in table.loss.items() if node[0] is kind and is_judged(registry, node))
 
     def units(state: State, legs: Sequence[Leg]) -> Losses:
         registry, sums = state.config.registry, dict[str, Decimal]()

@@ -21,7 +21,9 @@ class ExposureTable:
     loss: dict[Node, Decimal] = field(default_factory=dict)  # of that, what goes with the node
     long: Decimal = ZERO  # open residuals, and legs that may come to stand alone: what loses when prices fall
     short: Decimal = ZERO  # and what loses when they rise
-    stuck: dict[str, Decimal] = field(default_factory=dict)  # by cloud region: legs that could not be closed from outside
+    stuck: dict[str, Decimal] = field(
+        default_factory=dict
+    )  # by cloud region: legs that could not be closed from outside
     transit_loss: dict[str, Decimal] = field(default_factory=dict)  # by chain: what is in flight, if the chain stands
     unpriced: tuple[Asset, ...] = ()  # held without a rate: nothing may be concluded
     is_lasting: bool = True  # made of noted rates alone: good until the state's version changes
