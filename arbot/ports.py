@@ -6,7 +6,7 @@ calls that fetch reference data raise VenueError, which the runtime turns into a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -72,6 +72,7 @@ class VenueConfig(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout_ms: int = 5_000
     frame_age_ms_max: int = 5_000  # no frame for this long and the socket is dropped
     poll_interval_ms: int = 15_000  # balances, fees, instruments and missed fills are polled this often
+    networks: Mapping[Network, str] = {}  # our name of a network -> this venue's own, from the registry
 
 
 class Clock(Protocol):

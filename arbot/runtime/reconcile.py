@@ -24,10 +24,10 @@ from arbot.domain.events import (
     Event,
     FeesLoaded,
     InstrumentsLoaded,
-    MovementState,
     OrderFilled,
     OrderRestored,
     ReconciliationEnded,
+    TransferReported,
 )
 from arbot.domain.ids import ClientOrderId, InstrumentId, VenueId, parse_client_order_id
 from arbot.domain.instrument import Balance
@@ -99,7 +99,7 @@ class Reconciler:
         self._ledger = ledger
         self.order_steps = order_steps
         self._alert = alert
-        self._transfers: dict[str, MovementState] = {}
+        self._transfers: dict[tuple[str, bool], TransferReported] = {}  # by id and direction, as told last
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -170,10 +170,11 @@ class Reconciler:
             self._hand_on(fill)
 
     async def catch_up_transfers(self) -> None:
-        """Hand on deposits and withdrawals whose state is news. Raises: VenueError."""
+        """Hand on deposits and withdrawals whose state, transaction, amount or fee is news. Raises: VenueError."""
         for transfer in await self.gateway.fetch_transfers(self.clock.now_ns() - TRANSFERS_LOOKBACK_NS):
-            if self._transfers.get(transfer.transfer_id) is not transfer.state:
-                self._transfers[transfer.transfer_id] = transfer.state
+            key = (transfer.transfer_id, transfer.qty > 0)
+            if self._transfers.get(key) != transfer:
+                self._transfers[key] = transfer
                 self.submit(transfer)
 
     async def cancel_strays(self) -> None:

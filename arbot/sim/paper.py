@@ -14,26 +14,30 @@ The pretend account lives and dies with the process; whoever starts it says what
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
 from arbot.domain.commands import CancelOrder, QueryOrder
-from arbot.domain.errors import ensure
+from arbot.domain.errors import VenueRefused, ensure
 from arbot.domain.events import (
     CancelRejected,
     Event,
+    NetworksReported,
     OrderAccepted,
     OrderExpired,
     OrderFilled,
     OrderRejected,
     OrderStatusReported,
     RejectCode,
+    TransferRejected,
     TransferReported,
+    VenueStatusReported,
 )
 from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, TradeId, VenueId, VenueOrderId
 from arbot.domain.instrument import Balance, FeeRate, Instrument
 from arbot.domain.order import Approved, Fill, Liquidity, OrderIntent, OrderState, Side, TimeInForce
+from arbot.domain.transfer import ApprovedTransfer, DepositAddress, Network, VenueStatus
 from arbot.domain.units import ZERO, Amount
 from arbot.engine.market_view import Level, MarketView
 from arbot.ports import Clock, KeyPermissions, OpenOrder
@@ -107,6 +111,23 @@ class PaperGateway:
     async def fetch_transfers(self, since_ns: int) -> tuple[TransferReported, ...]:  # noqa: ARG002
         """Return nothing: no money moves to or from a pretend account."""
         return ()
+
+    async def fetch_status(self) -> VenueStatusReported:
+        """Return that the pretend venue is there."""
+        return VenueStatusReported(venue=self.venue, status=VenueStatus.ONLINE, detail="paper")
+
+    async def fetch_networks(self, assets: Sequence[Asset]) -> NetworksReported:  # noqa: ARG002
+        """Return nothing: no money moves to or from a pretend account."""
+        return NetworksReported(venue=self.venue, networks=())
+
+    async def fetch_deposit_address(self, asset: Asset, network: Network) -> DepositAddress:
+        """Refuse: a pretend account has no address. Raises: VenueRefused."""
+        raise VenueRefused(self.venue, f"a pretend account takes no deposits of {asset} on {network}")
+
+    async def withdraw(self, approved: ApprovedTransfer) -> tuple[Event, ...]:
+        """Refuse: there is nothing to send."""
+        refused = "never sent: a pretend account has no money to send"
+        return (TransferRejected(transfer=approved.intent.transfer, detail=refused),)
 
     async def fetch_permissions(self) -> KeyPermissions:
         """Return that one may trade here and nothing else."""

@@ -7,7 +7,7 @@ immediate-or-cancel would rest. What a table says is therefore verified on the b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from arbot.domain.order import TimeInForce
@@ -42,6 +42,62 @@ TRADES_PARAMETERS: dict[str, Callable[[int], dict[str, Any]]] = {
     "bitstamp": lambda since_ms: {"since_timestamp": str(since_ms // 1000), "sort": "asc"},
 }
 """Exchanges whose history has to be told in other words to run forward from a moment."""
+
+
+class NetworkRow(NamedTuple):
+    """An asset on a network as an exchange lists it; `names` are what it calls the network, None is not told."""
+
+    asset: str
+    names: tuple[str, ...]
+    can_deposit: bool
+    can_withdraw: bool
+    fee: object
+    qty_min: object
+
+
+def _bitstamp_networks(answer: list[dict[str, Any]]) -> list[NetworkRow]:
+    """Read Bitstamp's `currencies` (www.bitstamp.net/api, 2026-11), which ccxt's unified list leaves out."""
+    return [
+        NetworkRow(
+            asset=str(currency["currency"]),
+            names=(str(row["network"]),),
+            can_deposit=row["deposit"] == "Enabled",
+            can_withdraw=row["withdrawal"] == "Enabled",
+            fee=None,
+            qty_min=row.get("withdrawal_minimum_amount"),
+        )
+        for currency in answer
+        for row in currency["networks"]
+    ]
+
+
+NETWORK_LISTS: dict[str, tuple[str, Callable[[Any], list[NetworkRow]]]] = {
+    "bitstamp": ("public_get_currencies", _bitstamp_networks)
+}
+"""Exchanges that tell of their networks by a call of their own: ccxt's implicit method, and how to read it."""
+
+WITHDRAWAL_AMOUNT_HAS_FEE = frozenset({"kraken"})
+"""Exchanges whose amount of a withdrawal includes the fee."""
+
+WITHDRAWAL_ID: dict[str, str] = {"bitstamp": "withdrawal_id"}
+"""Exchanges that name a withdrawal under another key than the one ccxt (4.5.90) reads."""
+
+
+def transfer_calls(has: Mapping[str, Any]) -> list[tuple[str, tuple[int, ...]]]:
+    """Return the unified calls that list deposits (1) and withdrawals (-1), those for one kind first."""
+    calls = [
+        (method, (sign,))
+        for name, method, sign in (
+            ("fetchDeposits", "fetch_deposits", 1),
+            ("fetchWithdrawals", "fetch_withdrawals", -1),
+        )
+        if has.get(name) is True
+    ]
+    missing = tuple(sign for sign in (1, -1) if (sign,) not in [signs for _, signs in calls])
+    return [
+        *calls,
+        *([("fetch_deposits_withdrawals", missing)] if missing and has.get("fetchDepositsWithdrawals") is True else []),
+    ]
 
 
 def redirected_urls(urls: Mapping[str, Any], config: VenueConfig) -> dict[str, Any]:

@@ -24,12 +24,13 @@ from arbot.domain.errors import InstrumentUnknown, InvariantBroken, VenueRefused
 from arbot.domain.events import (
     CancelRejected,
     Event,
-    MovementState,
+    NetworksReported,
     OrderFilled,
     OrderStatusReported,
     RejectCode,
     RequestOutcomeUnknown,
     TransferReported,
+    VenueStatusReported,
 )
 from arbot.domain.ids import (
     Asset,
@@ -41,10 +42,12 @@ from arbot.domain.ids import (
 )
 from arbot.domain.instrument import Balance, FeeRate, Instrument, InstrumentStatus
 from arbot.domain.order import Approved, Fill, Liquidity, OrderIntent, OrderState, Side
+from arbot.domain.transfer import ApprovedTransfer, DepositAddress, Network
 from arbot.domain.units import ZERO, Amount, decimals_of, parse_decimal
 from arbot.ports import Clock, Credentials, KeyPermissions, OpenOrder, VenueConfig
 from arbot.venues import ccxt_terms
 from arbot.venues.ccxt_transport import Record, install, recording
+from arbot.venues.ccxt_treasury import CcxtTreasury
 from arbot.venues.clock_offset import ClockOffset
 from arbot.venues.limiter import Charge, Lane, Limiter, generic_buckets
 from arbot.venues.outcome import Accepted, Rejected, Unknown, Verdict, decode_json, excerpt, parse_object, submit_event
@@ -74,12 +77,6 @@ STATES: dict[str, OrderState] = {
 }
 """Unified status -> state; all others (open, canceling, None) are open: the order exists."""
 
-TRANSFER_STATES: dict[str, MovementState] = {
-    "ok": MovementState.DONE,
-    "failed": MovementState.FAILED,
-    "canceled": MovementState.FAILED,
-    "rejected": MovementState.FAILED,
-}
 CCXT_VERSION_MIN = (4, 5, 90)  # older ones freeze after 1,024 frames, block on signing, and repeat nonces
 TAKER_RATE_MAX = Decimal("0.05")  # more than this is a percent read as a fraction
 POLLS_PER_S = 3
@@ -132,6 +129,7 @@ class CcxtGateway:
         self._symbols: dict[str, Instrument] = {}  # by unified symbol
         self._names: dict[str, ClientOrderId | None] = {}  # order id -> our name, None when not ours
         self._order_ids: dict[ClientOrderId, str] = {}
+        self._treasury = CcxtTreasury(self, config.networks)
 
     def make_stream_client(self) -> Any:
         """Return a further instance with our key, for a private stream; numbers stay texts."""
@@ -248,31 +246,25 @@ class CcxtGateway:
 
     async def fetch_transfers(self, since_ns: int) -> tuple[TransferReported, ...]:
         """Return deposits and withdrawals as far as the exchange lists them. Raises: VenueError."""
-        found = []
-        for has, method, sign in (
-            ("fetchDeposits", "fetch_deposits", 1),
-            ("fetchWithdrawals", "fetch_withdrawals", -1),
-        ):
-            if self.exchange.has.get(has) is not True:
-                continue
-            for row in await self._poll(method, None, since_ns // MS):
-                try:
-                    found.append(self._transfer(row, sign))
-                except (KeyError, TypeError, ValueError) as error:
-                    raise VenueUnavailable(self.venue, f"unreadable transfer: {error}") from error
-        return tuple(sorted(found, key=lambda one: one.venue_ts_ns))
+        return await self._treasury.fetch_transfers(since_ns)
 
-    def _transfer(self, row: Mapping[str, Any], sign: int) -> TransferReported:
-        fee = row.get("fee") or {}
-        return TransferReported(
-            venue=self.venue,
-            transfer_id=str(row["id"]),
-            asset=row["currency"],
-            qty=sign * abs(parse_decimal(row["amount"])),
-            fee=_number(fee.get("cost")) if fee.get("currency") in (None, row["currency"]) else ZERO,
-            state=TRANSFER_STATES.get(str(row.get("status")), MovementState.PENDING),
-            venue_ts_ns=int(row["timestamp"]) * MS,
-        )
+    # --- treasury (ccxt_treasury.py) -------------------------------------------------------------------------------------
+
+    async def fetch_status(self) -> VenueStatusReported:
+        """Return the unified status. Raises: VenueError."""
+        return await self._treasury.fetch_status()
+
+    async def fetch_networks(self, assets: Sequence[Asset]) -> NetworksReported:
+        """Return the networks of these assets, as far as the exchange tells. Raises: VenueError."""
+        return await self._treasury.fetch_networks(assets)
+
+    async def fetch_deposit_address(self, asset: Asset, network: Network) -> DepositAddress:
+        """Return where deposits go now. Raises: VenueError."""
+        return await self._treasury.fetch_deposit_address(asset, network)
+
+    async def withdraw(self, approved: ApprovedTransfer) -> tuple[Event, ...]:
+        """Send a withdrawal once. Raises: InvariantBroken before anything has left, never VenueError."""
+        return await self._treasury.withdraw(approved)
 
     # --- orders ------------------------------------------------------------------------------------------------------
 
@@ -542,6 +534,20 @@ class CcxtGateway:
         if not self._instruments:
             await self.load_instruments()
         return self._instruments
+
+    async def loaded(self) -> None:
+        """Load markets once. Raises: VenueError."""
+        await self._loaded()
+
+    async def poll(self, method: str, *arguments: Any) -> Any:
+        """Call on the polling lane, paced. Raises: VenueError."""
+        return await self._poll(method, *arguments)
+
+    async def withdrawal_refusal(self) -> str:
+        """Return why nothing may be sent now, or an empty text after having counted one request."""
+        if not self._has_key:
+            return "no API key"
+        return "" if await self.limiter.take((Charge("all"),), Lane.URGENT, URGENT_WAIT_S_MAX) else "own limiter"
 
     async def _poll(self, method: str, *arguments: Any) -> Any:
         """Call on the polling lane, paced."""

@@ -7,7 +7,7 @@ Fills are booked from here only: the venue's private stream carries no trade ids
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -19,12 +19,13 @@ from arbot.domain.errors import InstrumentUnknown, VenueRefused, VenueUnavailabl
 from arbot.domain.events import (
     CancelRejected,
     Event,
-    MovementState,
+    NetworksReported,
     OrderFilled,
     OrderStatusReported,
     RejectCode,
     RequestOutcomeUnknown,
     TransferReported,
+    VenueStatusReported,
 )
 from arbot.domain.ids import (
     Asset,
@@ -36,16 +37,19 @@ from arbot.domain.ids import (
 )
 from arbot.domain.instrument import Balance, FeeRate, Instrument, InstrumentStatus
 from arbot.domain.order import Approved, Fill, Liquidity, OrderIntent, OrderState, Side, TimeInForce
+from arbot.domain.transfer import ApprovedTransfer, DepositAddress, Network, TransferIntent
 from arbot.domain.units import ZERO, Amount, decimals_of, parse_decimal
 from arbot.ports import Clock, Credentials, KeyPermissions, OpenOrder, VenueConfig
 from arbot.venues.clock_offset import ClockOffset
 from arbot.venues.codec import timestamp_ns
 from arbot.venues.coinbase.outcome import classify_cancel, classify_submit
+from arbot.venues.coinbase.treasury import CoinbaseTreasury, verify_send
 from arbot.venues.limiter import Charge, Lane, Limiter, coinbase_buckets
 from arbot.venues.outcome import Rejected, Unknown, excerpt, parse_object, submit_event
 from arbot.venues.rest import ORDER_BODY_BYTES_MAX, Answer, Lost, Request, RestClient
 from arbot.venues.timestamps import rfc3339_ms
 from arbot.venues.wire_order import WireNumbers, reads_as, wire_numbers
+from arbot.venues.withdrawal import Refused, never_sent
 
 _log = logging.getLogger("arbot.venues.coinbase")
 
@@ -70,25 +74,6 @@ LIMITING_FLAGS: tuple[tuple[str, InstrumentStatus], ...] = (
     ("limit_only", InstrumentStatus.LIMIT_ONLY),
 )
 TRADE_TYPES_KNOWN = frozenset({"FILL", "REVERSAL", "CORRECTION", "SYNTHETIC"})
-TRANSFER_TYPES = frozenset(
-    {
-        "send",
-        "fiat_deposit",
-        "fiat_withdrawal",
-        "exchange_deposit",
-        "exchange_withdrawal",
-        "pro_deposit",
-        "pro_withdrawal",
-        "transfer",
-        "vault_withdrawal",
-    }
-)
-TRANSFER_STATES: dict[str, MovementState] = {
-    "completed": MovementState.DONE,
-    "failed": MovementState.FAILED,
-    "canceled": MovementState.FAILED,
-    "expired": MovementState.FAILED,
-}
 PERMISSION_NAMES = frozenset({"can_view", "can_trade", "can_transfer"})
 
 BASE = "brokerage"
@@ -125,6 +110,7 @@ class CoinbaseGateway:
         self._products: dict[str, Instrument] = {}  # by product id
         self._names: dict[str, ClientOrderId | None] = {}  # order id -> our name, None when not ours
         self._order_ids: dict[ClientOrderId, str] = {}
+        self._treasury = CoinbaseTreasury(self, config.networks)
 
     def _make_signer(self, credentials: Credentials | None) -> Any:
         options: dict[str, Any] = {"enableRateLimit": False, "number": str}
@@ -261,41 +247,25 @@ class CoinbaseGateway:
 
     async def fetch_transfers(self, since_ns: int) -> tuple[TransferReported, ...]:
         """Return transfers of the assets we trade, from the account histories of the v2 API. Raises: VenueError."""
-        instruments = await self._loaded()
-        traded = {asset for one in instruments.values() for asset in (one.base, one.quote)}
-        found = []
-        async for account in self._v2_pages("accounts"):
-            currency = account.get("currency")
-            code = currency.get("code") if isinstance(currency, dict) else currency
-            if code not in traded or not isinstance(account.get("id"), str):
-                continue
-            async for row in self._v2_pages(f"accounts/{account['id']}/transactions"):
-                if row.get("type") not in TRANSFER_TYPES:
-                    continue
-                try:
-                    one = self._transfer(row)
-                except (AttributeError, KeyError, TypeError, ValueError) as error:
-                    raise VenueUnavailable(self.venue, f"unreadable transfer: {error}") from error
-                if one.venue_ts_ns < since_ns:
-                    break  # newest first
-                found.append(one)
-        return tuple(sorted(found, key=lambda one: one.venue_ts_ns))
+        return await self._treasury.fetch_transfers(since_ns)
 
-    def _transfer(self, row: Mapping[str, Any]) -> TransferReported:
-        """Coinbase's amount of a withdrawal includes the network's fee; ours does not."""
-        amount, asset = parse_decimal(row["amount"]["amount"]), row["amount"]["currency"]
-        network = row.get("network")
-        told = network.get("transaction_fee") if isinstance(network, dict) else None
-        fee = parse_decimal(told["amount"]) if isinstance(told, dict) and told.get("currency") == asset else ZERO
-        return TransferReported(
-            venue=self.venue,
-            transfer_id=row["id"],
-            asset=asset,
-            qty=amount + fee if amount < 0 else amount,
-            fee=fee if amount < 0 else ZERO,
-            state=TRANSFER_STATES.get(row["status"], MovementState.PENDING),
-            venue_ts_ns=timestamp_ns(row["created_at"]),
-        )
+    # --- treasury (treasury.py) ------------------------------------------------------------------------------------------
+
+    async def fetch_status(self) -> VenueStatusReported:
+        """Return ONLINE: the venue says nothing of itself."""
+        return await self._treasury.fetch_status()
+
+    async def fetch_networks(self, assets: Sequence[Asset]) -> NetworksReported:
+        """Return the networks of these assets, as far as the venue tells. Raises: VenueError."""
+        return await self._treasury.fetch_networks(assets)
+
+    async def fetch_deposit_address(self, asset: Asset, network: Network) -> DepositAddress:
+        """Return where deposits go now. Raises: VenueError."""
+        return await self._treasury.fetch_deposit_address(asset, network)
+
+    async def withdraw(self, approved: ApprovedTransfer) -> tuple[Event, ...]:
+        """Send a withdrawal once. Raises: InvariantBroken before anything has left, never VenueError."""
+        return await self._treasury.withdraw(approved)
 
     # --- orders ------------------------------------------------------------------------------------------------------
 
@@ -623,7 +593,21 @@ class CoinbaseGateway:
             seen.add(cursor)
         raise VenueUnavailable(self.venue, f"{path}: pages without end")
 
-    async def _v2_pages(self, path: str) -> Any:
+    async def traded_assets(self) -> frozenset[Asset]:
+        """Return the assets of our instruments. Raises: VenueError."""
+        return frozenset(asset for one in (await self._loaded()).values() for asset in (one.base, one.quote))
+
+    async def transmit(self, path: str, fields: Mapping[str, str], intent: TransferIntent) -> Answer | Lost | Refused:
+        """Send a withdrawal once, or say why it was not sent. Raises: InvariantBroken before anything has left."""
+        if not self._has_key:
+            return never_sent("no API key")
+        if not await self.limiter.take((Charge("private"),), Lane.URGENT, URGENT_WAIT_S_MAX):
+            return never_sent("own limiter")
+        request = self._sign("POST", path, fields, "v2")
+        verify_send(request, fields, intent)
+        return await self._rest.send(request, ORDER_BODY_BYTES_MAX)
+
+    async def v2_pages(self, path: str) -> AsyncIterator[Mapping[str, Any]]:
         """Yield the rows of every page of a v2 list."""
         after = ""
         for _ in range(PAGES_MAX):

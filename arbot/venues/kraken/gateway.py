@@ -7,7 +7,7 @@ Private requests of one key go one after the other in the order of their nonces;
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
@@ -21,12 +21,13 @@ from arbot.domain.errors import InstrumentUnknown, VenueRefused, VenueUnavailabl
 from arbot.domain.events import (
     CancelRejected,
     Event,
-    MovementState,
+    NetworksReported,
     OrderFilled,
     OrderStatusReported,
     RejectCode,
     RequestOutcomeUnknown,
     TransferReported,
+    VenueStatusReported,
 )
 from arbot.domain.ids import (
     Asset,
@@ -38,17 +39,20 @@ from arbot.domain.ids import (
 )
 from arbot.domain.instrument import Balance, FeeRate, Instrument, InstrumentStatus
 from arbot.domain.order import Approved, Fill, Liquidity, OrderIntent, OrderState, Side, TimeInForce
+from arbot.domain.transfer import ApprovedTransfer, DepositAddress, Network, TransferIntent
 from arbot.domain.units import ZERO, Amount, decimals_of, parse_decimal
 from arbot.ports import Clock, Credentials, KeyPermissions, OpenOrder, VenueConfig
 from arbot.venues.clock_offset import ClockOffset
 from arbot.venues.kraken.assets import SUFFIXES_ELSEWHERE, asset_table, field_name
 from arbot.venues.kraken.outcome import classify_cancel, classify_submit, reject_code
+from arbot.venues.kraken.treasury import KrakenTreasury, verify_withdrawal
 from arbot.venues.limiter import Charge, Lane, Limiter, kraken_buckets, kraken_cancel_cost
 from arbot.venues.nonce import MemoryMark, NonceGuard, NonceLane, NonceMark
 from arbot.venues.outcome import Rejected, Unknown, excerpt, parse_object, submit_event
 from arbot.venues.rest import ORDER_BODY_BYTES_MAX, Answer, Lost, Request, RestClient
 from arbot.venues.timestamps import parse_seconds_ns, rfc3339_ms
 from arbot.venues.wire_order import WireNumbers, reads_as, wire_numbers
+from arbot.venues.withdrawal import Refused, never_sent
 
 _log = logging.getLogger("arbot.venues.kraken")
 
@@ -67,12 +71,6 @@ TERMINAL_STATES: dict[str, OrderState] = {
     "canceled": OrderState.CANCELED,
     "expired": OrderState.EXPIRED,
 }
-TRANSFER_STATES: dict[str, MovementState] = {
-    "Success": MovementState.DONE,
-    "Partial": MovementState.DONE,
-    "Failure": MovementState.FAILED,
-}
-TRANSFER_ENDED_PROPS = frozenset({"canceled", "return", "returned"})
 
 PERMISSIONS_WITHDRAW = frozenset({"withdraw-funds", "add-withdraw-address", "update-withdraw-address", "earn-funds"})
 PERMISSIONS_TRADE = frozenset(
@@ -138,6 +136,7 @@ class KrakenGateway:
         self._instruments: dict[str, Instrument] = {}  # the configured ones, by our id
         self._orders: dict[str, OrderFacts] = {}  # by txid
         self._sent_ns: dict[ClientOrderId, int] = {}
+        self._treasury = KrakenTreasury(self, config.networks)
 
     def _make_signer(self, credentials: Credentials | None) -> Any:
         options: dict[str, Any] = {"enableRateLimit": False, "number": str}
@@ -315,29 +314,25 @@ class KrakenGateway:
 
     async def fetch_transfers(self, since_ns: int) -> tuple[TransferReported, ...]:
         """Return deposits (+) and withdrawals (-) since then, fee apart. Raises: VenueError."""
-        start = {"start": str(since_ns // 1_000_000_000)}
-        found = []
-        for path, sign, key in (("DepositStatus", 1, "deposits"), ("WithdrawStatus", -1, "withdrawals")):
-            answer = await self._poll(path, start)
-            rows = answer if isinstance(answer, list) else answer.get(key, answer.get("deposit", []))
-            for row in rows:
-                try:
-                    found.append(self._transfer(row, sign))
-                except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-                    raise VenueUnavailable(self.venue, f"unreadable row of {path}: {error}") from error
-        return tuple(sorted((one for one in found if one.venue_ts_ns >= since_ns), key=lambda one: one.venue_ts_ns))
+        return await self._treasury.fetch_transfers(since_ns)
 
-    def _transfer(self, row: Mapping[str, Any], sign: int) -> TransferReported:
-        has_ended = row.get("status-prop") in TRANSFER_ENDED_PROPS
-        return TransferReported(
-            venue=self.venue,
-            transfer_id=row["refid"],
-            asset=self._assets.get(row["asset"], row["asset"]),
-            qty=sign * parse_decimal(row["amount"]),
-            fee=parse_decimal(row.get("fee") or "0"),
-            state=MovementState.FAILED if has_ended else TRANSFER_STATES.get(row["status"], MovementState.PENDING),
-            venue_ts_ns=parse_seconds_ns(row["time"]),
-        )
+    # --- treasury (treasury.py) ------------------------------------------------------------------------------------------
+
+    async def fetch_status(self) -> VenueStatusReported:
+        """Return what SystemStatus says. Raises: VenueError."""
+        return await self._treasury.fetch_status()
+
+    async def fetch_networks(self, assets: Sequence[Asset]) -> NetworksReported:
+        """Return the ways of these assets. Raises: VenueError."""
+        return await self._treasury.fetch_networks(assets)
+
+    async def fetch_deposit_address(self, asset: Asset, network: Network) -> DepositAddress:
+        """Return where deposits go now. Raises: VenueError."""
+        return await self._treasury.fetch_deposit_address(asset, network)
+
+    async def withdraw(self, approved: ApprovedTransfer) -> tuple[Event, ...]:
+        """Send a withdrawal once. Raises: InvariantBroken before anything has left, never VenueError."""
+        return await self._treasury.withdraw(approved)
 
     # --- orders ------------------------------------------------------------------------------------------------------
 
@@ -604,6 +599,30 @@ class KrakenGateway:
         if not self._instruments:
             await self.load_instruments()
         return self._instruments
+
+    async def assets(self) -> dict[str, Asset]:
+        """Return Kraken's names of assets -> ours. Raises: VenueError."""
+        await self._loaded()
+        return self._assets
+
+    async def public(self, path: str) -> dict[str, Any]:
+        """Ask a public path. Raises: VenueError."""
+        return await self._public(path)
+
+    async def ask(self, path: str, fields: Mapping[str, str], lane: Lane) -> Any:
+        """Ask a private path on a lane; polls are paced. Raises: VenueError."""
+        return await (self._poll(path, fields) if lane is Lane.POLL else self._private(path, fields, lane))
+
+    async def transmit(self, path: str, fields: Mapping[str, str], intent: TransferIntent) -> Answer | Lost | Refused:
+        """Send a withdrawal once, or say why it was not sent. Raises: InvariantBroken before anything has left."""
+        if not self._has_key:
+            return never_sent("no API key")
+        if not await self.limiter.take((Charge("rest"),), Lane.URGENT, URGENT_WAIT_S_MAX):
+            return never_sent("own limiter")
+        async with self._lane.turn(urgent=True):
+            request = self._sign(path, fields)
+            verify_withdrawal(request, fields, intent)
+            return await self._rest.send(request, ORDER_BODY_BYTES_MAX)
 
     async def _take_public(self, path: str) -> None:
         if not await self.limiter.take((Charge("public"),), Lane.URGENT, POLL_WAIT_S_MAX):
