@@ -14,7 +14,7 @@ from arbot.domain.decisions import Reason
 from arbot.domain.events import TransferRequested
 from arbot.domain.ids import Asset, VenueId
 from arbot.domain.transfer import ApprovedTransfer, Network, NetworkTerms, TransferId, TransferIntent, TransferState
-from arbot.domain.units import ONE, WIDE, ZERO, div
+from arbot.domain.units import ONE, WIDE, ZERO, ceil_to_step, div
 from arbot.engine.config import AllowedAddress, TransferLimits
 from arbot.engine.delays import P99, route_delay
 from arbot.engine.health import is_quarantined
@@ -23,6 +23,7 @@ from arbot.engine.state import State
 
 DAY_NS = 86_400_000_000_000
 MINUTE_NS = 60_000_000_000
+CENT = Decimal("0.01")
 FEE_ROOM = Decimal("1.5")  # a network fee may rise by this between the venue's word and the withdrawal
 
 
@@ -278,7 +279,7 @@ def _transit(request: Request, limit: Decimal, counts: Callable[[Network], bool]
         if value is None:
             return Breach(Reason.PRICE_UNKNOWN)
         total += value
-    return Breach(Reason.TRANSIT_VALUE, total, limit) if total > limit else None
+    return Breach(Reason.TRANSIT_VALUE, ceil_to_step(total, CENT), limit) if total > limit else None
 
 
 def _still_to_come(state: TransferState, sent: Decimal, credited: Decimal) -> Decimal:
