@@ -213,11 +213,15 @@ def _wanted_shares(settings: Settings) -> Iterator[Mistake]:
     shares = settings.rebalance.shares
     for name in shares:
         if name not in settings.venues:
-            yield Mistake(f"rebalance.shares.{name}", "there is no such venue", f"use one of {', '.join(settings.venues)}")
+            yield Mistake(
+                f"rebalance.shares.{name}", "there is no such venue", f"use one of {', '.join(settings.venues)}"
+            )
     for asset in dict.fromkeys(asset for wanted in shares.values() for asset in wanted):
         total = sum(wanted.get(asset, 0) for wanted in shares.values())
         if total > 1:
-            yield Mistake("rebalance.shares", f"the shares of {asset} come to {fmt(Decimal(total))}", "let them come to 1 at most")
+            yield Mistake(
+                "rebalance.shares", f"the shares of {asset} come to {fmt(Decimal(total))}", "let them come to 1 at most"
+            )
 
 
 def _map(settings: Settings) -> Iterator[Mistake]:

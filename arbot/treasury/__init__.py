@@ -1,0 +1,1 @@
+"""Where money should lie, and the cheapest way to get it there."""
