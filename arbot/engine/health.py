@@ -194,7 +194,10 @@ def moved(state: State, step: Step, event: TransferReported) -> None:
     if event.qty >= 0 or event.state is not MovementState.DONE or event.venue_ts_ns <= known.shrunk_ns:
         return
     allowed = _payouts(state, venue, known)
-    known.cap_factor = max(known.cap_factor, min(known.cap_factor + state.config.health.cap_step_share, allowed, ONE))
+    raised = min(known.cap_factor + state.config.health.cap_step_share, allowed)
+    if raised <= known.cap_factor:
+        return
+    known.cap_factor = raised
     text = f"{venue}: a withdrawal has left; its caps are back at {known.cap_factor} of what is configured"
     step.alert(Severity.INFO, "caps_returned", text)
 
@@ -340,7 +343,8 @@ def _shrink(state: State, step: Step, venue: VenueId, known: VenueHealth) -> Non
     allowed = _payouts(state, venue, known)
     if allowed < known.cap_factor:
         known.cap_factor, known.shrunk_ns = allowed, state.now_ns
-        text = f"{venue}: its caps are at {allowed} of what is configured, for its withdrawals do not work as they should"
+        text = f"{venue}: its caps are at {allowed} of what is configured, for its withdrawals do not work as they should; "
+        text += "each one that is seen to work from now on gives back a part"
         step.alert(Severity.WARNING, "caps_shrunk", text)
 
 

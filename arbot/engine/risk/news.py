@@ -114,14 +114,15 @@ def _mid(state: State, instrument: Instrument | None) -> Decimal:
 
 
 def _pinned(plan: Plan) -> Breach | None:
-    """Return the refusal in its other words when one level is nearly all there is up to the prices of the plan."""
+    """Return the refusal in its other words when one of several levels is nearly all that the walk would meet."""
     market, limit = plan.state.market, plan.state.config.news.pin_share
     if plan.proposal.edge_gross_bps < plan.state.config.news.edge_news_bps:
         return None
     for leg in plan.legs[:2]:
         levels = market.levels(leg.instrument.id, leg.side, plan.state.config.execution.depth_max)
-        walked = [level.qty for level in levels if (level.price - leg.price) * leg.side.sign <= 0]
-        whole = sum(walked, ZERO)
-        if whole > 0 and div(max(walked), whole) > limit:
-            return Breach(Reason.PRICE_PINNED, round(div(max(walked), whole), 4), limit)
+        whole = sum((level.qty for level in levels), ZERO)
+        if len(levels) > 1 and whole > 0:
+            share = div(max(level.qty for level in levels), whole)
+            if share > limit:
+                return Breach(Reason.PRICE_PINNED, round(share, 4), limit)
     return None
