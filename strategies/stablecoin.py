@@ -23,7 +23,11 @@ from arbot.domain.ids import InstrumentId
 from arbot.domain.units import parse_decimal
 from arbot.engine.strategy import Context, Proposal
 
-DEFAULTS: Mapping[str, object] = {"edge_net_bps_min": "1", "coins": ("USDT", "USDC"), "look_ms": 50}
+DEFAULTS: Mapping[str, object] = {
+    "edge_net_bps_min": "1",
+    "coins": ("USDT", "USDC"),  # parity-ok: which coins to look at, not what they are worth
+    "look_ms": 50,
+}
 
 Look = Proposal | OpportunityDeclined | None
 

@@ -21,11 +21,12 @@ FIELD_NAMES = {"XBT": "BTC", "XDG": "DOGE"}
 
 QUOTES = (
     "FDUSD", "USDT", "USDC", "BUSD", "TUSD", "GUSD", "PYUSD", "RLUSD", "USDP", "EURC", "USD", "EUR", "GBP", "JPY",
-    "CHF", "AUD", "CAD", "TRY", "BRL", "KRW", "DAI", "BTC", "XBT", "ETH", "BNB",
+    "CHF", "AUD", "CAD", "TRY", "BRL", "KRW", "DAI", "BTC", "XBT", "ETH", "BNB",  # parity-ok: endings of names
 )  # fmt: skip
 BASES = frozenset(
     {"BTC", "XBT", "ETH", "SOL", "XRP", "DOGE", "XDG", "LTC", "BCH", "ADA", "BNB", "AVAX", "DOT", "LINK", "TRX"}
-    | {"USDT", "USDC", "EUR", "GBP", "MATIC", "SHIB", "UNI", "ATOM", "XLM", "ETC", "FIL", "ARB", "OP", "APT", "SUI"}
+    | {"EUR", "GBP", "MATIC", "SHIB", "UNI", "ATOM", "XLM", "ETC", "FIL", "ARB", "OP", "APT", "SUI"}
+    | {"USDT", "USDC"}  # parity-ok: names only
 )
 """Bases that decide between two readings of one name, such as BTC/BUSD against BTCB/USD."""
 

@@ -19,7 +19,7 @@ LAG_BARS_MIN = 500
 VOLUME_PER_DAY_MIN: Mapping[tuple[str, str, str], float] = {
     ("binance", "BTC", "USDT"): 10_000.0,
     ("binance", "BTC", "USDC"): 500.0,
-    ("binance", "USDC", "USDT"): 1_000_000.0,
+    ("binance", "USDC", "USDT"): 1_000_000.0,  # parity-ok: a market's name
     ("binance", "ETH", "USDT"): 50_000.0,
     ("coinbase", "BTC", "USD"): 1_000.0,
     ("kraken", "BTC", "USD"): 300.0,

@@ -13,7 +13,7 @@ from arbot.tape.inspect.quotes import Walked
 from arbot.tape.inspect.series import SeriesStats
 from arbot.tape.schema import Content
 
-DOLLARS = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD", "TUSD", "DAI", "USDP"})
+DOLLARS = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD", "TUSD", "DAI", "USDP"})  # parity-ok: see below
 """Quote assets worth about a dollar: near enough to tell a false print from a true one, not near enough to trade on."""
 
 
