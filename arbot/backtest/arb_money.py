@@ -8,9 +8,14 @@ price `ref`: what the leg in excess had cost (B if b > s, S if s > b, their midd
     slippage  b * B - paid by the buying leg  +  received by the selling leg - s * S
     unwinds   (received - paid) by reducing orders  -  ref * (quantity sold - quantity bought by them)
 
+With a conversion one leg is quoted in a foreign asset. Its prices and values are taken at C, the average price of the
+conversion's whole quantity in the book the decision saw, home quote per foreign. To slippage comes what the conversion
+fetched beyond or short of C, to unwinds what orders that reduced the foreign residual did against C, and to what the arb
+left behind `carried_foreign * C`.
+
 Together they are the cash the arb brought plus `carried * ref`, where `carried` is the base it left behind: checked for
 every arb. A flush has no legs: its `ref` is the mid of its venue's book when its first order was decided. B, S and the
-rate of a foreign quote are rounded once to 20 significant digits; everything after that is exact.
+rate of the home quote, and C, are rounded once to 20 significant digits; everything after that is exact.
 """
 
 from __future__ import annotations
@@ -22,23 +27,29 @@ from typing import NamedTuple
 
 from arbot.backtest.marks import HALF
 from arbot.domain.errors import ensure
-from arbot.domain.ids import InstrumentId, VenueId
+from arbot.domain.ids import Asset, InstrumentId, VenueId
 from arbot.domain.order import Fill, Purpose, Side
 from arbot.domain.units import EXACT, ONE, ZERO
 
 
+NO_ASSET = Asset("")
+
+
 @dataclass(slots=True)
 class Flow:
-    """What orders of one kind and side came to: base filled, and its value in quote."""
+    """What orders of one kind and side came to: base filled, and its value in the home quote."""
 
     qty: Decimal = ZERO
     value: Decimal = ZERO
 
-    def add(self, fill: Fill) -> None:
-        """Count a fill; a reversal takes itself back."""
-        sign = -ONE if fill.is_reversal else ONE
-        self.qty = EXACT.add(self.qty, EXACT.multiply(sign, fill.qty))
-        self.value = EXACT.add(self.value, EXACT.multiply(sign, EXACT.multiply(fill.qty, fill.price)))
+    def add(self, qty: Decimal, value: Decimal) -> None:
+        """Count a fill; both are negative for a reversal."""
+        self.qty = EXACT.add(self.qty, qty)
+        self.value = EXACT.add(self.value, value)
+
+
+def _flows() -> dict[Side, Flow]:
+    return {Side.BUY: Flow(), Side.SELL: Flow()}
 
 
 class Parts(NamedTuple):
@@ -53,7 +64,10 @@ class Parts(NamedTuple):
 
 @dataclass(slots=True)
 class ArbMoney:
-    """One arb, or one flush, while it is followed. `rate` is the value of one unit of quote when it was decided."""
+    """One arb, or one flush, while it is followed. `rate` is the value of one unit of home quote when it was decided.
+
+    `buy_average` and `sell_average` are in the home quote. Without a conversion `foreign` is empty.
+    """
 
     arb_id: str
     buy: InstrumentId
@@ -66,9 +80,15 @@ class ArbMoney:
     buy_average: Decimal
     sell_average: Decimal
     rate: Decimal
+    base: Asset
+    home: Asset
+    foreign: Asset = NO_ASSET
+    conversion_venue: str = ""
+    conversion_average: Decimal = ONE  # home quote per foreign
     edge_gross_bps: Decimal = ZERO
     edge_net_bps: Decimal = ZERO
     is_flush: bool = False
+    is_quote: bool = False  # one leg rests; hedges are the other
     state: str = "open"
     closed_ts_ns: int = 0
     unhedged_ms: int = 0
@@ -76,23 +96,44 @@ class ArbMoney:
     rejects: int = 0
     fees: Decimal = ZERO  # in the reporting currency, each at the rate of its moment
     base_net: Decimal = ZERO  # by fills, fees in base taken off: what the engine calls the residual
-    ordered: Decimal = ZERO  # value of both legs at their limit prices, in quote
+    foreign_net: Decimal = ZERO  # the same of the foreign quote
+    ordered: Decimal = ZERO  # value of all legs at their limit prices, in home quote
     filled: Decimal = ZERO  # of that, at the same prices
     counted: Decimal = ZERO  # net profit already in the running total
-    legs: dict[Side, Flow] = field(default_factory=lambda: {Side.BUY: Flow(), Side.SELL: Flow()})
-    reducing: dict[Side, Flow] = field(default_factory=lambda: {Side.BUY: Flow(), Side.SELL: Flow()})
-    base_at: dict[VenueId, Decimal] = field(default_factory=dict)  # base bought less sold, by venue
+    legs: dict[Side, Flow] = field(default_factory=_flows)
+    reducing: dict[Side, Flow] = field(default_factory=_flows)
+    conversion: dict[Side, Flow] = field(default_factory=_flows)  # the third leg
+    reducing_foreign: dict[Side, Flow] = field(default_factory=_flows)
+    cash: Decimal = ZERO  # of the home quote that came in, fees apart
+    foreign_moved: Decimal = ZERO  # of the foreign quote, fees apart
+
+    def home_rate(self, quote: Asset) -> Decimal:
+        """Return what one unit of a leg's quote is in the home quote."""
+        return self.conversion_average if self.foreign and quote == self.foreign else ONE
 
     def add(self, fill: Fill, purpose: str, limit_price: Decimal) -> None:
         """Count a fill of one of its orders. Its fee is counted by whoever can value it."""
-        flows = self.legs if purpose == Purpose.LEG else self.reducing
-        flows[fill.side].add(fill)
-        sign = -ONE if fill.is_reversal else ONE
-        if purpose == Purpose.LEG:
-            self.filled = EXACT.add(self.filled, EXACT.multiply(sign, EXACT.multiply(fill.qty, limit_price)))
-        self.base_net = EXACT.add(self.base_net, fill.base_delta)
-        moved = EXACT.multiply(EXACT.multiply(sign, Decimal(fill.side.sign)), fill.qty)
-        self.base_at[fill.venue] = EXACT.add(self.base_at.get(fill.venue, ZERO), moved)
+        is_leg = purpose == Purpose.LEG or (self.is_quote and purpose == Purpose.HEDGE)
+        is_turned = bool(self.foreign) and fill.base == self.foreign
+        if is_turned:
+            flows = self.conversion if is_leg else self.reducing_foreign
+        else:
+            flows = self.legs if is_leg else self.reducing
+        with decimal.localcontext(EXACT):
+            qty = -fill.qty if fill.is_reversal else fill.qty
+            value, rate = qty * fill.price, self.home_rate(fill.quote)
+            flows[fill.side].add(qty, value * rate)
+            if is_leg:
+                self.filled += qty * limit_price * rate
+            if is_turned:
+                self.foreign_moved += fill.side.sign * qty
+            if self.foreign and fill.quote == self.foreign:
+                self.foreign_moved -= fill.side.sign * value
+            else:
+                self.cash -= fill.side.sign * value
+            self.base_net += fill.delta(self.base)
+            if self.foreign:
+                self.foreign_net += fill.delta(self.foreign)
 
     def parts(self) -> Parts:
         """Take the arb apart; see the module text. Raises: InvariantBroken when the parts are not the whole."""
@@ -105,13 +146,18 @@ class ArbMoney:
             edge = min(buy.qty, sell.qty) * (self.sell_average - self.buy_average)
             slippage = buy.qty * self.buy_average - buy.value + sell.value - sell.qty * self.sell_average
             unwinds = sold.value - bought.value - ref * (sold.qty - bought.qty)
+            slippage += self._beyond(self.conversion)
+            unwinds += self._beyond(self.reducing_foreign)
             carried = excess + bought.qty - sold.qty
-            cash = sell.value + sold.value - buy.value - bought.value
-            ensure(
-                cash + carried * ref == edge + slippage + unwinds, "an arb's parts are not its cash", arb=self.arb_id
-            )
+            left = carried * ref + self.foreign_moved * self.conversion_average
+            ensure(self.cash + left == edge + slippage + unwinds, "an arb's parts are not its cash", arb=self.arb_id)
             rate = self.rate
             return Parts(edge * rate, slippage * rate, unwinds * rate, carried, ref * rate)
+
+    def _beyond(self, flows: dict[Side, Flow]) -> Decimal:
+        """Return what conversions fetched beyond the decision's price."""
+        bought, sold = flows[Side.BUY], flows[Side.SELL]
+        return sold.value - bought.value - self.conversion_average * (sold.qty - bought.qty)
 
     def net(self) -> Decimal:
         """Return what it earned after fees, in the reporting currency."""
@@ -123,5 +169,5 @@ class ArbMoney:
     def volume(self) -> Decimal:
         """Value of all its fills, in the reporting currency."""
         with decimal.localcontext(EXACT):
-            flows = (*self.legs.values(), *self.reducing.values())
-            return sum((flow.value for flow in flows), ZERO) * self.rate
+            kinds = (self.legs, self.reducing, self.conversion, self.reducing_foreign)
+            return sum((flow.value for flows in kinds for flow in flows.values()), ZERO) * self.rate

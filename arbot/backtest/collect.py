@@ -58,7 +58,7 @@ from arbot.domain.events import (
 from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, VenueId
 from arbot.domain.instrument import Instrument
 from arbot.domain.order import Fill, OrderIntent, Purpose, Side
-from arbot.domain.units import EXACT, ZERO, fmt
+from arbot.domain.units import EXACT, ONE, ZERO, fmt
 from arbot.engine.config import RiskLimits
 from arbot.engine.market_view import MarketView
 from arbot.observe.summary import Summary
@@ -106,7 +106,7 @@ class Collector:
         self._transit: dict[str, Decimal] = {}  # what left a venue and has not arrived anywhere
         self._paid_in: dict[Place, Decimal] = {}  # from outside
         self._paid_in_value = ZERO  # at the marks of the moments it came
-        self._declined: dict[tuple[InstrumentId, InstrumentId, str], list[Decimal | int]] = {}
+        self._declined: dict[tuple[InstrumentId, InstrumentId, str, InstrumentId | None], list[Decimal | int]] = {}
         self._seen: OpportunitySeen | None = None  # of this step
         self._trades = hashlib.sha256()
         self._latencies_ns: list[int] = []
@@ -186,7 +186,7 @@ class Collector:
         return mark
 
     def _decline(self, declined: OpportunityDeclined) -> None:
-        key = (declined.buy, declined.sell, declined.reason.value)
+        key = (declined.buy, declined.sell, declined.reason.value, declined.conversion)
         entry = self._declined.get(key)
         if entry is None:
             self._declined[key] = [1, declined.edge_net_bps]
@@ -222,30 +222,56 @@ class Collector:
                 arb.closed_ts_ns = ts_ns
                 arb.unhedged_ms, arb.unhedged_since_ns = decision.unhedged_ns // NS_PER_MS, 0
                 self._count_closed(arb, ts_ns)
+                if decision.is_quote and decision.missed:
+                    del self._arbs[arb.arb_id]  # it rested and nobody came: a day has thousands of these
 
     def _opened(self, opened: ArbOpened) -> None:
         buy, sell = self._instruments[opened.buy], self._instruments[opened.sell]
         seen = self._seen
         ensure(seen is not None and (seen.buy, seen.sell) == (buy.id, sell.id), "an arb nobody saw", arb=opened.arb_id)
+        wanted = opened.conversion
+        turning = None if wanted is None else self._instruments[wanted.instrument]
+        home, foreign = (buy.quote, Asset("")) if turning is None else (turning.quote, turning.base)
+        turned = ONE if wanted is None else self._average(wanted.instrument, wanted.side, wanted.qty, wanted.price)
+        rates = [turned if one.quote == foreign else ONE for one in (buy, sell)]
         arb = ArbMoney(
             arb_id=opened.arb_id,
             buy=buy.id,
             sell=sell.id,
             buy_venue=buy.venue,
             sell_venue=sell.venue,
-            symbol=buy.symbol,
+            symbol=self._symbol(buy, sell, turning),
             opened_ts_ns=opened.decided_ts_ns,
             qty=opened.qty,
-            buy_average=self._average(buy.id, Side.BUY, opened.qty, opened.buy_price),
-            sell_average=self._average(sell.id, Side.SELL, opened.qty, opened.sell_price),
-            rate=self._marks.of(buy.venue, buy.quote),
+            buy_average=EXACT.multiply(self._average(buy.id, Side.BUY, opened.qty, opened.buy_price), rates[0]),
+            sell_average=EXACT.multiply(self._average(sell.id, Side.SELL, opened.qty, opened.sell_price), rates[1]),
+            rate=self._marks.of(buy.venue if turning is None else turning.venue, home),
+            base=buy.base,
+            home=home,
+            foreign=foreign,
+            conversion_venue="" if turning is None else turning.venue,
+            conversion_average=turned,
             edge_gross_bps=seen.edge_gross_bps if seen is not None else ZERO,
             edge_net_bps=opened.edge_net_bps,
+            is_quote=opened.is_quote,
         )
+        if opened.is_quote and self._maker_side(opened.arb_id) is Side.BUY:
+            arb.buy_average = opened.buy_price  # it waits there for others, whatever the book shows
+        elif opened.is_quote:
+            arb.sell_average = opened.sell_price
         with decimal.localcontext(EXACT):
-            arb.ordered = opened.qty * opened.buy_price + opened.qty * opened.sell_price
+            arb.ordered = opened.qty * (opened.buy_price * rates[0] + opened.sell_price * rates[1])
+            if wanted is not None:
+                arb.ordered += wanted.qty * wanted.price
         self._arbs[arb.arb_id] = self._open[arb.arb_id] = arb
         self._limits.open_arbs(sum(1 for one in self._open.values() if not one.is_flush))
+
+    def _symbol(self, buy: Instrument, sell: Instrument, conversion: Instrument | None) -> str:
+        return buy.symbol if conversion is None else f"{buy.symbol} to {sell.symbol} by {conversion.id}"
+
+    def _maker_side(self, arb_id: str) -> Side:
+        """Return the side of a quote's order that rests."""
+        return next(order.side for order in reversed(self._orders.values()) if order.arb_id == arb_id)
 
     def _average(self, instrument: InstrumentId, side: Side, qty: Decimal, price_worst: Decimal) -> Decimal:
         """Return the average price of `qty` in the book the decision saw; what is not on show there at the worst price."""
@@ -285,6 +311,8 @@ class Collector:
             buy_average=mid,
             sell_average=mid,
             rate=rate,
+            base=instrument.base,
+            home=instrument.quote,
             is_flush=True,
         )
         self._arbs[arb_id] = self._open[arb_id] = arb
@@ -309,6 +337,8 @@ class Collector:
         for asset, delta in ((fill.base, fill.base_delta), (fill.quote, fill.quote_delta)):
             self._move(fill.venue, asset, delta)
         self._base_net[fill.base] = EXACT.add(self._base_net.get(fill.base, ZERO), fill.base_delta)
+        if arb.foreign and fill.quote == arb.foreign:
+            self._base_net[fill.quote] = EXACT.add(self._base_net.get(fill.quote, ZERO), fill.quote_delta)
         row = FillRow(
             ts_ns=ts_ns,
             arb_id=arb_id,
@@ -325,7 +355,7 @@ class Collector:
         )
         self._fills[fill.venue, *fill.key] = row
         self._trades.update(b"fill " + msgspec.json.encode(row) + b"\n")
-        if order is not None and order.purpose is Purpose.LEG and fill.venue_ts_ns:
+        if order is not None and order.purpose is Purpose.LEG and not order.tif.rests and fill.venue_ts_ns:
             self._latencies_ns.append(fill.venue_ts_ns - order.decided_ts_ns)
         self._note_exposure()
 
@@ -334,7 +364,11 @@ class Collector:
         fee = fill.fee
         if not fee.number:
             return
-        rate = arb.rate if fee.asset == fill.quote else self._mark(fill.venue, fee.asset)
+        rate: Decimal | None = arb.rate
+        if arb.foreign and fee.asset == arb.foreign:
+            rate = EXACT.multiply(arb.rate, arb.conversion_average)
+        elif fee.asset != arb.home:
+            rate = self._mark(fill.venue, fee.asset)
         if rate is not None:
             arb.fees = EXACT.add(arb.fees, EXACT.multiply(fee.number, rate))
         if fee.asset not in (fill.base, fill.quote):
@@ -372,9 +406,10 @@ class Collector:
             if arb.is_flush:
                 continue  # what it works off was carried by arbs that ended
             arbs_open += 1
-            if arb.base_net:
-                mark = self._marks.of(arb.buy_venue, self._instruments[arb.buy].base)
-                unhedged = EXACT.add(unhedged, EXACT.multiply(abs(arb.base_net), mark))
+            for asset, number in ((arb.base, arb.base_net), (arb.foreign, arb.foreign_net)):
+                if number:
+                    mark = self._marks.of(arb.buy_venue, asset)
+                    unhedged = EXACT.add(unhedged, EXACT.multiply(abs(number), mark))
         self._unhedged_peak = max(self._unhedged_peak, unhedged)
         self._limits.open_arbs(arbs_open)
         for base, number in self._base_net.items():
@@ -514,15 +549,18 @@ class Collector:
                 unhedged_ms=(now_ns - since_ns) // NS_PER_MS if since_ns else arb.unhedged_ms,
                 state=arb.state,
                 rejects=arb.rejects,
+                conversion_venue=arb.conversion_venue,
+                leg_qty_conversion=EXACT.add(arb.conversion[Side.BUY].qty, arb.conversion[Side.SELL].qty),
             )
 
     def _decline_rows(self) -> Iterator[DeclineRow]:
-        for (buy, sell, reason), (count, edge_max) in self._declined.items():
+        for (buy, sell, reason, conversion), (count, edge_max) in self._declined.items():
             bought, sold = self._instruments[buy], self._instruments[sell]
+            turning = None if conversion is None else self._instruments[conversion]
             yield DeclineRow(
                 buy_venue=bought.venue,
                 sell_venue=sold.venue,
-                symbol=bought.symbol,
+                symbol=self._symbol(bought, sold, turning),
                 reason=reason,
                 count=int(count),
                 edge_net_bps_max=Decimal(edge_max),

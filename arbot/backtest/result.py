@@ -50,7 +50,10 @@ class FillRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ArbRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One arb from decision to end. `leg_qty_buy` and `leg_qty_sell` are what the two legs filled of `qty`."""
+    """One arb from decision to end. `leg_qty_buy` and `leg_qty_sell` are what the two legs filled of `qty`.
+
+    Of an arb with a conversion `symbol` names all three instruments, and `leg_qty_conversion` is in the foreign quote.
+    """
 
     arb_id: str
     opened_ts_ns: int
@@ -71,6 +74,8 @@ class ArbRow(msgspec.Struct, frozen=True, kw_only=True):
     unhedged_ms: int
     state: str  # flat | missed | stranded | open | flush (no legs: carried residuals sold on their own)
     rejects: int = 0
+    conversion_venue: str = ""  # empty: an arb of two legs
+    leg_qty_conversion: Decimal = Decimal(0)
 
 
 class SampleRow(msgspec.Struct, frozen=True, kw_only=True):

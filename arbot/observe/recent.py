@@ -27,15 +27,17 @@ NS_PER_MS = 1_000_000
 
 
 class ArbLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One arb. Money in its quote; instruments are empty for an arb of an earlier run and for a flush."""
+    """One arb. Money in its home quote; instruments are empty for an arb of an earlier run and for a flush."""
 
     arb_id: str
     buy: str = ""
     sell: str = ""
+    conversion: str = ""  # empty: an arb of two legs
     qty: Decimal = ZERO
     edge_net_bps: Decimal = ZERO
     state: str = ArbState.PLANNED.value
     residual: Decimal = ZERO
+    residual_foreign: Decimal = ZERO
     pnl_net: Decimal = ZERO
     fees: Decimal = ZERO
     missed: bool = False
@@ -80,6 +82,7 @@ class Recent:
                 arb_id=decision.arb_id,
                 buy=decision.buy,
                 sell=decision.sell,
+                conversion="" if decision.conversion is None else decision.conversion.instrument,
                 qty=decision.qty,
                 edge_net_bps=decision.edge_net_bps,
                 ts_ns=ts_ns,
@@ -87,7 +90,10 @@ class Recent:
         elif isinstance(decision, ArbMoved):
             arb = self._open.get(decision.arb_id, ArbLine(arb_id=decision.arb_id, ts_ns=ts_ns))
             self._open[decision.arb_id] = msgspec.structs.replace(
-                arb, state=decision.after.value, residual=decision.residual
+                arb,
+                state=decision.after.value,
+                residual=decision.residual,
+                residual_foreign=decision.residual_foreign,
             )
         elif isinstance(decision, ArbClosed):
             arb = self._open.pop(decision.arb_id, ArbLine(arb_id=decision.arb_id, ts_ns=ts_ns))
@@ -96,6 +102,7 @@ class Recent:
                     arb,
                     state=ArbState.FLAT.value,
                     residual=decision.residual,
+                    residual_foreign=decision.residual_foreign,
                     pnl_net=decision.pnl_net,
                     fees=decision.fees,
                     missed=decision.missed,

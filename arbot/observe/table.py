@@ -81,10 +81,11 @@ def _arbs(status: Status) -> Table:
         symbol, _, buy_at = arb.buy.partition("@")
         state = "missed" if arb.missed else arb.state
         style = {"flat": "green", "stranded": "bold red"}.get(state, "yellow")
-        net = _two(arb.pnl_net) if arb.state == ArbState.FLAT else f"open {fmt(arb.residual)}"
+        open_now = " ".join(fmt(number) for number in (arb.residual, arb.residual_foreign) if number) or "0"
+        net = _two(arb.pnl_net) if arb.state == ArbState.FLAT else f"open {open_now}"
         table.add_row(
             arb.arb_id,
-            symbol,
+            f"{symbol} by {arb.conversion}" if arb.conversion else symbol,
             buy_at,
             arb.sell.partition("@")[2],
             fmt(arb.qty),

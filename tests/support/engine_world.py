@@ -162,7 +162,9 @@ class World:
         self.market = FakeMarket()
         self._balances = balances or {"BTC": "10", "USD": "10000"}
         instruments = instruments or tuple(an_instrument(venue) for venue in venues)
-        self.instruments = {i.venue: i for i in reversed(instruments)}  # of several at a venue, the first
+        self.instruments: dict[VenueId, Instrument] = {}
+        for one in instruments:
+            self.instruments.setdefault(one.venue, one)  # of several at a venue, the first
         self.listed = instruments
         config = EngineConfig(
             **{"ccy": Asset("USD")} | parts,  # type: ignore[arg-type]
