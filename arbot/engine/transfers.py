@@ -208,6 +208,8 @@ def _withdrawn(state: State, step: Step, transfer: Transfer, report: TransferRep
         elif transfer.state is TransferState.CREDITED:
             _doubt(state, step, transfer, "its source calls it failed after the target had credited it")
         return
+    if transfer.state is TransferState.FAILED and report.state is MovementState.PENDING:
+        return  # told before it failed
     if report.tx_id and had_tx and report.tx_id != had_tx:
         step.alert(Severity.INFO, "transfer_tx_replaced", f"{_words(transfer)}: {had_tx} became {report.tx_id}")
     transfer.tx_id = report.tx_id or had_tx
@@ -233,7 +235,7 @@ def _deposited(state: State, step: Step, transfer: Transfer, report: TransferRep
     if report.state is MovementState.PENDING:
         _advance(state, step, transfer, TransferState.BROADCAST, f"seen at {transfer.target}")
     elif report.state is MovementState.FAILED:
-        if had is not None:
+        if had:
             _uncredited(state, step, transfer, report)
     elif had is None:
         _credited(state, step, transfer, report)
@@ -266,8 +268,7 @@ def _credited(state: State, step: Step, transfer: Transfer, report: TransferRepo
 
 def _uncredited(state: State, step: Step, transfer: Transfer, report: TransferReported) -> None:
     """Take a credit back that the target took back: a reorganisation, or the second of two."""
-    left = {deposit: qty for deposit, qty in transfer.credits.items() if deposit != report.transfer_id}
-    _book_credits(state, transfer, left)
+    _book_credits(state, transfer, transfer.credits | {report.transfer_id: ZERO})  # remembered: not to be booked again
     text = f"{_words(transfer)}: {transfer.target} took back {report.transfer_id}"
     if transfer.qty_sent - transfer.qty_credited > transfer.intent.fee_max:
         transfer.qty_lost = ZERO
@@ -313,7 +314,7 @@ def _of_deposit(state: State, report: TransferReported) -> Transfer | None:
     mine = [one for one in state.transfers.values() if one.target == report.venue and one.asset == report.asset]
     known = next((one for one in mine if report.transfer_id in one.credits), None)
     by_tx = (one for one in mine if report.tx_id and one.tx_id == report.tx_id)
-    by_intent = (one for one in mine if not one.credits and not one.state.is_terminal and _fits(one, report, ONE))
+    by_intent = (one for one in mine if not one.qty_credited and not one.state.is_terminal and _fits(one, report, ONE))
     return known or next(by_tx, None) or next((one for one in by_intent if one.sent_ts_ns), None)
 
 

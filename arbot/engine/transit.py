@@ -86,6 +86,8 @@ def not_ours(state: State, report: TransferReported) -> None:
             one.debited -= min(one.debited, report.fee - report.qty)
         elif report.qty > 0 and one.target == report.venue and report.state is MovementState.DONE:
             one.seen -= min(max(one.seen - one.qty_credited, ZERO), report.qty)
+        elif report.qty > 0 and one.source == report.venue and one.is_listed and not one.state.is_terminal:
+            one.debited += min(one.debit_max - one.debited, report.qty)
 
 
 def _add(state: State, venue: VenueId, asset: Asset, delta: Decimal) -> None:
@@ -110,7 +112,7 @@ def explain(state: State, venue: VenueId, told: Mapping[Asset, Decimal]) -> None
             if delta < 0:
                 _missing(outgoing, incoming, -delta)
             elif delta > 0:
-                _surplus(outgoing, incoming, delta)
+                _surplus(state, outgoing, incoming, delta)
     for name in [name for name, one in state.unsettled.items() if one.state.is_terminal and one.is_settled]:
         del state.unsettled[name]
 
@@ -148,13 +150,15 @@ def _missing(outgoing: list[Transfer], incoming: list[Transfer], qty: Decimal) -
             one.debited, qty = one.debited + part, qty - part
 
 
-def _surplus(outgoing: list[Transfer], incoming: list[Transfer], qty: Decimal) -> None:
-    """Explain what a snapshot has too much: arrivals first, even if no debit was seen yet, then debits undone."""
+def _surplus(state: State, outgoing: list[Transfer], incoming: list[Transfer], qty: Decimal) -> None:
+    """Explain what a snapshot has too much: arrivals first (what has arrived has left), then debits undone."""
     for one in incoming:
         if not one.is_credit_settled and one.state is not TransferState.FAILED:
             part = min(qty, max(one.qty_sent - one.qty_lost, one.qty_credited) - one.seen) if one.sent_ts_ns else ZERO
             one.seen, qty = one.seen + part, qty - part
+            if one.debited < one.seen:
+                debit(state, one, one.seen)
     for one in outgoing:
-        if not one.is_debit_settled:
+        if not (one.is_debit_settled and one.state.is_terminal):  # balances may tell of a return before the history does
             part = min(qty, one.debited)
             one.debited, qty = one.debited - part, qty - part
