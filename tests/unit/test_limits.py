@@ -14,17 +14,21 @@ from arbot.domain.events import (
     ClockSkewMeasured,
     FeedDisconnected,
     InstrumentsLoaded,
+    NetworksReported,
     OperatorRequested,
     RateBudgetChanged,
     ReconciliationEnded,
     StandingRestored,
     Stream,
+    VenueStatusReported,
     Verb,
 )
 from arbot.domain.ids import Asset, InstrumentId, VenueId
 from arbot.domain.instrument import Balance, InstrumentStatus
-from arbot.engine.config import RiskLimits
-from tests.support.engine_world import MS, World, an_instrument
+from arbot.domain.registry import AssetEntry, Registry, VenueEntry
+from arbot.domain.transfer import MaintenanceWindow, Network, NetworkTerms, VenueStatus
+from arbot.engine.config import NewsPolicy, RiskLimits
+from tests.support.engine_world import MS, START_NS, World, an_instrument
 
 KRAKEN = "kraken book bid 100.0x2 ask 100.1x2"
 COINBASE = "coinbase book bid 101.0x1 ask 101.2x3"
@@ -82,6 +86,8 @@ def rate_used_up() -> World:
 
 
 COIN = VenueId("coinbase")
+SOON = MaintenanceWindow(from_ns=START_NS + 60_000 * MS, until_ns=START_NS + 90_000 * MS)
+LOCKED = NetworkTerms(asset=Asset("USD"), network=Network("wire"), can_deposit=True, can_withdraw=False)
 TRIPPED: dict[Reason, Callable[[], World]] = {
     Reason.KILLED: after(operator(Verb.KILL)),
     Reason.PAUSED: after(operator(Verb.PAUSE)),
@@ -94,6 +100,9 @@ TRIPPED: dict[Reason, Callable[[], World]] = {
     Reason.CLOCK_SKEW: after(ClockSkewMeasured(venue=COIN, skew_ms=1_001, rtt_ms=1)),
     Reason.TOO_GOOD_TO_BE_TRUE: limited(edge_gross_bps_max=Decimal(50)),
     Reason.ORDER_RATE: rate_used_up,
+    Reason.VENUE_QUARANTINED: after(VenueStatusReported(venue=COIN, status=VenueStatus.CANCEL_ONLY)),
+    Reason.MAINTENANCE: after(VenueStatusReported(venue=COIN, status=VenueStatus.ONLINE, windows=(SOON,))),
+    Reason.WITHDRAWALS_CLOSED: after(NetworksReported(venue=COIN, networks=(LOCKED,))),
     Reason.RATE_BUDGET: after(RateBudgetChanged(instrument=InstrumentId("BTC/USD@kraken"), has_room=False)),
     Reason.COUNTERPARTY_SHARE: limited(counterparty_share_max=Decimal("0.49")),
     Reason.NOTIONAL_PER_ARB: limited(notional_per_arb_max=Decimal(5)),
@@ -214,6 +223,46 @@ def test_losses_latch_until_a_person_resets_them(limit: str) -> None:
     assert [f"declined {limit}"] == world.line("kraken book bid 100.0x2 ask 100.1x2")
     world.line(f"operator reset_limit {limit}")
     assert world.line("kraken book bid 100.0x2 ask 100.1x2") == OPENED
+
+
+def peg_world() -> World:
+    """Return a world in which a venue's dollar book takes USDC, and USDC is off its peg."""
+    usdc = an_instrument("kraken", "USDC/USD", tick_size=Decimal("0.0001"), price_decimals=4)
+    world = World(
+        instruments=(an_instrument("kraken"), an_instrument("coinbase"), usdc),
+        registry=Registry(
+            venues={COIN: VenueEntry(merged={Asset("USD"): (Asset("USDC"),)})},
+            assets={Asset("USDC"): AssetEntry(peg="USD", issuer="circle")},
+        ),
+    )
+    world.line("kraken book USDC/USD bid 0.9799x9 ask 0.9801x9")
+    return world
+
+
+def test_a_coin_off_its_peg_trips() -> None:
+    """Decline a book that takes a coin off its peg for the dollar, and one in which the coin itself is traded."""
+    world = peg_world()
+    world.line(KRAKEN)
+    assert [f"declined {Reason.MERGED_BOOK}"] == world.line(COINBASE)
+    assert OPENED != world.line(COINBASE)
+
+    coins = (an_instrument("kraken", "USDC/USD"), an_instrument("coinbase", "USDC/USD"))
+    world = World(instruments=coins, registry=Registry(assets={Asset("USDC"): AssetEntry(peg="USD", issuer="circle")}))
+    world.line(KRAKEN)
+    assert [f"declined {Reason.DEPEGGED}"] == world.line(COINBASE)
+
+
+def test_the_same_news_twice_trips() -> None:
+    """Decline what was taken once at the level of news, and say when one large order holds the price."""
+    for book, reason in (("ask 100.1x2 100.2x2", Reason.PRICE_IS_NEWS), ("ask 100.1x90 100.2x1", Reason.PRICE_PINNED)):
+        world = World(news=NewsPolicy(edge_news_bps=Decimal(50)))
+        world.line(KRAKEN)
+        assert world.line(COINBASE) == OPENED
+        world.line("kraken filled 1 @100.1")
+        world.line("coinbase filled 1 @101")
+        world.line("wait 1s")
+
+        assert [f"declined {reason}"] == world.line(f"kraken book bid 100.0x2 {book}")
 
 
 def test_every_limit_has_a_trip() -> None:
