@@ -7,6 +7,7 @@ anything else; there are no cookies, no CORS, nothing of a request is echoed, an
     GET  /livez     200, or 503 with what has stopped (restart me)
     GET  /readyz    200, or 503 with what is missing (do not count on me yet)
     GET  /status    JSON of observe.status.Status
+    GET  /risk      JSON of observe.risk.RiskView
     GET  /metrics   Prometheus text
     POST /operator  {"verb": ..., "reason": ..., "argument": ..., "actor": ...}
     POST /adjust    {"venue": ..., "asset": ..., "qty": "0.1", "reason": ..., "actor": ...}
@@ -64,6 +65,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     status: Callable[[], Any]
+    risk: Callable[[], Any]
     metrics: Callable[[], Awaitable[bytes]]
     problems_live: Callable[[], tuple[str, ...]]
     problems_ready: Callable[[], tuple[str, ...]]
@@ -81,6 +83,9 @@ def build_app(desk: Desk) -> web.Application:
 
     async def status(_request: web.Request) -> web.Response:
         return _json(200, desk.status())
+
+    async def risk(_request: web.Request) -> web.Response:
+        return _json(200, desk.risk())
 
     async def metrics(_request: web.Request) -> web.Response:
         return web.Response(body=await desk.metrics(), headers=_PROMETHEUS)
@@ -109,7 +114,7 @@ def build_app(desk: Desk) -> web.Application:
 
         return posted
 
-    for path, read in (("/status", status), ("/metrics", metrics), ("/livez", livez), ("/readyz", readyz)):
+    for path, read in (("/status", status), ("/risk", risk), ("/metrics", metrics), ("/livez", livez), ("/readyz", readyz)):
         app.router.add_get(path, read)
     app.router.add_post("/operator", post(Request, desk.operate))
     app.router.add_post("/adjust", post(Adjustment, desk.adjust))

@@ -68,6 +68,7 @@ def _desk(daemon: Daemon, token: str, hosts: frozenset[str]) -> Desk:
 
     return Desk(
         status=daemon.status,
+        risk=daemon.risk,
         metrics=daemon.metrics,
         problems_live=daemon.problems_live,
         problems_ready=daemon.problems_ready,

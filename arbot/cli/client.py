@@ -32,6 +32,10 @@ class Client:
         """Return the status as JSON. Raises: NotRunning, DaemonRefused."""
         return self._ask("GET", "/status", None)
 
+    def risk(self) -> bytes:
+        """Return what the risk engine counts, as JSON. Raises: NotRunning, DaemonRefused."""
+        return self._ask("GET", "/risk", None)
+
     def operate(self, verb: str, *, reason: str = "", argument: str = "") -> None:
         """Have something done; it is durable when this returns. Raises: NotRunning, DaemonRefused."""
         self._ask("POST", "/operator", {"verb": verb, "actor": user(), "reason": reason, "argument": argument})

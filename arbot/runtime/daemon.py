@@ -40,6 +40,7 @@ from arbot.journal.store import SqlStore
 from arbot.ledger.posting import Ledger
 from arbot.market.books import Books
 from arbot.observe.collect import FeedCounters, Readings
+from arbot.observe.risk import RiskView, risk_view
 from arbot.observe.status import About, Status
 from arbot.observe.summary import Summary
 from arbot.observe.watch import Watch
@@ -144,6 +145,7 @@ class Daemon:
             dispatch=self.dispatch,
             observe=self._observe,
             broken=lambda error: self.supervisor.fail(error, "sequencer"),
+            look_ms=wiring.strategy.look_ms,
         )
         self.feeds: dict[VenueId, CountedFeed] = {}
         self.dispatch.connect(self.sequencer, self.feeds)
@@ -184,6 +186,10 @@ class Daemon:
             summary=self.summary,
             latency_us=self.latency_us(),
         )
+
+    def risk(self) -> RiskView:
+        """Return what the risk engine believes and counts."""
+        return risk_view(self.engine.state)
 
     def latency_us(self) -> dict[str, float]:
         """Return the quantiles of frame received to decision made."""

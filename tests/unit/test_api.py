@@ -38,6 +38,7 @@ class Daemon:
 
         return Desk(
             status=lambda: {"pnl": Decimal("1.50")},
+            risk=lambda: {"capital": Decimal("2.50")},
             metrics=metrics,
             problems_live=lambda: self.dead,
             problems_ready=lambda: self.unready,

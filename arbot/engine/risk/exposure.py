@@ -16,6 +16,7 @@ Rules of the count:
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
@@ -118,7 +119,8 @@ def table_of(state: State) -> ExposureTable:
     kept = state.exposure_table
     if kept is not None and kept[0] == state.version:
         return kept[1]
-    table = _Adder(state).table()
+    with decimal.localcontext(WIDE):  # whoever asks: a page that is looked at must not leave other digits behind
+        table = _Adder(state).table()
     if table.is_lasting:
         state.exposure_table = (state.version, table)
     return table

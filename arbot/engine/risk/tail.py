@@ -14,11 +14,14 @@ asks for half a basis point. All of it is a function of evidence, registry and c
 
 from __future__ import annotations
 
+import decimal
+from collections.abc import Sequence
 from decimal import Decimal
+from typing import Protocol
 
-from arbot.domain.instrument import Instrument
+from arbot.domain.ids import Asset, InstrumentId, VenueId
 from arbot.domain.order import Side
-from arbot.domain.units import ONE, ZERO, rate_to_bps
+from arbot.domain.units import ONE, WIDE, ZERO, rate_to_bps
 from arbot.engine.risk.evidence import belief
 from arbot.engine.risk.stress import Leg, marginals, worst
 from arbot.engine.state import State
@@ -26,19 +29,47 @@ from arbot.engine.state import State
 GRAIN_BPS = Decimal("0.0001")
 
 
-def tail_bps(state: State, *legs: tuple[Instrument, Side]) -> Decimal:
+class Listed(Protocol):
+    """Of an instrument, what its tail depends on."""
+
+    @property
+    def id(self) -> InstrumentId:
+        """Its name."""
+        ...
+
+    @property
+    def venue(self) -> VenueId:
+        """Where it is traded."""
+        ...
+
+    @property
+    def base(self) -> Asset:
+        """What is traded."""
+        ...
+
+    @property
+    def quote(self) -> Asset:
+        """What it is paid in."""
+        ...
+
+
+def tail_bps(state: State, *legs: tuple[Listed, Side]) -> Decimal:
     """Return what the tail of an arb of these legs costs in bps of its notional, to four decimals."""
     key = tuple((instrument.id, side) for instrument, side in legs)
     known = state.tails.get(key)
     if known is None:
-        beliefs = [belief(state, instrument.id) for instrument, _ in legs]
-        failing = sum((one.fail * one.unwind_bps for one in beliefs), ZERO)
-        unit = worst(marginals(state, [leg_of(instrument, side, ONE) for instrument, side in legs]))
-        tail = failing + state.config.risk.tail_price * rate_to_bps(unit)
-        known = state.tails[key] = tail.quantize(GRAIN_BPS)
+        with decimal.localcontext(WIDE):  # whoever asks: a page that is looked at must not leave other digits behind
+            known = state.tails[key] = _tail_bps(state, legs)
     return known
 
 
-def leg_of(instrument: Instrument, side: Side, value: Decimal) -> Leg:
+def _tail_bps(state: State, legs: Sequence[tuple[Listed, Side]]) -> Decimal:
+    beliefs = [belief(state, instrument.id) for instrument, _ in legs]
+    failing = sum((one.fail * one.unwind_bps for one in beliefs), ZERO)
+    unit = worst(marginals(state, [leg_of(instrument, side, ONE) for instrument, side in legs]))
+    return (failing + state.config.risk.tail_price * rate_to_bps(unit)).quantize(GRAIN_BPS)
+
+
+def leg_of(instrument: Listed, side: Side, value: Decimal) -> Leg:
     """Return a leg as the stress scenarios see it: what it brings, and its value."""
     return Leg(instrument.venue, side, instrument.base if side is Side.BUY else instrument.quote, value)
