@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -21,16 +22,19 @@ import aiohttp
 import msgspec
 
 from arbot.domain.errors import InvariantBroken, Mistake, UserError
-from arbot.domain.units import parse_decimal
+from arbot.domain.units import ZERO, parse_decimal
 from arbot.runtime.clock import SystemClock
 from arbot.runtime.state_dir import write_private
 from arbot.settings.model import Settings
 from arbot.sim.latency import Latency
+from arbot.sim.listing import WITHDRAWAL_FEES
+from arbot.sim.model import RegisteredAddress
 from arbot.sim.serve import SimOptions, VenueOptions, serve
 
 START_S = 30.0
 STOP_S = 5.0
 LINE_BYTES_MAX = 1 << 20
+HTTP_OK = 200
 
 
 def sim_options(settings: Settings) -> SimOptions:
@@ -44,6 +48,8 @@ def sim_options(settings: Settings) -> SimOptions:
                 balances=dict(settings.paper.venues[name].balances),
                 rates_bps=settings.paper.venues[name].rates_bps(),
                 rate_tier=venue.tier,
+                can_withdraw=settings.transfers.enabled,
+                withdraw_keys=_registered(settings, name),
             )
             for name, venue in settings.venues.items()
         ),
@@ -53,6 +59,23 @@ def sim_options(settings: Settings) -> SimOptions:
         speed=settings.sim.speed,
         latency=Latency(request_ms=settings.sim.latency_ms),
         faults=settings.sim.faults,
+        chain_speed=float(settings.sim.chain_speed),
+    )
+
+
+def _registered(settings: Settings, source: str) -> tuple[RegisteredAddress, ...]:
+    """Return what the account at a pretend venue has registered: the allow-listed addresses elsewhere that have a key."""
+    return tuple(
+        RegisteredAddress(
+            asset=row.asset,
+            key=row.key,
+            address=row.address,
+            fee=WITHDRAWAL_FEES.get(row.asset, ZERO),
+            network=row.network,
+            tag=row.tag,
+        )
+        for row in settings.transfers.allow
+        if row.key and row.venue != source
     )
 
 
@@ -124,6 +147,13 @@ class SimProcess:
         """Return how often each fault has been met."""
         hits: dict[str, Any] = (await self._ask())["faults"]
         return hits
+
+    async def pull(self, lever: str, body: Mapping[str, object]) -> None:
+        """Pull a lever of the simulator (sim/wire/admin.py). Raises: UserError with what it says against it."""
+        url = f"{self._told['admin_url']}/{lever}"
+        async with aiohttp.ClientSession() as http, http.post(url, json=dict(body)) as response:
+            if response.status != HTTP_OK:
+                raise UserError(Mistake(f"sim/{lever}", await response.text(), "see `arbot sim serve --help`"))
 
     async def _ask(self) -> dict[str, Any]:
         async with aiohttp.ClientSession() as http, http.get(f"{self._told['admin_url']}/truth") as response:

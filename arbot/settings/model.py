@@ -158,6 +158,10 @@ class Venue(Table):
     frame_age_ms_max: Milliseconds = 5_000
     poll_interval_ms: Annotated[int, Field(ge=100, le=3_600_000)] = 15_000
 
+    def adapter_name(self) -> str:
+        """Return the venue's name as the adapter has it: what the registry calls it, whatever the file does."""
+        return self.adapter.removeprefix("ccxt:")
+
 
 PAPER_MAKER_BPS, PAPER_TAKER_BPS = Decimal(25), Decimal(40)  # Kraken's first tier, read 2026-11
 
@@ -218,6 +222,7 @@ class Sim(Table):
     map: dict[VenueName, str] = {}  # our venue -> the venue in the recording
     speed: Annotated[Number, Field(gt=0, le=1_000)] = Decimal(1)  # of a recorded market against the clock
     latency_ms: Annotated[int, Field(ge=0, le=60_000)] = 20
+    chain_speed: Annotated[Number, Field(gt=0, le=1_000_000)] = Decimal(60)  # of pretend chains against real ones
     faults: Faults = ()  # what the simulators do wrong: "ws-cut" or "ws-cut:every_ms=9000"; `arbot demo --help` lists them
 
 
@@ -370,6 +375,7 @@ class Settings(Table):
 
     def venue_configs(self) -> tuple[VenueConfig, ...]:
         """Return what each venue's adapter is told, in the order of the file."""
+        networks = load_registry(self.exposure.registry).networks  # type: ignore[attr-defined]
         return tuple(
             VenueConfig(
                 venue=VenueId(name),
@@ -383,6 +389,11 @@ class Settings(Table):
                 request_timeout_ms=venue.request_timeout_ms,
                 frame_age_ms_max=venue.frame_age_ms_max,
                 poll_interval_ms=venue.poll_interval_ms,
+                networks={
+                    network: entry.names.get(name) or entry.names[venue.adapter_name()]
+                    for network, entry in networks.items()
+                    if name in entry.names or venue.adapter_name() in entry.names
+                },
             )
             for name, venue in self.venues.items()
         )

@@ -1,7 +1,9 @@
 """What the pretend venues list: instruments with the real venues' steps and minimums, assets, fee tiers, opening volume.
 
 Kraken: AssetPairs (tick_size, pair_decimals, lot_decimals, ordermin, costmin); Coinbase: products (price_increment,
-base_increment, base_min_size, quote_min_size); Bitstamp: trading-pairs-info. All public reference data, seen 2025-11.
+base_increment, base_min_size, quote_min_size); Bitstamp: trading-pairs-info. All public reference data, seen 2025-11,
+but for what triangles and stablecoins need beside it (ETH/BTC, and instruments of USDT and USDC): their names are the
+venues', their steps and minimums are assumptions, in line with the venues' other instruments.
 """
 
 from __future__ import annotations
@@ -40,6 +42,10 @@ FLAVOURS: dict[str, Flavour] = {
             "ETH/USD": ("XETHZUSD", "0.01", "0.00000001", 8, "0.001", "0.5"),
             "DOGE/USD": ("XDGUSD", "0.0000001", "0.00000001", 8, "13", "0.5"),
             "BTC/USDT": ("XBTUSDT", "0.1", "0.00000001", 8, "0.00005", "0.5"),
+            "BTC/USDC": ("XBTUSDC", "0.1", "0.00000001", 8, "0.00005", "0.5"),
+            "ETH/BTC": ("XETHXXBT", "0.00001", "0.00000001", 8, "0.001", "0.00002"),
+            "USDT/USD": ("USDTZUSD", "0.00001", "0.00000001", 8, "5", "0.5"),
+            "USDC/USD": ("USDCUSD", "0.00001", "0.00000001", 8, "5", "0.5"),
         },
     ),
     "coinbase": Flavour(
@@ -51,6 +57,8 @@ FLAVOURS: dict[str, Flavour] = {
             "ETH/USD": ("ETH-USD", "0.01", "0.00000001", 8, "0.00000001", "1"),
             "DOGE/USD": ("DOGE-USD", "0.00001", "0.1", 1, "0.1", "1"),
             "BTC/USDT": ("BTC-USDT", "0.01", "0.00000001", 8, "0.00000001", "1"),
+            "ETH/BTC": ("ETH-BTC", "0.00001", "0.00000001", 8, "0.00000001", "0.00002"),
+            "USDT/USD": ("USDT-USD", "0.00001", "0.01", 2, "0.01", "1"),
         },
     ),
     "bitstamp": Flavour(
@@ -61,12 +69,23 @@ FLAVOURS: dict[str, Flavour] = {
             "BTC/USD": ("btcusd", "1", "0.00000001", 8, "0", "10"),
             "ETH/USD": ("ethusd", "0.1", "0.00000001", 8, "0", "10"),
             "DOGE/USD": ("dogeusd", "0.00001", "0.00000001", 8, "0", "10"),
+            "USDT/USD": ("usdtusd", "0.00001", "0.00000001", 8, "0", "10"),
+            "USDC/USD": ("usdcusd", "0.00001", "0.00000001", 8, "0", "10"),
         },
     ),
 }
 
-ASSET_DECIMALS: dict[str, int] = {"BTC": 10, "ETH": 10, "DOGE": 8, "USD": 4, "USDT": 8}
+ASSET_DECIMALS: dict[str, int] = {"BTC": 10, "ETH": 10, "DOGE": 8, "USD": 4, "USDC": 8, "USDT": 8}
 """Decimals an asset's balance is written with at Kraken; more are written when the exact number needs them."""
+
+
+WITHDRAWAL_FEES: dict[str, Decimal] = {
+    "BTC": Decimal("0.0002"),
+    "DOGE": Decimal(4),
+    "ETH": Decimal("0.001"),
+    "USDT": Decimal(5),
+}
+"""What a withdrawal costs at the pretend Kraken, in the asset; zero for what is not listed. The numbers are our own."""
 
 
 def instruments_of(venue: str, flavour: str, symbols: tuple[str, ...]) -> tuple[Instrument, ...]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from arbot.domain.order import TimeInForce
+from arbot.domain.units import fmt, parse_decimal
 from arbot.ports import VenueConfig
 
 CLIENT_ID_PARAMETER: dict[str, str] = {"coinbase": "client_order_id"}
@@ -81,6 +82,22 @@ WITHDRAWAL_AMOUNT_HAS_FEE = frozenset({"kraken"})
 
 WITHDRAWAL_ID: dict[str, str] = {"bitstamp": "withdrawal_id"}
 """Exchanges that name a withdrawal under another key than the one ccxt (4.5.90) reads."""
+
+
+def _bitstamp_transfer(row: dict[str, Any]) -> dict[str, Any]:
+    """Find currency and amount of a line of `user_transactions`: ccxt (4.5.90) reads less than one unit as nothing."""
+    if row.get("amount") is not None:
+        return row
+    facts = {name: value for name, value in row["info"].items() if "_" not in name and name not in _BITSTAMP_NO_ASSET}
+    moved = {name: parse_decimal(str(value)) for name, value in facts.items()}
+    ((asset, amount),) = ((name, qty) for name, qty in moved.items() if qty)
+    return {**row, "currency": asset.upper(), "amount": fmt(abs(amount))}
+
+
+_BITSTAMP_NO_ASSET = frozenset({"id", "datetime", "type", "fee", "price", "status"})
+
+TRANSFER_ROWS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"bitstamp": _bitstamp_transfer}
+"""Exchanges whose parsed deposits and withdrawals have to be mended from their raw rows."""
 
 
 def transfer_calls(has: Mapping[str, Any]) -> list[tuple[str, tuple[int, ...]]]:

@@ -199,14 +199,14 @@ class CcxtTreasury:
         """Return deposits and withdrawals as far as the exchange lists them. Raises: VenueError."""
         await self._desk.loaded()
         found: dict[tuple[str, int], TransferReported] = {}
-        calls = ccxt_terms.transfer_calls(self._exchange.has)
-        for method, signs in calls:
+        mended = ccxt_terms.TRANSFER_ROWS.get(self._name, dict)
+        for method, signs in ccxt_terms.transfer_calls(self._exchange.has):
             for row in await self._desk.poll(method, None, since_ns // MS):
                 sign = {"deposit": 1, "withdrawal": -1}.get(str(row.get("type")), signs[0])
                 if sign not in signs:
                     continue
                 try:
-                    one = self._transfer(row, sign)
+                    one = self._transfer(mended(row), sign)
                 except (KeyError, TypeError, ValueError) as error:
                     raise VenueUnavailable(self._venue, f"unreadable transfer: {error}") from error
                 found.setdefault((one.transfer_id, sign), one)

@@ -182,7 +182,7 @@ class KrakenTreasury:
         keys: list[Mapping[str, Any]],
     ) -> list[NetworkTerms]:
         deposits = {self._network_in(str(row.get("method")), out): row for row in ways_in}
-        withdrawals = {self._names.ours(row.get("network")): row for row in out.values()}
+        withdrawals = {self._network_out(row): row for row in out.values()}
         found = []
         for network in dict.fromkeys((*deposits, *withdrawals)):
             if network == UNKNOWN_NETWORK:
@@ -207,8 +207,13 @@ class KrakenTreasury:
 
     def _network_in(self, method: str, out: Mapping[str, Mapping[str, Any]]) -> Network:
         """Return the network of a way in."""
-        told = out[method].get("network") if method in out else METHODS_IN.get(method, method)
-        return self._names.ours(told)
+        if method in out:
+            return self._network_out(out[method])
+        return self._names.ours(method) or self._names.ours(METHODS_IN.get(method))
+
+    def _network_out(self, row: Mapping[str, Any]) -> Network:
+        """Return the network of a way out; the registry may know it by its own name or by that of the way."""
+        return self._names.ours(row.get("network")) or self._names.ours(row.get("method"))
 
     async def _fee(self, asset_id: str, way_out: Mapping[str, Any], keys: list[Mapping[str, Any]]) -> Decimal | None:
         """Return the fee of a way out, or None when no verified key leads there or the venue does not say."""
@@ -286,10 +291,10 @@ class KrakenTreasury:
             return never_sent(f"{len(named)} registered addresses bear the key {intent.key}")
         (row,) = named
         ways = _rows(self._venue, await self._desk.ask("WithdrawMethods", {"asset": asset_id}, Lane.URGENT))
-        told = next((way.get("network") for way in ways if way.get("method") == row.get("method")), None)
+        way = next((way for way in ways if way.get("method") == row.get("method")), {})
         checks = (
             ("address", row.get("address"), intent.address),
-            ("network", self._names.ours(told), intent.network),
+            ("network", self._network_out(way), intent.network),
             ("tag", row.get("tag") or row.get("memo") or "", intent.tag),
             ("verified", row.get("verified"), True),
         )
@@ -350,7 +355,7 @@ class KrakenTreasury:
             fee=parse_decimal(row.get("fee") or "0"),
             state=MovementState.FAILED if has_ended else TRANSFER_STATES.get(row["status"], MovementState.PENDING),
             venue_ts_ns=parse_seconds_ns(row["time"]),
-            network=self._names.ours(row.get("network") or METHODS_IN.get(method, method)),
+            network=self._network_out(row) or self._names.ours(METHODS_IN.get(method)),
             address=str(row.get("info") or ""),
             tag=str(row.get("tag") or row.get("memo") or ""),
             tx_id=str(row.get("txid") or ""),
