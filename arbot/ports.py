@@ -14,7 +14,7 @@ import msgspec
 
 from arbot.domain.accounting import Transaction
 from arbot.domain.commands import CancelOrder, QueryOrder
-from arbot.domain.decisions import Outcome
+from arbot.domain.decisions import Outcome, TransferMoved
 from arbot.domain.events import (
     Envelope,
     Event,
@@ -26,7 +26,7 @@ from arbot.domain.events import (
 from arbot.domain.ids import Asset, ClientOrderId, VenueId, VenueOrderId
 from arbot.domain.instrument import Balance, FeeRate, Instrument
 from arbot.domain.order import Approved, Fill, OrderIntent, OrderState
-from arbot.domain.transfer import ApprovedTransfer, DepositAddress, Network
+from arbot.domain.transfer import ApprovedTransfer, DepositAddress, Network, TransferIntent
 
 
 class Secret:
@@ -229,6 +229,20 @@ class StoredOrder(msgspec.Struct, frozen=True, kw_only=True):
     fills: tuple[Fill, ...]
 
 
+class StoredNews(msgspec.Struct, frozen=True):
+    """What became known of a transfer, and when."""
+
+    ts_ns: int
+    news: TransferMoved
+
+
+class StoredTransfer(msgspec.Struct, frozen=True, kw_only=True):
+    """A transfer that arbot began, with its life so far, oldest first: never empty."""
+
+    intent: TransferIntent
+    life: tuple[StoredNews, ...]
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One step, as it is made durable: the event, what was concluded, the intents, and what it means in the ledger.
 
@@ -262,6 +276,10 @@ class Store(Protocol):
 
     def order(self, client_order_id: ClientOrderId) -> StoredOrder | None:
         """Return one order, or None when no intent of that name was ever committed."""
+        ...
+
+    def own_transfers(self, since_ns: int = 0) -> tuple[StoredTransfer, ...]:
+        """Return every transfer that arbot began and that has not ended, and those begun since then, oldest first."""
         ...
 
     def balances(self, account: str) -> tuple[tuple[Asset, Decimal], ...]:

@@ -38,6 +38,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     kind: TransactionKind
     reference: str
     postings: tuple[Posting, ...]
+    origin: str = ""  # the reference of the withdrawal that a matched deposit came from: cost basis goes with the coins
 
     def __post_init__(self) -> None:
         """Check that every asset sums to zero. Raises: InvariantBroken."""

@@ -299,6 +299,7 @@ class TransferMoved(_Decision, frozen=True, kw_only=True):
     fee_paid: Decimal = ZERO
     credits: tuple[TransferCredit, ...] = ()
     qty_lost: Decimal = ZERO  # a hidden fee: credited for less than was sent
+    since_ns: int = 0  # when it came into the state it is in now
 
 
 class TransferRefused(_Decision, frozen=True, kw_only=True):

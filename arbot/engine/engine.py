@@ -353,9 +353,10 @@ class Engine:
         is_settled = self.state.now_ns - known.last_fill_ts_ns > BALANCE_SETTLE_MS * MS
         if known.is_reconciled and not (is_quiet and is_settled):
             return
-        transit.explain(self.state, event.venue, {balance.asset: balance.total for balance in event.balances})
+        told = {balance.asset: balance.total for balance in event.balances}
+        totals = transit.explain(self.state, event.venue, told)
         known.has_balances = True
-        known.totals = {balance.asset: balance.total for balance in event.balances}
+        known.totals = totals
         if is_empty:
             known.reserved_foreign = {b.asset: b.reserved for b in event.balances if b.reserved}
         elif not is_quiet:

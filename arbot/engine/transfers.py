@@ -462,6 +462,7 @@ def _tell(step: Step, transfer: Transfer, before: TransferState, detail: str) ->
             fee_paid=transfer.fee_paid,
             credits=tuple(TransferCredit(deposit, qty) for deposit, qty in transfer.credits.items()),
             qty_lost=transfer.qty_lost,
+            since_ns=transfer.since_ns,
         )
     )
 

@@ -99,9 +99,12 @@ def _add(state: State, venue: VenueId, asset: Asset, delta: Decimal) -> None:
 # --- a snapshot says it ----------------------------------------------------------------------------------------------
 
 
-def explain(state: State, venue: VenueId, told: Mapping[Asset, Decimal]) -> None:
-    """Explain a snapshot that is about to replace a venue's totals by the transfers under way from and to it."""
-    known = state.venue(venue)
+def explain(state: State, venue: VenueId, told: Mapping[Asset, Decimal]) -> dict[Asset, Decimal]:
+    """Explain a snapshot by the transfers under way from and to a venue, and return the totals to take from it.
+
+    They are the snapshot's own, less what it still has although it was seen to arrive elsewhere.
+    """
+    known, totals = state.venue(venue), dict(told)
     for asset in dict.fromkeys(one.asset for one in state.unsettled.values() if venue in (one.source, one.target)):
         outgoing = [one for one in state.unsettled.values() if (one.source, one.asset) == (venue, asset)]
         incoming = [one for one in state.unsettled.values() if (one.target, one.asset) == (venue, asset)]
@@ -112,9 +115,12 @@ def explain(state: State, venue: VenueId, told: Mapping[Asset, Decimal]) -> None
             if delta < 0:
                 _missing(outgoing, incoming, -delta)
             elif delta > 0:
-                _surplus(state, outgoing, incoming, delta)
+                stale = _surplus(state, outgoing, incoming, delta)
+                if stale:
+                    totals[asset] -= stale
     for name in [name for name, one in state.unsettled.items() if one.state.is_terminal and one.is_settled]:
         del state.unsettled[name]
+    return totals
 
 
 def _settle(state: State, outgoing: list[Transfer], incoming: list[Transfer]) -> Decimal:
@@ -150,8 +156,11 @@ def _missing(outgoing: list[Transfer], incoming: list[Transfer], qty: Decimal) -
             one.debited, qty = one.debited + part, qty - part
 
 
-def _surplus(state: State, outgoing: list[Transfer], incoming: list[Transfer], qty: Decimal) -> None:
-    """Explain what a snapshot has too much: arrivals first (what has arrived has left), then debits undone."""
+def _surplus(state: State, outgoing: list[Transfer], incoming: list[Transfer], qty: Decimal) -> Decimal:
+    """Explain what a snapshot has too much: arrivals first (what has arrived has left), then debits undone.
+
+    Return how much of the rest cannot be: it is known to have left.
+    """
     for one in incoming:
         if not one.is_credit_settled and one.state is not TransferState.FAILED:
             part = min(qty, max(one.qty_sent - one.qty_lost, one.qty_credited) - one.seen) if one.sent_ts_ns else ZERO
@@ -160,5 +169,7 @@ def _surplus(state: State, outgoing: list[Transfer], incoming: list[Transfer], q
                 debit(state, one, one.seen)
     for one in outgoing:
         if not (one.is_debit_settled and one.state.is_terminal):  # balances may tell of a return before the history does
-            part = min(qty, one.debited)
+            part = min(qty, max(one.debited - one.seen, ZERO))
             one.debited, qty = one.debited - part, qty - part
+    left = sum((one.seen for one in outgoing if not one.is_debit_settled), ZERO)
+    return min(qty, left)

@@ -19,8 +19,8 @@ import msgspec
 from sqlalchemy import Table
 
 from arbot.domain.accounting import Transaction
-from arbot.domain.commands import SubmitOrder
-from arbot.domain.decisions import ArbClosed, ArbMoved, ArbOpened, ArbState, ArbStranded, Decision
+from arbot.domain.commands import SubmitOrder, SubmitTransfer
+from arbot.domain.decisions import ArbClosed, ArbMoved, ArbOpened, ArbState, ArbStranded, Decision, TransferMoved
 from arbot.domain.errors import ensure
 from arbot.domain.events import (
     Envelope,
@@ -37,6 +37,7 @@ from arbot.domain.events import (
 )
 from arbot.domain.ids import ArbId, Asset, ClientOrderId, VenueOrderId
 from arbot.domain.order import Fill, OrderIntent, OrderState
+from arbot.domain.transfer import TransferIntent
 from arbot.domain.units import EXACT, ZERO, fmt
 from arbot.journal import schema
 from arbot.journal.codec import encode
@@ -113,6 +114,8 @@ class Projector:
         self._fills: dict[FillKey, Row] = {}
         self._arbs: dict[ArbId, Row] = {}
         self._transfers: dict[tuple[str, str], Row] = {}
+        self._own_transfers: list[Row] = []
+        self._transfer_news: list[Row] = []
         self._transactions: list[Row] = []
         self._postings: list[Row] = []
         self._standing: list[Row] = []
@@ -122,9 +125,13 @@ class Projector:
         for line, command in enumerate(record.outcome.commands):
             if isinstance(command, SubmitOrder):
                 self._intend(seq, line, command.approved.intent)
+            elif isinstance(command, SubmitTransfer):
+                self._begin_transfer(seq, command.approved.intent)
         self._event(seq, record.envelope)
-        for decision in record.outcome.decisions:
+        for line, decision in enumerate(record.outcome.decisions):
             self._decide(seq, decision)
+            if isinstance(decision, TransferMoved):
+                self._transfer_news.append(_news_row(seq, line, record.envelope.ts_ns, decision))
         for transaction in record.transactions:
             self._post(seq, transaction)
         if record.standing is not None:
@@ -137,6 +144,8 @@ class Projector:
             (schema.ORDERS, [_order_row(order) for order in self._dirty_orders.values()]),
             (schema.FILLS, list(self._fills.values())),
             (schema.TRANSFERS, list(self._transfers.values())),
+            (schema.OWN_TRANSFERS, self._own_transfers),
+            (schema.OWN_TRANSFER_NEWS, self._transfer_news),
             (schema.TRANSACTIONS, self._transactions),
             (schema.POSTINGS, self._postings),
             (schema.BALANCES, [self._balance_row(key) for key in sorted(self._dirty_balances)]),
@@ -144,6 +153,7 @@ class Projector:
         )
         self._arbs, self._fills, self._transfers, self._dirty_orders = {}, {}, {}, {}
         self._transactions, self._postings, self._standing = [], [], []
+        self._own_transfers, self._transfer_news = [], []
         self._dirty_balances = set()
         while len(self._orders) > ORDERS_KEPT:
             self._orders.popitem(last=False)
@@ -215,6 +225,10 @@ class Projector:
         elif isinstance(decision, ArbStranded):
             self._arbs[decision.arb_id] = _arb_row(decision.arb_id, ArbState.STRANDED, seq)
 
+    def _begin_transfer(self, seq: int, intent: TransferIntent) -> None:
+        row = {"transfer": intent.transfer, "seq": seq, "requested_ts_ns": intent.requested_ts_ns}
+        self._own_transfers.append(row | {"intent": encode(intent)})
+
     def _transfer(self, seq: int, report: TransferReported) -> None:
         self._transfers[report.venue, report.transfer_id] = {
             "venue": report.venue,
@@ -235,6 +249,7 @@ class Projector:
                 "step": transaction.seq,
                 "ts_ns": transaction.ts_ns,
                 "kind": transaction.kind.value,
+                "origin": transaction.origin,
             }
         )
         for line, posting in enumerate(transaction.postings):
@@ -291,6 +306,10 @@ def _move(order: OrderRow, event: Event) -> None:
                 order.state = state
         case _:
             pass
+
+
+def _news_row(seq: int, line: int, ts_ns: int, news: TransferMoved) -> Row:
+    return {"transfer": news.transfer, "seq": seq, "line": line, "ts_ns": ts_ns, "body": encode(news)}
 
 
 def _arb_row(arb_id: ArbId, state: ArbState, seq: int) -> Row:

@@ -9,10 +9,11 @@ import msgspec
 from sqlalchemy import Connection, Select, bindparam, func, or_, select
 
 from arbot.domain.accounting import Posting, Transaction, TransactionKind
-from arbot.domain.decisions import ArbState
+from arbot.domain.decisions import ArbState, TransferMoved
 from arbot.domain.events import StandingRestored
 from arbot.domain.ids import ArbId, Asset, ClientOrderId, VenueId, VenueOrderId
 from arbot.domain.order import Fill, OrderIntent, OrderState, Purpose
+from arbot.domain.transfer import TransferIntent
 from arbot.journal.codec import decode
 from arbot.journal.projection import FillKey, OrderRow, fill_key
 from arbot.journal.schema import (
@@ -23,12 +24,14 @@ from arbot.journal.schema import (
     JOURNAL,
     KILL_SWITCH,
     ORDERS,
+    OWN_TRANSFER_NEWS,
+    OWN_TRANSFERS,
     POSTINGS,
     STANDING,
     TRANSACTIONS,
 )
 from arbot.journal.statements import execute
-from arbot.ports import Record, StoredOrder
+from arbot.ports import Record, StoredNews, StoredOrder, StoredTransfer
 
 PAGE = 1_000
 """Journal rows read at a time."""
@@ -95,6 +98,15 @@ def journal_page(
     return [JournalRow(**row) for row in rows.mappings()]
 
 
+def journal_page_back(connection: Connection, before: int, limit: int, kinds: Sequence[str]) -> list[JournalRow]:
+    """Return at most `limit` rows of these kinds of event before number `before` (0: from the end), newest first."""
+    query = select(JOURNAL).where(JOURNAL.c.kind.in_(kinds))
+    if before:
+        query = query.where(JOURNAL.c.seq < before)
+    rows = connection.execute(query.order_by(JOURNAL.c.seq.desc()).limit(limit))
+    return [JournalRow(**row) for row in rows.mappings()]
+
+
 def run_page(connection: Connection, epoch: int, after: int, limit: int = PAGE) -> list[JournalRow]:
     """Return at most `limit` rows of one run behind its step `after`."""
     ours = (JOURNAL.c.epoch == epoch, JOURNAL.c.step > after)
@@ -148,11 +160,31 @@ def transaction(connection: Connection, reference: str) -> Transaction | None:
         ts_ns=found.ts_ns,
         kind=TransactionKind(found.kind),
         reference=reference,
+        origin=found.origin,
         postings=tuple(Posting(row.account, Asset(row.asset), Decimal(row.number)) for row in postings),
     )
 
 
 _TRANSACTION = select(TRANSACTIONS).where(TRANSACTIONS.c.reference == bindparam("reference"))
+
+
+def own_transfers(connection: Connection, since_ns: int) -> tuple[StoredTransfer, ...]:
+    """Return every transfer that arbot began and that has not ended, and those begun since then, oldest first."""
+    rows = connection.execute(select(OWN_TRANSFERS).order_by(OWN_TRANSFERS.c.seq)).all()
+    found = (
+        StoredTransfer(intent=decode(row.intent, TransferIntent), life=transfer_life(connection, row.transfer))
+        for row in rows
+    )
+    return tuple(
+        one for one in found if one.intent.requested_ts_ns >= since_ns or not one.life[-1].news.after.is_terminal
+    )
+
+
+def transfer_life(connection: Connection, transfer: str) -> tuple[StoredNews, ...]:
+    """Return what became known of one transfer, oldest first."""
+    table = OWN_TRANSFER_NEWS
+    query = select(table.c.ts_ns, table.c.body).where(table.c.transfer == transfer).order_by(table.c.seq, table.c.line)
+    return tuple(StoredNews(row.ts_ns, decode(row.body, TransferMoved)) for row in connection.execute(query))
 
 
 def order(connection: Connection, client_order_id: ClientOrderId) -> StoredOrder | None:

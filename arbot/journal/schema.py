@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 METADATA: Final = MetaData()
 
@@ -127,6 +127,26 @@ TRANSFERS: Final = Table(
     Column("venue_ts_ns", BigInteger, nullable=False),
 )
 
+OWN_TRANSFERS: Final = Table(
+    "own_transfers",
+    METADATA,
+    Column("transfer", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("requested_ts_ns", BigInteger, nullable=False),
+    Column("intent", Text, nullable=False),
+)
+"""Transfers that arbot itself began; what became of each is in `own_transfer_news`, the newest row holds."""
+
+OWN_TRANSFER_NEWS: Final = Table(
+    "own_transfer_news",
+    METADATA,
+    Column("transfer", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("ts_ns", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
 TRANSACTIONS: Final = Table(
     "transactions",
     METADATA,
@@ -135,6 +155,7 @@ TRANSACTIONS: Final = Table(
     Column("step", BigInteger, nullable=False),
     Column("ts_ns", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
+    Column("origin", Text, nullable=False),
 )
 
 POSTINGS: Final = Table(
@@ -163,5 +184,16 @@ STANDING: Final = Table(
     Column("body", Text, nullable=False),
 )
 
-PROJECTIONS: Final = (ARBS, ORDERS, FILLS, TRANSFERS, TRANSACTIONS, POSTINGS, BALANCES, STANDING)
+PROJECTIONS: Final = (
+    ARBS,
+    ORDERS,
+    FILLS,
+    TRANSFERS,
+    OWN_TRANSFERS,
+    OWN_TRANSFER_NEWS,
+    TRANSACTIONS,
+    POSTINGS,
+    BALANCES,
+    STANDING,
+)
 """In an order in which rows can be inserted; delete in the reverse."""

@@ -30,9 +30,10 @@ from arbot.journal.projection import Projector
 from arbot.journal.queries import Head, StoredFill, StoredPast
 from arbot.journal.statements import execute, write_rows
 from arbot.journal.verify import Problem, chain_problem, edited_row, verify_store
-from arbot.ports import Record, StoredOrder
+from arbot.ports import Record, StoredOrder, StoredTransfer
 
 EVERYTHING = 1_000_000_000
+PAGE_BACK = 50  # what is looked for from the end is usually among the newest
 EPOCH_ZERO_NS = 1_767_225_600_000_000_000  # 2026-01-01
 EPOCH_PERIOD_NS = 300_000_000_000
 
@@ -293,6 +294,11 @@ class SqlStore:
         with self.database.read(is_snapshot=True) as connection:
             return queries.order(connection, client_order_id)
 
+    def own_transfers(self, since_ns: int = 0) -> tuple[StoredTransfer, ...]:
+        """Return every transfer that arbot began and that has not ended, and those begun since then, oldest first."""
+        with self.database.read(is_snapshot=True) as connection:
+            return queries.own_transfers(connection, since_ns)
+
     def balances(self, account: str) -> tuple[tuple[Asset, Decimal], ...]:
         """Return the sums of a ledger account by asset."""
         return tuple((asset, number) for name, asset, number in self.all_balances() if name == account)
@@ -342,6 +348,17 @@ class SqlStore:
             if not page:
                 return
             after = page[-1].seq
+
+    def iter_journal_back(self, kinds: Sequence[str], before: int = 0) -> Iterator[JournalEntry]:
+        """Yield the records of some kinds of event, newest first. Raises: BodyRefused."""
+        while True:
+            with self.database.read() as connection:
+                page = queries.journal_page_back(connection, before, PAGE_BACK, kinds)
+            for row in page:
+                yield JournalEntry(seq=row.seq, epoch=row.epoch, record=row.record(), hash=row.hash)
+            if not page:
+                return
+            before = page[-1].seq
 
     def iter_run(self, epoch: int) -> Iterator[Record]:
         """Yield the records of one run in order, a page at a time. Raises: BodyRefused."""
