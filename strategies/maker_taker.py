@@ -35,6 +35,7 @@ DEFAULTS: Mapping[str, object] = {
     "hedges": "",
     "look_ms": "100",
 }
+SHALLOW = 4  # levels looked at first: most quotes are hedged by them
 _SIDES: Mapping[str, tuple[Side, ...]] = {
     "both": (Side.BUY, Side.SELL),
     "buy": (Side.BUY,),
@@ -92,6 +93,18 @@ class MakerTaker:
     def _may(self, maker: Instrument, hedge: Instrument) -> bool:
         return (not self._makers or maker.venue in self._makers) and (not self._hedges or hedge.venue in self._hedges)
 
+    def _hedge(self, context: Context, hedge: Instrument, side: Side) -> tuple[Decimal, Decimal]:
+        """Return how much of `notional` the book takes on this side, and what that comes to in quote."""
+        qty = value = ZERO
+        for depth in (SHALLOW, 0):
+            qty = value = ZERO
+            for level in context.levels(hedge.id, side, depth):
+                step = min(level.qty, div(self._notional, level.price) - qty)
+                if step <= 0:
+                    return qty, value
+                qty, value = qty + step, value + step * level.price
+        return qty, value
+
     def _quote(
         self, context: Context, maker: Instrument, hedge: Instrument, side: Side
     ) -> Quote | OpportunityDeclined | None:
@@ -102,16 +115,10 @@ class MakerTaker:
         fee_maker, fee_hedge = context.fee(maker.id), context.fee(hedge.id)
         if fee_maker is None or fee_hedge is None:
             return OpportunityDeclined(buy=buy.id, sell=sell.id, reason=Reason.FEE_UNKNOWN)
-        levels = context.levels(hedge.id, side.opposite)
-        across = context.levels(maker.id, side)
-        if not levels or not across:
+        across = context.levels(maker.id, side, 1)
+        qty, value = self._hedge(context, hedge, side.opposite)
+        if not qty or not across:
             return None
-        qty, value = ZERO, ZERO
-        for level in levels:
-            step = min(level.qty, div(self._notional, level.price) - qty)
-            if step <= 0:
-                break
-            qty, value = qty + step, value + step * level.price
         average = div(value, qty)
         placed, least = (
             ONE + bps_to_rate(bps) for bps in (self._edge_net_bps_min + self._margin_bps, self._edge_net_bps_min)

@@ -31,7 +31,6 @@ from arbot.domain.ids import Asset, InstrumentId, VenueId
 from arbot.domain.order import Fill, Purpose, Side
 from arbot.domain.units import EXACT, ONE, ZERO
 
-
 NO_ASSET = Asset("")
 
 

@@ -7,6 +7,10 @@ one nanosecond come before what is due at it. Nothing reads ahead: what happens 
 
 The tape ends like a run of the daemon: no new arbs, what is open is finished against the last books within the same
 limits, then RunEnded.
+
+A strategy that wants to be asked about any book is asked at most every `look_ms`: at the first message after a rest, and
+when the rest is over about what moved meanwhile; sooner only when the touch of a book changes on which an order depends
+that rests. Whether messages are chosen by the compiled scan or here, one by one, the moments are the same.
 """
 
 from __future__ import annotations
@@ -132,6 +136,11 @@ class Replay:
         self.scanner = Scanner(self.books)
         if terms.wakes_always:
             self.scanner.wake_always()
+        self._look_ns = terms.strategy.look_ms * NS_PER_MS
+        self._look_at_ns = 0
+        self._is_look_set = False
+        if self._look_ns:
+            self.scanner.pace(0)
         self.clock = VirtualClock(0)
         self.journal = Journal()
         self.ledger = Ledger()
@@ -318,8 +327,35 @@ class Replay:
             clock.stand_at(int(message.recv_ts_ns[-1]))
             instrument = self.books.instrument(scanner.book)
             self._tell_resting(message, instrument.id)
-            if reason == CANDIDATE:
+            if reason == CANDIDATE and self._look_ns:
+                if self._is_due() or (self.scanner.is_touched and instrument.id in self.engine.quoted()):
+                    self._look()
+            elif reason == CANDIDATE:
                 self.sequencer.submit((BooksMoved(instruments=(instrument.id,)),))
+
+    def _is_due(self) -> bool:
+        """Return whether a paced strategy may be asked about any book again."""
+        return self.clock.now_ns() >= max(self._look_at_ns, self.engine.deaf_until_ns())
+
+    def _look(self) -> None:
+        """Ask a paced strategy about all books that moved, and again after its rest if more do."""
+        moved = tuple(self.books.instrument(index).id for index in self.scanner.take_moved())
+        if not moved:
+            return
+        self._look_at_ns = self.clock.now_ns() + self._look_ns
+        self.scanner.pace(self._look_at_ns)
+        self.sequencer.submit((BooksMoved(instruments=moved),))
+        if not self._is_look_set:
+            self._is_look_set = True
+            self.clock.call_at(self._look_at_ns, self._look_later)
+
+    def _look_later(self) -> None:
+        self._is_look_set = False
+        if self._is_due():
+            self._look()
+        elif self.clock.now_ns() < self._look_at_ns:  # a touch was looked at meanwhile: the rest began anew
+            self._is_look_set = True
+            self.clock.call_at(self._look_at_ns, self._look_later)
 
     def _end(self) -> None:
         """Open nothing more, finish what is open against the last books, and end the run."""
@@ -454,6 +490,8 @@ class Replay:
             if not is_watched and not has_live:
                 self._resting.discard(instrument_id)
         index_of = self.books.index
+        if self._look_ns:
+            self.scanner.quote(index_of(one) for one in self.engine.quoted())
         self.scanner.mute(
             self.engine.deaf_until_ns(),
             [(index_of(buy), index_of(sell), until) for buy, sell, until in self.engine.resting_routes()],

@@ -76,9 +76,9 @@ class Detector:
             places = sorted({place for one in changed for place in self._triangles_of.get(one, ())})
         return (self._triangles[place] for place in places)
 
-    def levels(self, instrument: InstrumentId, side: Side) -> tuple[Level, ...]:
-        """Return the levels met when trading on `side`, best first, as deep as the policy walks."""
-        return self._state.market.levels(instrument, side, self._state.config.execution.depth_max)
+    def levels(self, instrument: InstrumentId, side: Side, depth: int = 0) -> tuple[Level, ...]:
+        """Return the first `depth` levels met when trading on `side`, best first; 0: as deep as the policy walks."""
+        return self._state.market.levels(instrument, side, depth or self._state.config.execution.depth_max)
 
     def fee(self, instrument: InstrumentId) -> FeeRate | None:
         """Return our fees at the present tier, or None when the venue has not told them."""

@@ -25,7 +25,7 @@ from arbot.domain.instrument import Instrument
 from arbot.domain.order import OrderState, Side
 from arbot.domain.units import ONE, ZERO, share_bps
 from arbot.engine import arbs, resting
-from arbot.engine.detector import reach
+from arbot.engine.detector import SHALLOW, reach
 from arbot.engine.orders import MS
 from arbot.engine.risk.approve import judge
 from arbot.engine.risk.gates import GATES, arbs_open, cool_down, order_rate
@@ -131,8 +131,12 @@ def _hedgeable(plan: Plan, qty: Decimal) -> Breach | None:
 def _need_and_room(plan: Plan, qty: Decimal) -> tuple[Decimal, Decimal]:
     hedge, side, price = _hedge_of(plan)
     need = towards(plan.state, hedge.id, side) + qty
-    levels = plan.state.market.levels(hedge.id, side, plan.state.config.execution.depth_max)
-    return need, reach(levels, side, need, price)[0]
+    got = ZERO
+    for depth in (SHALLOW, plan.state.config.execution.depth_max):
+        got, _, _ = reach(plan.state.market.levels(hedge.id, side, depth), side, need, price)
+        if got == need:
+            break
+    return need, got
 
 
 def _funded(plan: Plan) -> Breach | None:
@@ -247,8 +251,13 @@ def _clear(plan: Plan, edge_net_bps_min: Decimal) -> Breach | None:
         return Breach(Reason.BOOK_NOT_TRADABLE)
     if (touch.price - price) * side.sign <= 0:
         return Breach(Reason.WOULD_TAKE, price, touch.price)
-    ours = state.meets_own(maker.id, side) or state.meets_own(hedge.id, hedge_side)
-    return Breach(Reason.OWN_ORDER) if ours or towards(state, maker.id, side.opposite) else None
+    crosses = any(
+        order.is_resting and order.intent.instrument == maker.id and order.intent.side is not side
+        and (price - order.intent.limit_price) * side.sign >= 0
+        for order in state.live_orders()
+    )  # fmt: skip
+    ours = crosses or state.meets_own(hedge.id, hedge_side) or towards(state, maker.id, side.opposite)
+    return Breach(Reason.OWN_ORDER) if ours else None
 
 
 def _open(state: State, step: Step, plan: Plan, qty: Decimal) -> None:

@@ -121,8 +121,8 @@ class Context(Protocol):
         """
         ...
 
-    def levels(self, instrument: InstrumentId, side: Side) -> tuple[Level, ...]:
-        """Return the levels met when trading on `side`, best first."""
+    def levels(self, instrument: InstrumentId, side: Side, depth: int = 0) -> tuple[Level, ...]:
+        """Return the first `depth` levels met when trading on `side`, best first; 0: as deep as the policy walks."""
         ...
 
     def fee(self, instrument: InstrumentId) -> FeeRate | None:

@@ -340,6 +340,15 @@ class Books:
         valid, recv_ts_ns, venue_ts_ns = self.mem[_head(index) + VALID : _head(index) + VENUE_TS + 1].tolist()
         return BookState(valid == 1, recv_ts_ns, venue_ts_ns)
 
+    def touch(self, index: int) -> tuple[int, int, int]:
+        """Return what tells one touch of a book from another: whether it is valid, the best bid and the best ask, scaled."""
+        head = _head(index)
+        mem = self.mem
+        if not mem[head + VALID]:
+            return 0, 0, 0
+        bid, ask = (int(mem[mem[head + side] + mem[head + side + END] - 1]) for side in (BIDS, ASKS))
+        return 1, bid, ask
+
     def best(self, instrument: InstrumentId, side: Side) -> Level | None:
         """Return the best level one meets when trading on `side` (BUY meets the asks), or None when that side is empty."""
         index = self._indexes.get(instrument)

@@ -10,6 +10,10 @@ only when a touch in them changed, so that a message deep in a book costs no mor
 book with an open route is a candidate whether or not the touch changed, because depth counts too. A muted route is one
 at which the engine has said that it will not open an arb before a given time whatever the books say.
 
+A paced strategy wants to be asked whatever routes do: then every message is noted at its book (`moved`), and it is a
+candidate when the time for the next look has come, or when it changes the touch of a book that an order of ours
+depends on (`quote`).
+
 Other than live, a crossed book is kept and merely not valid: a recording cannot be asked for a snapshot.
 """
 
@@ -68,6 +72,9 @@ _WINDOWS_AT = 13
 _BOOK = 14  # book of the message that stopped the scan
 _IS_INSIDE = 15  # 1 = a message was left half-way, to make room
 _PUTS = 16  # 1 = the rows of that message go into the book
+_PACED = 17  # 1 = every message is noted, and those from _LOOK_AT on are candidates
+_LOOK_AT = 18
+_TOUCHED = 19  # 1 = the message that stopped the scan changed its book's touch
 _GLOBALS = 24
 
 # words of a book
@@ -80,7 +87,9 @@ _TOUCH_VALID = 5
 _OPEN = 6  # open routes this book is in
 _WATCH = 7
 _TAKEN = 8  # entries of this book in the table of what we took
-_BOOK_WORDS = 10
+_MOVED = 9  # 1 = there was a message since a paced look last asked
+_QUOTED = 10  # 1 = an order of ours depends on its touch
+_BOOK_WORDS = 12
 
 # words of a route
 _MUTED_UNTIL = 0
@@ -317,10 +326,17 @@ def _close_message(mem: Words, state: Words, tag: int, venue_ts_ns: int, now_ns:
             sides.truncate(mem, head)
             if kind == _SNAPSHOT and state[book + _TAKEN] != 0:
                 _take_again(mem, state, index)
-    if _has_changed(mem, state, head, book):
+    is_touched = _has_changed(mem, state, head, book)
+    if is_touched:
         _review(mem, state, index, now_ns)
+    if state[_PACED] != 0:
+        state[book + _MOVED] = 1
+        state[_TOUCHED] = is_touched
     if state[_GATE_OFF] != 0:
         return True
+    if state[_PACED] != 0:
+        is_due = max(state[_LOOK_AT], state[_ALL_MUTED_UNTIL]) <= now_ns
+        return bool(is_due or (is_touched and state[book + _QUOTED] != 0))
     if state[book + _OPEN] == 0:
         return False
     wakes = bool(state[_ALL_MUTED_UNTIL] <= now_ns and _is_candidate(state, index, now_ns))
@@ -457,6 +473,29 @@ class Scanner:
     def wake_always(self) -> None:
         """Make every message a candidate."""
         self._state[_GATE_OFF] = 1
+
+    def pace(self, look_at_ns: int) -> None:
+        """From now on make messages candidates for being later than this, whatever their routes are; mutes of all hold."""
+        self._state[_PACED], self._state[_LOOK_AT] = 1, look_at_ns
+
+    def quote(self, indexes: Iterable[int]) -> None:
+        """Replace the books of which every change at the touch is a candidate, however soon."""
+        for index in range(len(self.books)):
+            self._state[_GLOBALS + index * _BOOK_WORDS + _QUOTED] = 0
+        for index in indexes:
+            self._state[_GLOBALS + index * _BOOK_WORDS + _QUOTED] = 1
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether the message that stopped the scan changed its book's touch; of a paced scan."""
+        return bool(self._state[_TOUCHED])
+
+    def take_moved(self) -> list[int]:
+        """Return the books that had a message since this was last asked; of a paced scan."""
+        flags = self._state[_GLOBALS + _MOVED : _GLOBALS + len(self.books) * _BOOK_WORDS : _BOOK_WORDS]
+        moved = [int(index) for index in np.flatnonzero(flags)]
+        flags[:] = 0
+        return moved
 
     def watch(self, index: int, *, is_watched: bool) -> None:
         """Stop after each message of a book from now on, or no more."""

@@ -16,6 +16,7 @@ class BookScreen:
     def __init__(self, books: Books, depths: Mapping[VenueId, int], edge_net_bps_min: Decimal) -> None:
         books.set_edge_min(edge_net_bps_min)
         self.screen = books.screen
+        self.touch = books.touch
         self._books = books
         self._depths = depths
         self._followed: set[InstrumentId] = set()

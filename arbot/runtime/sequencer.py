@@ -11,6 +11,8 @@ Rules:
 - A fill that the ledger has, for an order the engine has forgotten, is old news told again: it goes no further.
 - Books that moved are remembered until the end of the burst and given to the engine as one BooksMoved. Such a step is
   recorded only when it did something; what it merely declined is for the observers.
+- A paced strategy (`look_ms`) is given what moved at most that often, whatever the screen says; at the end of the burst
+  all the same when the touch of a book changed on which an order of ours depends that rests.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ from arbot.domain.ids import ClientOrderId, InstrumentId
 from arbot.domain.order import Fill
 from arbot.market.screen import APPARENT, QUIET
 from arbot.ports import Record, Store
-from arbot.runtime.clock import Handle, Scheduler
+from arbot.runtime.clock import NS_PER_MS, NS_PER_S, Handle, Scheduler
 from arbot.runtime.latency import LatencyHistogram
 
 FLUSH_S = 0.05
@@ -94,6 +96,10 @@ class Engine(Protocol):
         """Say whether an order is still in the engine's mind."""
         ...
 
+    def quoted(self) -> tuple[InstrumentId, ...]:
+        """Return the books on which an order depends that rests."""
+        ...
+
 
 class Ledger(Protocol):
     """What the sequencer needs of the ledger."""
@@ -122,6 +128,10 @@ class Screen(Protocol):
         """Return when the book's last frame arrived."""
         ...
 
+    def touch(self, index: int) -> tuple[int, int, int]:
+        """Return what tells one touch of the book from another."""
+        ...
+
 
 class Sequencer:
     """The EventSink of every feed, poller, timer and request."""
@@ -137,8 +147,14 @@ class Sequencer:
         dispatch: Callable[[Sequence[Command]], None],
         observe: Callable[[Envelope, Outcome], None],
         broken: Callable[[Exception], None],
+        look_ms: int = 0,
     ) -> None:
         self._clock = clock
+        self._look_ns = look_ms * NS_PER_MS
+        self._looked_ns = 0
+        self._burst_due_ns = 0
+        self._quoted: tuple[InstrumentId, ...] = ()
+        self._touches: dict[int, tuple[int, int, int]] = {}  # of books in `_quoted`, as last seen
         self._engine = engine
         self._ledger = ledger
         self._store = store
@@ -194,6 +210,9 @@ class Sequencer:
         self.books_moved += 1
         if self.is_broken:
             return
+        if self._look_ns:
+            self._note_moved(book)
+            return
         look = self._screen.screen(book)
         if look != APPARENT:
             self._apparent.discard(book)
@@ -212,6 +231,24 @@ class Sequencer:
         elif self._burst is None:
             self._burst = self._clock.call_later(0.0, self.end_burst)
 
+    def _note_moved(self, book: int) -> None:
+        """Remember a book for the next look of a paced strategy, which is now if an order depends on its touch."""
+        now_ns = self._clock.now_ns()
+        due_ns = max(self._looked_ns + self._look_ns, now_ns)
+        if self._quoted and self._screen.instrument(book) in self._quoted:
+            touch = self._screen.touch(book)
+            if self._touches.get(book) != touch:
+                self._touches[book] = touch
+                due_ns = now_ns
+        self._moved[book] = None
+        if self._burst is not None and self._burst_due_ns <= due_ns:
+            return
+        if self._burst is not None:
+            self._burst.cancel()
+        self._burst_due_ns = due_ns
+        self._burst_recv_ts_ns = max(self._screen.recv_ts_ns(book), due_ns)
+        self._burst = self._clock.call_later((due_ns - now_ns) / NS_PER_S, self.end_burst)
+
     def end_burst(self) -> None:
         """Ask the engine about the books that moved."""
         if self._burst is not None:
@@ -220,7 +257,9 @@ class Sequencer:
         if not self._moved or self.is_broken:
             return
         moved = tuple(self._screen.instrument(book) for book in self._moved)
+        self.books_awake += len(moved) if self._look_ns else 0
         self._moved.clear()
+        self._looked_ns = self._clock.now_ns()
         self.submit((BooksMoved(instruments=moved),))
 
     def flush(self) -> None:
@@ -257,6 +296,8 @@ class Sequencer:
         transactions = self._ledger.apply(envelope)
         if not isinstance(event, _MARKET) or _did_something(outcome):
             self._record(envelope, outcome, transactions)
+            if self._look_ns:
+                self._quoted = self._engine.quoted()
         self._observe(envelope, outcome)
         self._dispatch(outcome.commands)
 

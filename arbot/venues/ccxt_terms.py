@@ -17,17 +17,24 @@ from arbot.ports import VenueConfig
 CLIENT_ID_PARAMETER: dict[str, str] = {"coinbase": "client_order_id"}
 CLIENT_ID_UNIFIED = "clientOrderId"
 
-TIME_IN_FORCE: dict[str, dict[TimeInForce, dict[str, str]]] = {
-    "bitstamp": {TimeInForce.IOC: {"ioc_order": "true"}, TimeInForce.FOK: {"fok_order": "true"}, TimeInForce.GTC: {}},
+TIME_IN_FORCE: Mapping[str, Mapping[TimeInForce, Mapping[str, str | bool]]] = {
+    "bitstamp": {
+        TimeInForce.IOC: {"ioc_order": "true"},
+        TimeInForce.FOK: {"fok_order": "true"},
+        TimeInForce.GTC: {},
+        TimeInForce.POST_ONLY: {"moc_order": "true"},
+    },
 }
-TIME_IN_FORCE_UNIFIED: dict[TimeInForce, dict[str, str]] = {
+TIME_IN_FORCE_UNIFIED: Mapping[TimeInForce, Mapping[str, str | bool]] = {
     TimeInForce.IOC: {"timeInForce": "IOC"},
     TimeInForce.FOK: {"timeInForce": "FOK"},
     TimeInForce.GTC: {},
+    TimeInForce.POST_ONLY: {"postOnly": True},
 }
 TIME_IN_FORCE_MARKS: dict[TimeInForce, tuple[str, ...]] = {
     TimeInForce.IOC: ("ioc", "immediate"),
     TimeInForce.FOK: ("fok", "fill_or_kill", "fillorkill"),
+    TimeInForce.POST_ONLY: ("post", "moc", "maker", "gtx", "poc"),
 }
 """Words of which one must stand in the request that leaves."""
 

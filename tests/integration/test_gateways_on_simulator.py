@@ -15,7 +15,7 @@ from arbot.domain.events import (
     RequestOutcomeUnknown,
 )
 from arbot.domain.ids import ClientOrderId, OrderName, VenueId, client_order_id
-from arbot.domain.order import OrderState, Side, TimeInForce
+from arbot.domain.order import Liquidity, OrderState, Side, TimeInForce
 from arbot.domain.units import floor_to_step
 from arbot.ports import Credentials, Secret, VenueConfig
 from arbot.runtime.clock import SystemClock
@@ -176,6 +176,39 @@ async def test_resting_orders_are_listed_and_cancelled(name):
         assert isinstance(refusal, CancelRejected | RequestOutcomeUnknown)
         assert await at.gateway.cancel_all() == 0
         assert await at.gateway.fetch_open_orders() == ()
+
+
+@everywhere
+async def test_post_only_rests_and_is_filled_as_a_maker(name):
+    """It rests, what somebody else takes of it is a maker's fill at its own price, and the rest can be cancelled."""
+    async with world(name) as at:
+        instrument = at.gateway._instruments[f"BTC/USD@{name}"]
+        price = at.venue.price("BTC/USD", at.venue.top("BTC/USD", Side.SELL, 1)[0][0]) - instrument.tick_size
+        order = approved(
+            name, at.clock.now_ns(), NAME, side=Side.BUY, qty=Decimal("0.01"), limit_price=price, tif=TimeInForce.POST_ONLY
+        )
+        (event,) = await at.gateway.submit(order)
+        assert isinstance(event, OrderAccepted)
+        assert {one.client_order_id for one in await at.gateway.fetch_open_orders()} in ({NAME}, set())
+        *_, report = await at.gateway.query(query(name, at.clock.now_ns(), venue_order_id=event.venue_order_id))
+        assert report.state in (OrderState.OPEN, OrderState.PART_FILLED, OrderState.FILLED)
+        await at.gateway.cancel_all()
+        *filled, _ = await at.gateway.query(query(name, at.clock.now_ns(), venue_order_id=event.venue_order_id))
+        assert all((one.fill.liquidity, one.fill.price) == (Liquidity.MAKER, price) for one in filled)
+
+
+@everywhere
+async def test_post_only_that_would_take_is_refused(name):
+    """The venue's own refusal becomes a code; Bitstamp's text is documented nowhere, so it is in doubt. Nothing is traded."""
+    async with world(name) as at:
+        before = at.total("BTC")
+        (event,) = await at.gateway.submit(at.order(slip="0.01", tif=TimeInForce.POST_ONLY))
+        if name == "bitstamp":
+            assert isinstance(event, RequestOutcomeUnknown)
+        else:
+            assert isinstance(event, OrderRejected)
+            assert event.code == RejectCode.POST_ONLY_WOULD_TAKE
+        assert at.total("BTC") == before
 
 
 @everywhere

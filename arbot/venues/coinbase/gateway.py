@@ -58,6 +58,7 @@ ORDER_CONFIGURATIONS: dict[TimeInForce, tuple[str, dict[str, bool]]] = {
     TimeInForce.IOC: ("sor_limit_ioc", {}),
     TimeInForce.FOK: ("limit_limit_fok", {}),
     TimeInForce.GTC: ("limit_limit_gtc", {"post_only": False}),
+    TimeInForce.POST_ONLY: ("limit_limit_gtc", {"post_only": True}),
 }
 TERMINAL_STATES: dict[str, OrderState] = {
     "FILLED": OrderState.FILLED,

@@ -57,7 +57,14 @@ from arbot.venues.withdrawal import Refused, never_sent
 _log = logging.getLogger("arbot.venues.kraken")
 
 SIDES: dict[str, Side] = {"buy": Side.BUY, "sell": Side.SELL}
-TIME_IN_FORCE: dict[TimeInForce, str] = {TimeInForce.IOC: "IOC", TimeInForce.GTC: "GTC"}
+TIME_IN_FORCE: dict[TimeInForce, str] = {
+    TimeInForce.IOC: "IOC",
+    TimeInForce.GTC: "GTC",
+    TimeInForce.POST_ONLY: "GTC",
+}
+ORDER_FLAGS = "fciq"  # fees in quote
+ORDER_FLAGS_POST_ONLY = "fciq,post"
+"""Add Order's `oflags`, separated by commas; `deadline` is for the order's arrival only (API reference, 2026-11)."""
 STATUSES: dict[str, InstrumentStatus] = {
     "online": InstrumentStatus.ONLINE,
     "limit_only": InstrumentStatus.LIMIT_ONLY,
@@ -393,7 +400,7 @@ class KrakenGateway:
             "price": numbers.price,
             "timeinforce": TIME_IN_FORCE[intent.tif],
             "cl_ord_id": intent.client_order_id,
-            "oflags": "fciq",
+            "oflags": _flags(intent),
             "deadline": rfc3339_ms(deadline_ns),
         }
 
@@ -708,6 +715,10 @@ class KrakenGateway:
         return answer["result"]
 
 
+def _flags(intent: OrderIntent) -> str:
+    return ORDER_FLAGS_POST_ONLY if intent.tif is TimeInForce.POST_ONLY else ORDER_FLAGS
+
+
 def _verify_bytes(request: Request, intent: OrderIntent, instrument: Instrument) -> None:
     """Compare the bytes about to leave with the intent. Raises: InvariantBroken on any difference."""
     pairs = parse_qsl((request.body or b"").decode(), keep_blank_values=True, strict_parsing=True)
@@ -717,7 +728,7 @@ def _verify_bytes(request: Request, intent: OrderIntent, instrument: Instrument)
         "type": intent.side.value,
         "ordertype": "limit",
         "cl_ord_id": intent.client_order_id,
-        "oflags": "fciq",
+        "oflags": _flags(intent),
         "timeinforce": TIME_IN_FORCE[intent.tif],
     }
     ensure(len(sent) == len(pairs), "a field twice in the order on the wire", order=intent.client_order_id)
