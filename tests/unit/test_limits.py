@@ -27,7 +27,7 @@ from arbot.domain.ids import Asset, InstrumentId, VenueId
 from arbot.domain.instrument import Balance, InstrumentStatus
 from arbot.domain.registry import AssetEntry, Registry, VenueEntry
 from arbot.domain.transfer import MaintenanceWindow, Network, NetworkTerms, VenueStatus
-from arbot.engine.config import NewsPolicy, RiskLimits
+from arbot.engine.config import ExposureCaps, NewsPolicy, RiskLimits, RiskPolicy
 from tests.support.engine_world import MS, START_NS, World, an_instrument
 
 KRAKEN = "kraken book bid 100.0x2 ask 100.1x2"
@@ -88,6 +88,12 @@ def rate_used_up() -> World:
 COIN = VenueId("coinbase")
 SOON = MaintenanceWindow(from_ns=START_NS + 60_000 * MS, until_ns=START_NS + 90_000 * MS)
 LOCKED = NetworkTerms(asset=Asset("USD"), network=Network("wire"), can_deposit=True, can_withdraw=False)
+MINTED = Registry(assets={Asset("USD"): AssetEntry(issuer="mint")})
+SHARED = Registry(
+    venues=dict.fromkeys((VenueId("kraken"), COIN), VenueEntry(banks=("bank",), custodian="vault", cloud="east")),
+    assets={Asset("USD"): AssetEntry(is_fiat=True)},
+)
+ROOMY = ExposureCaps(bank_share_max=Decimal(1), custodian_share_max=Decimal("0.05"))
 TRIPPED: dict[Reason, Callable[[], World]] = {
     Reason.KILLED: after(operator(Verb.KILL)),
     Reason.PAUSED: after(operator(Verb.PAUSE)),
@@ -105,6 +111,16 @@ TRIPPED: dict[Reason, Callable[[], World]] = {
     Reason.WITHDRAWALS_CLOSED: after(NetworksReported(venue=COIN, networks=(LOCKED,))),
     Reason.RATE_BUDGET: after(RateBudgetChanged(instrument=InstrumentId("BTC/USD@kraken"), has_room=False)),
     Reason.COUNTERPARTY_SHARE: limited(counterparty_share_max=Decimal("0.49")),
+    Reason.ISSUER_EXPOSURE: lambda: World(registry=MINTED, exposure=ExposureCaps(issuer_share_max=Decimal("0.5"))),
+    Reason.BANK_EXPOSURE: lambda: World(registry=SHARED, exposure=ExposureCaps(bank_share_max=Decimal("0.5"))),
+    Reason.CUSTODIAN_EXPOSURE: lambda: World(
+        registry=SHARED, exposure=ROOMY, risk=RiskPolicy(custodian_loss_share_max=Decimal(1))
+    ),
+    Reason.CLOUD_EXPOSURE: lambda: World(
+        registry=SHARED, exposure=msgspec.structs.replace(ROOMY, custodian_share_max=Decimal(1), cloud_share_max=Decimal("0.5"))
+    ),
+    Reason.STRESS_BUDGET: lambda: World(risk=RiskPolicy(budget_max=Decimal("0.5"))),
+    Reason.TAIL_UNPAID: lambda: World(risk=RiskPolicy(tail_price=Decimal("0.5"))),
     Reason.NOTIONAL_PER_ARB: limited(notional_per_arb_max=Decimal(5)),
     Reason.INVENTORY: limited(inventory_notional_max=Decimal(1_005)),
     Reason.NET_DELTA: limited(net_delta_notional_max=Decimal(5)),
