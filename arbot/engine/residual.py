@@ -6,7 +6,8 @@ and a venue in quarantine behind those that are well.
 An arb with a conversion has two residuals. Before its base is unwound where it came from, it goes to instruments quoted in
 the home asset, because those leave the foreign one alone, and then to those quoted in the foreign one; the other way round
 when the foreign one is open such that one order quoted in it brings both down. The foreign asset goes to whatever turns it
-into the home quote, where the conversion was meant to happen first.
+into the home quote: where the conversion was meant and at its price first, then anywhere at what the books give, within the
+loss.
 """
 
 from __future__ import annotations
@@ -96,8 +97,11 @@ def _candidates(
         second, is_back, is_turned = arb.conversion.instrument, arb.conversion.side is not side, True
     foreign_first = arb.foreign is not None and residuals.get(arb.foreign, ZERO) * side.sign > 0
 
-    def unwinds(instrument: Instrument) -> bool:
-        return is_back if is_turned else instrument.id == first
+    def purposes(instrument: Instrument) -> tuple[Purpose, ...]:
+        if not is_turned:
+            return (Purpose.UNWIND,) if instrument.id == first else (Purpose.HEDGE,)
+        is_meant = not is_back and instrument.id == second and instrument.id not in arb.tries_by_instrument
+        return (Purpose.HEDGE, Purpose.UNWIND) if is_meant else (Purpose.UNWIND,)
 
     def preference(instrument: Instrument) -> tuple[int, bool, bool, bool, bool]:
         tried = arb.tries_by_instrument.get(instrument.id, 0)
@@ -106,7 +110,7 @@ def _candidates(
         is_otherwise_quoted = (instrument.quote == arb.foreign) != foreign_first
         bad = is_quarantined(state, instrument.venue)
         is_second = instrument.id == second
-        return tried, bad, unwinds(instrument) and not is_second, is_otherwise_quoted, not is_second
+        return tried, bad, instrument.id == first and not is_second, is_otherwise_quoted, not is_second
 
     for instrument in sorted(reducing(state, arb, asset), key=preference):
         if arb.is_flatten:
@@ -114,7 +118,7 @@ def _candidates(
         elif arb.is_flush:
             yield instrument, Purpose.FLUSH
         else:
-            yield instrument, Purpose.UNWIND if unwinds(instrument) else Purpose.HEDGE
+            yield from ((instrument, purpose) for purpose in purposes(instrument))
 
 
 def _propose(  # noqa: PLR0917 - an order's values

@@ -1,6 +1,7 @@
 """A market made from a seed: what the crowd offers and does at every pretend venue.
 
-One common price per base asset walks at random. Each venue quotes it with a slow mean-reverting basis and, several
+One common price per asset walks at random; a cross rate is the quotient of two, so that going round earns nothing but for
+what venues add to it. Each venue quotes it with a slow mean-reverting basis and, several
 times a minute, a jump that decays within fractions of a second: those are the opportunities. Customers who trade
 against a jump shorten it. Books follow the quoted price by small messages with the mix of a real feed (rows per
 message, share of deletes, of trades, of updates near the top). The dynamics run on a fixed grid of time, so that a
@@ -12,6 +13,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from functools import partial
 from typing import Protocol
 
@@ -62,7 +64,9 @@ class SeededSpec(msgspec.Struct, frozen=True, kw_only=True):
     prices: dict[str, float] = msgspec.field(
         default_factory=lambda: {"BTC": 65_000.0, "ETH": 3_200.0, "DOGE": 0.18},
     )
-    quote_rates: dict[str, float] = msgspec.field(default_factory=lambda: {"USD": 1.0, "USDT": 0.9995})
+    quote_rates: dict[str, float] = msgspec.field(
+        default_factory=lambda: {"USD": 1.0, "USDT": 0.9995, "USDC": 0.9999}
+    )  # of what does not walk: its price where it is the base
     volatility_bps: float = 1.0  # standard deviation of one second
     basis_bps: float = 2.0  # standard deviation
     basis_half_life_s: float = 60.0
@@ -89,6 +93,7 @@ class SeededMarket:
         self.spec = spec or SeededSpec()
         self._price_rng = rng_of("market/common")
         self._prices = dict(self.spec.prices)
+        self._rates = dict(self.spec.quote_rates)
         self._quotes = [
             _Quote(venue, symbol, self.spec, rng_of(f"market/{name}/{symbol}"))
             for name, venue in venues.items()
@@ -123,12 +128,13 @@ class SeededMarket:
     def shock(self, base: str, bps: float, now_ns: int, *, venue: str = "", half_life_ms: int = 0) -> None:
         """Gap the price: everywhere for good, or at one venue as a jump of that half-life (zero: a minute)."""
         if not venue:
-            self._prices[base] *= 1 + bps * BPS
+            worths = self._prices if base in self._prices else self._rates
+            worths[base] *= 1 + bps * BPS
         for quote in self._quotes:
             if quote.base == base and quote.venue.name == venue:
                 quote.jump(bps, half_life_ms or 60_000)
         for quote in self._quotes:
-            if quote.base == base:
+            if base in (quote.base, quote.quote):
                 quote.step(self._price_of(quote), 0.0, now_ns)
 
     def describe(self) -> dict[str, object]:
@@ -136,7 +142,10 @@ class SeededMarket:
         return {"kind": "seeded", **msgspec.structs.asdict(self.spec)}
 
     def _price_of(self, quote: _Quote) -> float:
-        return self._prices[quote.base] / self.spec.quote_rates[quote.quote]
+        return self._value(quote.base) / self._value(quote.quote)
+
+    def _value(self, asset: str) -> float:
+        return self._prices[asset] if asset in self._prices else self._rates[asset]
 
     def _step(self, at_ns: int, now_ns: int) -> None:
         seconds = self._turn_ns / NS_PER_S
@@ -153,7 +162,7 @@ class SeededMarket:
             if isinstance(event, Execution) and event.fill and event.fill.liquidity is Liquidity.TAKER:
                 for quote in self._quotes:
                     if quote.venue.name == venue and quote.symbol == event.fill.symbol:
-                        quote.traded(event.fill.side, int(event.fill.cost), event.ts_ns)
+                        quote.traded(event.fill.side, event.fill.cost, event.ts_ns)
 
 
 class _Quote:
@@ -170,6 +179,7 @@ class _Quote:
         self._scale = 10**instrument.price_decimals
         self._lot = venue.lots(symbol, instrument.qty_step)
         self._lots_per_unit = 10**instrument.qty_decimals
+        self._quote_value = spec.prices.get(self.quote, 1.0)  # what the spec's notionals are told in, per quote, about
         self._basis_bps = rng.gauss(0.0, spec.basis_bps)
         self._jumps: list[tuple[float, float]] = []  # (bps left, half-life in seconds)
         self._quiet_until_ns = {Side.BUY: 0, Side.SELL: 0}
@@ -181,9 +191,9 @@ class _Quote:
         """Dislocate this venue's price."""
         self._jumps.append((bps, half_life_ms / 1000))
 
-    def traded(self, side: Side, notional: int, now_ns: int) -> None:
+    def traded(self, side: Side, cost: Decimal, now_ns: int) -> None:
         """Answer a customer's trade: the jump it went against shrinks, and that side refills slowly."""
-        left = math.exp(-notional / self._spec.impact_notional)
+        left = math.exp(-int(float(cost) * self._quote_value) / self._spec.impact_notional)
         against = 1 if side is Side.SELL else -1
         self._jumps = [(bps * left if bps * against > 0 else bps, half_life) for bps, half_life in self._jumps]
         self._quiet_until_ns[side.opposite] = now_ns + int(self._rng.uniform(50, 250)) * MS
@@ -289,6 +299,7 @@ class _Quote:
     def _lots(self, price: int, distance_bps: float) -> int:
         """Return a quantity: log-normal by value, larger further away; a tenth are round numbers."""
         value = self._spec.level_notional * (1 + distance_bps / 10) * math.exp(self._rng.gauss(0.0, 0.8))
+        value /= self._quote_value
         units = value * self._scale / price
         if self._rng.random() < 0.1:
             step = 10.0 ** math.floor(math.log10(units))

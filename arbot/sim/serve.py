@@ -261,12 +261,11 @@ def _recorded(options: SimOptions) -> RecordedSpec:
 
 def _spec_for(spec: SeededSpec, symbols: tuple[str, ...]) -> SeededSpec:
     """Return the spec with only the prices that are traded. Raises: UserError for an asset without a price."""
-    bases = {symbol.split("/")[0] for symbol in symbols}
-    quotes = {symbol.split("/")[1] for symbol in symbols}
-    lacking = sorted((bases - set(spec.prices)) | (quotes - set(spec.quote_rates)))
+    assets = {asset for symbol in symbols for asset in symbol.split("/")}
+    lacking = sorted(assets - set(spec.prices) - set(spec.quote_rates))
     if lacking:
         raise UserError(Mistake("market", f"no starting price for {', '.join(lacking)}", "add it to market.prices"))
-    prices = {base: price for base, price in spec.prices.items() if base in bases}
+    prices = {asset: price for asset, price in spec.prices.items() if asset in assets}
     return msgspec.structs.replace(spec, prices=prices)
 
 

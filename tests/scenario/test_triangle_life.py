@@ -18,6 +18,13 @@ coinbase filled 1 @101.0
 bitstamp rejected other                   -> bitstamp buy 0.05 @2003 hedge
 bitstamp filled 0.05 @2001                -> flat 0.95
 """,
+    "a conversion whose price ran away is done at what the book gives, within the loss": """
+kraken   filled 1 @0.05
+coinbase filled 1 @101.0
+bitstamp book bid 2050x5 ask 2051x5
+bitstamp expired                          -> bitstamp buy 0.05 @2054 unwind
+bitstamp filled 0.05 @2051                -> flat -1.55
+""",
     "a rejected bitcoin leg is done again, because that brings both assets down": """
 coinbase filled 1 @101.0
 bitstamp filled 0.05 @2000
@@ -138,11 +145,11 @@ bitstamp rejected other
 coinbase rejected other                   -> coinbase sell 1 @100.9 hedge; bitstamp buy 0.05 @2003 hedge
 coinbase rejected other
 bitstamp rejected other                   -> kraken sell 1 @0.0499 unwind
-kraken   rejected other                   -> coinbase sell 1 @100.9 hedge; bitstamp buy 0.05 @2003 hedge
+kraken   rejected other                   -> coinbase sell 1 @100.9 hedge; bitstamp buy 0.05 @2003 unwind
 coinbase rejected other
 bitstamp rejected other                   -> kraken sell 1 @0.0499 unwind
-kraken   rejected other                   -> bitstamp buy 0.05 @2003 hedge
-bitstamp rejected other                   -> bitstamp buy 0.05 @2003 hedge
+kraken   rejected other                   -> bitstamp buy 0.05 @2003 unwind
+bitstamp rejected other                   -> bitstamp buy 0.05 @2003 unwind
 bitstamp rejected other                   -> stranded 1 and -0.05 BTC
 kraken   book bid 0.0499x20 ask 0.05x20   -> declined stranded
 """,
@@ -161,9 +168,9 @@ wait 2s                                   -> stranded 1 and -0.05 BTC
 kraken   filled 1 @0.05
 coinbase filled 1 @101.0
 bitstamp rejected other                   -> bitstamp buy 0.05 @2003 hedge
-bitstamp rejected other                   -> bitstamp buy 0.05 @2003 hedge
-bitstamp rejected other                   -> bitstamp buy 0.05 @2003 hedge
-bitstamp rejected other                   -> bitstamp buy 0.05 @2003 hedge
+bitstamp rejected other                   -> bitstamp buy 0.05 @2003 unwind
+bitstamp rejected other                   -> bitstamp buy 0.05 @2003 unwind
+bitstamp rejected other                   -> bitstamp buy 0.05 @2003 unwind
 bitstamp rejected other                   -> stranded -0.05
 operator flatten                          -> bitstamp buy 0.05 @2003 flatten
 bitstamp filled 0.05 @2000                -> flat 1
