@@ -57,7 +57,6 @@ REASONS = {
     "price_unknown": "an asset had no price in the reporting currency",
     "stress_budget": "the worst case of all exposures would have been above its budget",
     "tail_unpaid": "the edge did not pay for the tail it would have used",
-    "venue_exposure": "too much at one venue",
     "issuer_exposure": "too much of one issuer's coin",
     "bank_exposure": "too much behind one bank",
     "custodian_exposure": "too much with one custodian",

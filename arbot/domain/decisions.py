@@ -99,7 +99,6 @@ class Reason(StrEnum):
     PRICE_UNKNOWN = "price_unknown"
     STRESS_BUDGET = "stress_budget"  # the worst case of all exposures would be above the budget
     TAIL_UNPAID = "tail_unpaid"  # the edge does not pay for the tail it uses
-    VENUE_EXPOSURE = "venue_exposure"
     ISSUER_EXPOSURE = "issuer_exposure"
     BANK_EXPOSURE = "bank_exposure"
     CUSTODIAN_EXPOSURE = "custodian_exposure"
@@ -300,6 +299,9 @@ class TransferMoved(_Decision, frozen=True, kw_only=True):
     credits: tuple[TransferCredit, ...] = ()
     qty_lost: Decimal = ZERO  # a hidden fee: credited for less than was sent
     since_ns: int = 0  # when it came into the state it is in now
+    source: str = ""
+    target: str = ""
+    asset: str = ""
 
 
 class TransferRefused(_Decision, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 
 from arbot.domain.errors import Mistake, UserError
 from arbot.settings.model import Settings
-from arbot.settings.rules import RULES
+from arbot.settings.rules import RULES, Rule
 
 _BYTES_MAX = 1_000_000
 
@@ -86,11 +86,20 @@ def parse(document: Mapping[str, Any], *, base: Path, source: str = "settings", 
         settings, _ = _validated(_without(document, [detail["loc"] for detail in details]), base)
     if settings is not None:
         wrong = [".".join(map(str, detail["loc"])) for detail in details]
-        mistakes.extend(found for rule in RULES if not _touches(rule.reads, wrong) for found in rule.check(settings))
+        mistakes.extend(found for rule in RULES if not _touches(rule.reads, wrong) for found in _asked(rule, settings))
+        mistakes = list(dict.fromkeys(mistakes))
     if mistakes or settings is None:
         placed = sorted(((_line_of(mistake.where, text), mistake) for mistake in mistakes), key=lambda pair: pair[0])
         raise UserError(*(_located(mistake, line, source) for line, mistake in placed))
     return settings
+
+
+def _asked(rule: Rule, settings: Settings) -> list[Mistake]:
+    """Return what a rule finds; when a file that it needs cannot be used, what is wrong with that file."""
+    try:
+        return list(rule.check(settings))
+    except UserError as error:
+        return list(error.mistakes)
 
 
 def _validated(document: Mapping[str, Any], base: Path) -> tuple[Settings | None, list[ErrorDetails]]:
