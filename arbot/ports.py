@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -198,6 +198,7 @@ class Gateway(Protocol):
         ...
 
 
+@runtime_checkable
 class Treasury(Protocol):
     """One venue account's money in and out, and what the venue says of itself. Implemented by the gateways too."""
 
@@ -218,6 +219,10 @@ class Treasury(Protocol):
     async def withdraw(self, approved: ApprovedTransfer) -> tuple[Event, ...]:
         """Ask for the withdrawal once; return TransferAccepted, TransferRejected or TransferOutcomeUnknown. Never raises VenueError."""
         ...
+
+
+class Account(Gateway, Treasury, Protocol):
+    """All that can be asked of one venue account."""
 
 
 class StoredOrder(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Ask each venue periodically for what its streams may have lost: time, balances, fills, open orders, transfers, fees.
+"""Ask each venue periodically for what its streams may have lost, and what none tells: its status and networks.
 
 Every private call costs of the venue's allowance, which hedges and queries need more (Kraken's counter sinks by one in
 two or three seconds): so a round asks for the time and the balances only, for fills when orders moved since the last
@@ -16,8 +16,8 @@ from arbot.domain.errors import VenueRefused, VenueUnavailable
 from arbot.domain.events import ReconciliationEnded
 from arbot.runtime.reconcile import Reconciler
 
-ORDERS_EVERY = 4  # rounds between two readings of open orders and transfers
-SLOW_EVERY = 20  # rounds between two readings of instruments and fees
+ORDERS_EVERY = 4  # rounds between two readings of open orders and transfers, and of the venue's status
+SLOW_EVERY = 20  # rounds between two readings of instruments and fees, and of networks
 RESTLESS_MAX = 4  # rounds without one quiet moment to compare balances in; then no arb is opened until there was one
 
 UNREACHABLE_MAX = 2  # rounds that failed in a row; then no arb is opened until one succeeded
@@ -74,5 +74,7 @@ def _due(reconciler: Reconciler, number: int, *, has_moved: bool) -> tuple[Calla
         reconciler.measure_skew,
         *((reconciler.catch_up_fills,) if has_moved else ()),
         *((reconciler.cancel_strays, reconciler.catch_up_transfers) if number % ORDERS_EVERY == 0 else ()),
+        *((reconciler.learn_status,) if number % ORDERS_EVERY == 1 else ()),
         *((reconciler.learn_instruments,) if number % SLOW_EVERY == 0 else ()),
+        *((reconciler.learn_networks,) if number % SLOW_EVERY == 1 else ()),
     )

@@ -11,13 +11,14 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
 import structlog
 
 from arbot.domain.commands import CancelOrder, QueryOrder, RaiseAlert, Severity
+from arbot.domain.errors import VenueError
 from arbot.domain.events import (
     AccountSnapshotReceived,
     ClockSkewMeasured,
@@ -29,12 +30,12 @@ from arbot.domain.events import (
     ReconciliationEnded,
     TransferReported,
 )
-from arbot.domain.ids import ClientOrderId, InstrumentId, VenueId, parse_client_order_id
+from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, VenueId, parse_client_order_id
 from arbot.domain.instrument import Balance
 from arbot.domain.order import Fill
 from arbot.domain.units import fmt
 from arbot.ledger.posting import Difference
-from arbot.ports import EventSink, Gateway, OpenOrder, Store, StoredOrder
+from arbot.ports import EventSink, Gateway, OpenOrder, Store, StoredOrder, Treasury
 from arbot.runtime.clock import NS_PER_MS, NS_PER_S, Scheduler
 
 FILLS_OVERLAP_NS = 60 * NS_PER_S  # a venue may list a fill late, under an earlier time than one we have
@@ -100,6 +101,7 @@ class Reconciler:
         self.order_steps = order_steps
         self._alert = alert
         self._transfers: dict[tuple[str, bool], TransferReported] = {}  # by id and direction, as told last
+        self._assets: tuple[Asset, ...] = ()
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -124,8 +126,25 @@ class Reconciler:
     async def learn_instruments(self) -> None:
         """Load instruments and fees. Raises: VenueError."""
         instruments = await self.gateway.load_instruments()
+        self._assets = tuple(dict.fromkeys(asset for one in instruments for asset in (one.base, one.quote)))
         self.submit(InstrumentsLoaded(venue=self.venue, instruments=instruments))
         self.submit(FeesLoaded(venue=self.venue, fees=await self.gateway.fetch_fees()))
+
+    async def learn_status(self) -> None:
+        """Ask the venue how it is. One that does not answer this shows it elsewhere: it is noted and no more."""
+        if isinstance(self.gateway, Treasury):
+            await self._hand_on_word("status", self.gateway.fetch_status())
+
+    async def learn_networks(self) -> None:
+        """Ask what can leave the venue. Silence after it has told counts as closed, so a failure is noted and no more."""
+        if isinstance(self.gateway, Treasury):
+            await self._hand_on_word("networks", self.gateway.fetch_networks(self._assets))
+
+    async def _hand_on_word(self, what: str, asked: Awaitable[Event]) -> None:
+        try:
+            self.submit(await asked)
+        except VenueError as error:
+            _log.warning(f"the {what} of a venue could not be had", venue=self.venue, error=error.detail)
 
     async def measure_skew(self) -> None:
         """Compare the clocks at the middle of a round trip. Raises: VenueError."""

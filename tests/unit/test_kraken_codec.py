@@ -18,6 +18,7 @@ from arbot.domain.events import (
 )
 from arbot.domain.ids import Asset, TradeId, VenueId, VenueOrderId, instrument_id
 from arbot.domain.order import Fill, Liquidity, Side
+from arbot.domain.transfer import VenueStatus
 from arbot.domain.units import Amount
 from arbot.market.books import Books
 from arbot.venues.codec import (
@@ -281,11 +282,17 @@ def test_books_are_dropped_while_the_trading_engine_is_closed(world):
     world.codec.decode(SNAPSHOT, T0_NS)
     status = '{"channel":"status","type":"update","data":[{"version":"2","system":"%s","connection_id":6447481662169813000}]}'
     closed = world.codec.decode((status % "maintenance").encode(), T0_NS)
-    assert [BookFault.REFUSED] == [event.fault for event in closed.events]
+    assert [BookFault.REFUSED] == [event.fault for event in closed.events[:-1]]
+    assert VenueStatus.MAINTENANCE is closed.events[-1].status
     assert ALIVE == world.codec.decode(SNAPSHOT, T0_NS)
     assert not world.is_valid()
     opened = world.codec.decode((status % "online").encode(), T0_NS)
     assert (Resync(instrument=BTC.id), Resync(instrument=ETH.id)) == opened.actions
+    assert [VenueStatus.ONLINE] == [event.status for event in opened.events]
+    assert VenueStatus.DOWN is world.codec.decode((status % "on_fire").encode(), T0_NS).events[-1].status
+    assert (Resync(instrument=BTC.id), Resync(instrument=ETH.id)) == world.codec.decode(
+        (status % "online").encode(), T0_NS
+    ).actions
     assert NOTHING == world.codec.decode((status % "online").encode(), T0_NS)
 
 

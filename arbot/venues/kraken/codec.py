@@ -24,6 +24,7 @@ from arbot.domain.events import (
     OrderExpired,
     OrderFilled,
     TradePrinted,
+    VenueStatusReported,
 )
 from arbot.domain.ids import (
     Asset,
@@ -37,6 +38,7 @@ from arbot.domain.ids import (
 )
 from arbot.domain.instrument import Instrument
 from arbot.domain.order import Fill, Liquidity, Side
+from arbot.domain.transfer import VenueStatus
 from arbot.domain.units import ZERO, Amount
 from arbot.market.books import Books, Levels
 from arbot.market.frames import FrameResult, FrameStatus
@@ -123,6 +125,7 @@ class KrakenMarketCodec:
     def __init__(self, instruments: Sequence[Instrument], books: Books, stats: StreamStats) -> None:
         """Read for these instruments into `books`, where they must already have their index."""
         self._stats = stats
+        self._venue = instruments[0].venue if instruments else VenueId("kraken")
         self.followed = FollowedBooks(books, {instrument.symbol: instrument for instrument in instruments}, stats)
         self._frames = KrakenBookFrames(books, self.followed.symbols)
         self._marked_ns = 0
@@ -262,12 +265,17 @@ class KrakenMarketCodec:
         system = clip(rows[-1].system)
         was_closed, self._is_closed = self._is_closed, system not in OPEN_SYSTEMS
         if self._is_closed:
-            return Decoded(
-                events=invalidated(self.followed.drop_all(), BookFault.REFUSED, f"trading engine is {system}")
-            )
+            dropped = invalidated(self.followed.drop_all(), BookFault.REFUSED, f"trading engine is {system}")
+            return Decoded(events=(*dropped, self._told(system)))
         if was_closed:
-            return Decoded(actions=tuple(Resync(instrument=instrument) for instrument in self.followed.unbuilt()))
+            resyncs = tuple(Resync(instrument=instrument) for instrument in self.followed.unbuilt())
+            return Decoded(events=(self._told(system),), actions=resyncs)
         return NOTHING
+
+    def _told(self, system: str) -> VenueStatusReported:
+        """Return the engine's word for its own state; a word nobody knows is taken for the worst."""
+        status = VenueStatus(system) if system in set(VenueStatus) else VenueStatus.DOWN
+        return VenueStatusReported(venue=self._venue, status=status, detail=f"trading engine is {system}")
 
 
 @dataclass(slots=True)
