@@ -252,7 +252,8 @@ class Rebalance(Table):
     horizon_h: Annotated[Number, Field(gt=0, le=8_760)] = Decimal(24)  # what is left lying is priced so far ahead
     missed_bps_per_h: Annotated[Holding, Field(le=1_000)] = Decimal("0.5")  # of value in the wrong place (assumption)
     slippage_bps: Annotated[Holding, Field(le=1_000)] = Decimal(5)  # a trade of a plan, beyond the touch (assumption)
-    volatility: dict[AssetName, Holding] = {}  # a year, under stress; others as risk.stress_volatility
+    volatility_year: Annotated[Number, Field(gt=0, le=20)] = Decimal("1.2")  # of a price under stress (assumption)
+    volatility: dict[AssetName, Holding] = {}  # the same for assets that differ
 
 
 class BacktestVenue(Table):

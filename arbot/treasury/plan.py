@@ -13,11 +13,15 @@ from decimal import Decimal, localcontext
 
 import msgspec
 
-from arbot.domain.errors import ArbotError, Mistake, UserError
-from arbot.domain.units import EXACT, ZERO, ceil_to_step, div, floor_to_step, fmt
+from arbot.domain.errors import ArbotError, UserError
+from arbot.domain.units import EXACT, ZERO, ceil_to_step, div, floor_to_step
+from arbot.engine.risk.transfers import FEE_ROOM
 from arbot.treasury import problem, proof, sieve
+from arbot.treasury.answer import Gap, Left, Part, Plan
+from arbot.treasury.gaps import gaps_of, priced
 from arbot.treasury.problem import Band, Route, Situation
-from arbot.treasury.program import Answer, Program, Row, assemble, broken, solve, venue_cap
+from arbot.treasury.program import Answer, Program, assemble, solve, venue_cap
+from arbot.treasury.refusal import explained
 from arbot.treasury.steps import Action, Step
 from arbot.treasury.ways import (
     Cost,
@@ -43,70 +47,6 @@ class PlanUnsound(ArbotError):
     """The rounded plan breaks a rule: it is not shown as a plan, and never carried out."""
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A way that is used. `qty` is how much of `asset` it brings to the target."""
-
-    method: Method
-    asset: str
-    source: str
-    target: str
-    via: str
-    network: str
-    qty: Decimal
-    cost: Cost
-    hours: Decimal
-    hours_p99: Decimal
-
-
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """A way to mend one gap whole, with its price. `taken` is how much of the gap the plan mends by it."""
-
-    method: Method
-    via: str
-    network: str
-    cost: Cost
-    hours: Decimal
-    hours_p99: Decimal
-    taken: Decimal
-    hindered: str = ""  # why it could not mend the whole gap
-
-
-class Gap(msgspec.Struct, frozen=True, kw_only=True):
-    """So much lies at one venue and should lie at another; the choices are from cheap to dear."""
-
-    asset: str
-    source: str
-    target: str
-    qty: Decimal
-    value: Decimal
-    choices: tuple[Choice, ...]
-
-
-class Left(msgspec.Struct, frozen=True, kw_only=True):
-    """What is still outside its band when all is done: negative lacks, positive is too much."""
-
-    venue: str
-    asset: str
-    qty: Decimal
-    cost: Decimal
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole answer. Money in `ccy`; `optimum_gap` is how far above the best possible it may be, as a fraction."""
-
-    ccy: str
-    cost: Cost
-    hours: Decimal
-    hours_p99: Decimal
-    parts: tuple[Part, ...]
-    steps: tuple[Step, ...]
-    left: tuple[Left, ...]
-    gaps: tuple[Gap, ...]
-    prices: dict[str, Decimal]
-    optimum_gap: float
-    notes: tuple[str, ...]
-
-
 def make(situation: Situation, *, methods: Sequence[Method] = tuple(Method)) -> Plan:
     """Return the cheapest plan by these methods (LEAVE is always possible, but for targets that a person named).
 
@@ -124,7 +64,7 @@ def make(situation: Situation, *, methods: Sequence[Method] = tuple(Method)) -> 
         program = assemble(terms, ways, bands)
         quantities, gap = _rounded(terms, program)
     parts = tuple(_parts(terms, program, quantities))
-    steps = tuple(_steps(terms, program, quantities))
+    steps = _steps(terms, program, quantities)
     wrong = proof.violations(situation, terms.worth, bands, steps, _caps(terms))
     if wrong:
         raise PlanUnsound("the plan does not hold in exact arithmetic: " + "; ".join(wrong))
@@ -139,37 +79,11 @@ def make(situation: Situation, *, methods: Sequence[Method] = tuple(Method)) -> 
         parts=parts,
         steps=steps,
         left=left,
-        gaps=tuple(_priced(terms, gap, parts) for gap in found),
+        gaps=tuple(priced(terms, gap, parts) for gap in found),
         prices=dict(terms.worth),
         optimum_gap=gap,
         notes=situation.notes,
     )
-
-
-def gaps_of(situation: Situation, bands: Sequence[Band]) -> tuple[Gap, ...]:
-    """Return what should go from where to where for every asset to be inside its bands: the largest first, unpriced."""
-    worth = problem.prices(situation)
-    present, coming = problem.held(situation), problem.arriving(situation)
-    found: list[Gap] = []
-    for asset in dict.fromkeys(band.asset for band in bands):
-        ours = [band for band in bands if band.asset == asset]
-        start = {
-            band.venue: present.get((band.venue, asset), ZERO) + coming.get((band.venue, asset), ZERO) for band in ours
-        }
-        over = {band.venue: max(ZERO, start[band.venue] - band.high) for band in ours}
-        lacks = {band.venue: max(ZERO, band.low - start[band.venue]) for band in ours}
-        slack = {band.venue: start[band.venue] - band.wanted for band in ours}
-        while any(over.values()) or any(lacks.values()):
-            # who is outside its band on one side only is matched with whoever is furthest on the other side of its middle
-            source = max(over, key=lambda venue: (over[venue], slack[venue]))
-            target = max(lacks, key=lambda venue: (lacks[venue], -slack[venue]))
-            qty = min(over[source], lacks[target]) or over[source] or lacks[target]
-            if source == target or not qty:
-                break
-            found.append(Gap(asset=asset, source=source, target=target, qty=qty, value=qty * worth[asset], choices=()))
-            over[source], lacks[target] = max(ZERO, over[source] - qty), max(ZERO, lacks[target] - qty)
-            slack[source], slack[target] = slack[source] - qty, slack[target] + qty
-    return tuple(sorted(found, key=lambda gap: -gap.value))
 
 
 def _carried(terms: Terms, parts: Sequence[Part]) -> Iterator[tuple[tuple[str, str], tuple[str, str], Decimal]]:
@@ -234,7 +148,7 @@ def _rounded(terms: Terms, program: Program) -> tuple[tuple[Decimal, ...], float
     for _ in range(ROUNDS_MAX):
         answer = solve(program, tightened, least)
         if answer is None:
-            raise UserError(*_explained(terms, program))
+            raise UserError(*explained(terms, program))
         quantities = _on_steps(program, answer)
         wrong = dict(_overstepped(program, quantities))
         small = {at for at, way in enumerate(program.ways) if ZERO < quantities[at] < way.qty_min}
@@ -293,44 +207,6 @@ def _overstepped(program: Program, quantities: Sequence[Decimal]) -> Iterator[tu
                 yield at, max(below, above)
 
 
-def _explained(terms: Terms, program: Program) -> list[Mistake]:
-    """Return what stands in the way, in numbers, with what to do about it."""
-    remedies = {
-        "target": "ask for less, open a network or allow an address (transfers.allow), or give the plan other venues' money",
-        "funds": "bring money there first, or ask for less",
-        "funds for trades": "bring money there first, or ask for less",
-        "in flight": "raise the cap on value in flight, or go in several plans",
-        "venue's share": "ask for less there, or raise limits.counterparty_share_max",
-        "minimum": "ask for more, or for nothing",
-    }
-    found = []
-    for one in broken(program):
-        row, short = one.row, fmt(one.by.quantize(Decimal("0.00000001")))
-        bound = row.low if row.low is not None else row.high
-        found.append(
-            Mistake(
-                f"{row.kind}: {row.where}",
-                f"cannot be kept by {short} (bound {fmt((bound or ZERO).quantize(Decimal('0.00000001')))}, "
-                f"a change against now); {_hindrance(terms, row)}",
-                remedies.get(row.kind, "ask for less"),
-            )
-        )
-    return found or [Mistake("the plan", "the solver found none and no reason", "ask for less at a time")]
-
-
-def _hindrance(terms: Terms, row: Row) -> str:
-    """Return which routes of the asset in question are shut, for a row about a target."""
-    asset, _, venue = row.where.partition(" at ")
-    shut = [
-        f"{route.network} from {route.source}: {way.blocked}"
-        for route in terms.situation.routes
-        if route.target == venue and route.asset == asset
-        for way in transfers(terms, asset, route.source, venue)
-        if way.route == route and way.blocked
-    ]
-    return "; ".join(shut) if shut else "no way that is open brings more"
-
-
 def _parts(terms: Terms, program: Program, quantities: Sequence[Decimal]) -> Iterator[Part]:
     """Yield the ways in use with their cost; a withdrawal's one fee is borne by its ways by what they send."""
     flows = dict(zip(program.routes, quantities[program.flows_from : program.used_from], strict=True))
@@ -364,40 +240,44 @@ def _sum(one: Part, other: Part) -> Part:
     return msgspec.structs.replace(later, qty=one.qty + other.qty, cost=one.cost + other.cost)
 
 
-def _steps(terms: Terms, program: Program, quantities: Sequence[Decimal]) -> Iterator[Step]:
-    """Yield what is to be done, in an order in which every step finds its money: trades, withdrawals, later trades."""
-    number = 0
+def _steps(terms: Terms, program: Program, quantities: Sequence[Decimal]) -> tuple[Step, ...]:
+    """Return what is to be done, in an order in which every step finds its money: trades, withdrawals, later trades."""
     used = [(way, qty) for way, qty in zip(program.ways, quantities, strict=False) if qty]
-    for is_later in (False, True):
-        for way, qty in used:
-            for leg in way.legs:
-                if leg.is_later == is_later:
-                    number += 1
-                    yield Step(
-                        number=number,
-                        action=Action.BUY if leg.is_buy else Action.SELL,
-                        venue=leg.venue,
-                        asset=leg.base,
-                        qty=qty,
-                        quote=leg.quote,
-                        limit=leg.limit,
-                        taker=leg.taker,
-                        is_later=leg.is_later,
-                        value=qty * terms.worth[leg.base],
-                    )
-        if is_later:
-            return
-        flows = zip(program.routes, quantities[program.flows_from : program.used_from], strict=True)
-        for route, qty in flows:
-            if qty:
-                number += 1
-                yield _withdrawal(terms, route, qty, number)
+    flows = zip(program.routes, quantities[program.flows_from : program.used_from], strict=True)
+    left = dict(terms.free)
+    for way, qty in used:
+        for place, each in way.spends.items():
+            left[place] = left.get(place, ZERO) - each * qty
+    sends = []
+    for route, qty in flows:
+        if qty:
+            place = (route.source, route.asset)
+            left[place] = left.get(place, ZERO) - qty - route.fee * FEE_ROOM
+            sends.append(_withdrawal(terms, route, qty, is_funded=left[place] >= 0))
+    steps = [*_trades(terms, used, is_later=False), *sends, *_trades(terms, used, is_later=True)]
+    return tuple(msgspec.structs.replace(step, number=number) for number, step in enumerate(steps, 1))
 
 
-def _withdrawal(terms: Terms, route: Route, qty: Decimal, number: int) -> Step:
+def _trades(terms: Terms, used: Sequence[tuple[Way, Decimal]], *, is_later: bool) -> Iterator[Step]:
+    for way, qty in used:
+        for leg in way.legs:
+            if leg.is_later == is_later:
+                yield Step(
+                    action=Action.BUY if leg.is_buy else Action.SELL,
+                    venue=leg.venue,
+                    asset=leg.base,
+                    qty=qty,
+                    quote=leg.quote,
+                    limit=leg.limit,
+                    taker=leg.taker,
+                    is_later=leg.is_later,
+                    value=qty * terms.worth[leg.base],
+                )
+
+
+def _withdrawal(terms: Terms, route: Route, qty: Decimal, *, is_funded: bool) -> Step:
     value = qty * terms.worth[route.asset]
     return Step(
-        number=number,
         action=Action.SEND,
         venue=route.source,
         asset=route.asset,
@@ -409,6 +289,7 @@ def _withdrawal(terms: Terms, route: Route, qty: Decimal, number: int) -> Step:
         minutes_p99=route.minutes_p99,
         value=value,
         is_large=value > terms.situation.policy.confirm_above,
+        is_funded=is_funded,
         request_key=request_key(terms.situation, route),
     )
 
@@ -437,113 +318,3 @@ def _left(terms: Terms, bands: Sequence[Band], final: dict[tuple[str, str], Deci
         cost = abs(off) * left_cost(terms, band.asset) / 2
         if off:
             yield Left(venue=band.venue, asset=band.asset, qty=off, cost=cost)
-
-
-def _priced(terms: Terms, gap: Gap, parts: Sequence[Part]) -> Gap:
-    """Return a gap with the price of every way to mend it, whether the plan uses it or not."""
-    between = (gap.asset, gap.source, gap.target)
-    ways = [*transfers(terms, *between), *trades_back(terms, *between), *conversions(terms, *between)]
-    ways += [
-        msgspec.structs.replace(way, moves=way.now[gap.target, gap.asset])
-        for base in terms.bases.get((gap.source, gap.asset), ())
-        for way in trades_back(terms, base, gap.target, gap.source)
-        if way.via == gap.asset
-    ]
-    choices = [_choice(terms, gap, way, parts) for way in ways]
-    choices += _waiting(terms, gap, parts)
-    choices.append(
-        Choice(
-            method=Method.LEAVE,
-            via="",
-            network="",
-            cost=Cost(waiting=gap.qty * left_cost(terms, gap.asset)),
-            hours=terms.situation.policy.horizon_h,
-            hours_p99=terms.situation.policy.horizon_h,
-            taken=ZERO,
-        )
-    )
-    return msgspec.structs.replace(gap, choices=tuple(sorted(choices, key=lambda one: one.cost.total)))
-
-
-def _choice(terms: Terms, gap: Gap, way: Way, parts: Sequence[Part]) -> Choice:
-    qty = div(gap.qty, way.moves)
-    network = way.route.network if way.route else ""
-    once = way.route.fee * terms.worth[way.route.asset] if way.route else ZERO
-    taken = sum(
-        (
-            part.qty * (way.moves if part.asset != gap.asset else 1)
-            for part in parts
-            if (part.method, part.asset, part.source, part.target, part.via, part.network)
-            == (way.method, way.asset, way.source, way.target, way.via, network)
-        ),
-        ZERO,
-    )
-    return Choice(
-        method=way.method,
-        via=way.via if way.asset == gap.asset else way.asset,
-        network=network,
-        cost=way.cost * qty + Cost(fee=once),
-        hours=way.hours,
-        hours_p99=way.hours_p99,
-        taken=taken,
-        hindered=way.blocked or _hindered(terms, way, qty),
-    )
-
-
-def _hindered(terms: Terms, way: Way, qty: Decimal) -> str:
-    """Return what keeps a way from mending the whole gap by itself, with the numbers, or an empty text."""
-    available, rooms = terms.free, terms.rooms
-    if qty < way.qty_min:
-        return f"the least trade is {fmt(way.qty_min)} {way.unit}"
-    for (venue, asset), each in way.spends.items():
-        needs, has = each * qty, available.get((venue, asset), ZERO)
-        if needs > has:
-            return f"needs {_short(needs)} {asset} at {venue}, {_short(has)} are free"
-    if way.route is None:
-        return ""
-    route, flow = way.route, way.sends * qty
-    value, room = flow * terms.flown(route), min(rooms[route.network], rooms[""])
-    if flow < route.qty_min:
-        return f"the least withdrawal is {fmt(route.qty_min)} {route.asset}"
-    if value > room:
-        return f"would put {_short(value)} {terms.situation.ccy} in flight at stressed prices, {_short(room)} may"
-    has = available.get((route.source, route.asset), ZERO)
-    if way.method is Method.TRANSFER and flow + route.fee > has:
-        return f"needs {_short(flow + route.fee)} {route.asset} at {route.source}, {_short(has)} are free"
-    return ""
-
-
-def _waiting(terms: Terms, gap: Gap, parts: Sequence[Part]) -> list[Choice]:
-    """Return waiting for our own arbs as one choice, or none where they never went that way."""
-    pieces = list(waits(terms, gap.asset, gap.source, gap.target))
-    if not pieces:
-        return []
-    rest, cost, hours, hours_p99 = gap.qty, Cost(), ZERO, ZERO
-    for way in pieces:
-        qty = min(rest, way.qty_max or ZERO)
-        if qty:
-            cost, hours, hours_p99 = cost + way.cost * qty, way.hours, way.hours_p99
-        rest -= qty
-    carried = gap.qty - rest
-    taken = [
-        part.qty
-        for part in parts
-        if (part.method, part.asset, part.source, part.target) == (Method.WAIT, gap.asset, gap.source, gap.target)
-    ]
-    return [
-        Choice(
-            method=Method.WAIT,
-            via="",
-            network="",
-            cost=cost + Cost(waiting=rest * left_cost(terms, gap.asset)),
-            hours=hours,
-            hours_p99=hours_p99,
-            taken=sum(taken, ZERO),
-            hindered=f"brings {_short(carried)} {gap.asset} within the horizon" if rest else "",
-        )
-    ]
-
-
-def _short(number: Decimal) -> str:
-    """Return a number with six significant digits at most, for a sentence."""
-    return f"{number:,.2f}" if abs(number) >= 100 else fmt(number.quantize(Decimal("0.000001")).normalize())

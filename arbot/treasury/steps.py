@@ -25,7 +25,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     same asset. `is_later` steps wait for what was sent to arrive.
     """
 
-    number: int
+    number: int = 0
     action: Action
     venue: str
     asset: str
@@ -41,4 +41,5 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     minutes_p99: Decimal = ZERO
     value: Decimal = ZERO
     is_large: bool = False  # asked about twice
+    is_funded: bool = True  # without waiting for what trades of the plan bring
     request_key: str = ""
