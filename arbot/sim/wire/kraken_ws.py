@@ -465,9 +465,15 @@ class KrakenSockets:
         connection = Connection(self.desk, request, socket)
         session = Session(self, connection, is_private=is_private)
         self.streams.add(session)
-        connection.push(msgspec.json.encode(self._status()))
+        words: list[str] = []
+        self._tell_status(connection, words)
+
+        def each_second() -> None:
+            self._tell_status(connection, words)
+            self._heartbeat(connection)
+
         try:
-            await connection.run(session.on_text, lambda: self._heartbeat(connection))
+            await connection.run(session.on_text, each_second)
         finally:
             self.streams.remove(connection)
         return socket
@@ -480,6 +486,12 @@ class KrakenSockets:
             "connection_id": self._rng.getrandbits(63) | 1 << 62,
         }
         return {"channel": "status", "type": "update", "data": [row]}
+
+    def _tell_status(self, connection: Connection, words: list[str]) -> None:
+        """Tell what the venue says of itself when that is news to this connection."""
+        if words != [self.desk.venue.status_word()]:
+            words[:] = [self.desk.venue.status_word()]
+            connection.push(msgspec.json.encode(self._status()))
 
     def _heartbeat(self, connection: Connection) -> None:
         if connection.was_quiet():
