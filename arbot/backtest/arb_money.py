@@ -86,6 +86,8 @@ class ArbMoney:
     conversion_average: Decimal = ONE  # home quote per foreign
     edge_gross_bps: Decimal = ZERO
     edge_net_bps: Decimal = ZERO
+    expected: Decimal = ZERO  # by the decision, if all legs fill at their worst acceptable prices; reporting currency
+    stress_loss: Decimal = ZERO  # what it added to the worst disaster; reporting currency
     is_flush: bool = False
     is_quote: bool = False  # one leg rests; hedges are the other
     state: str = "open"

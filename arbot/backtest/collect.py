@@ -254,7 +254,9 @@ class Collector:
             edge_gross_bps=seen.edge_gross_bps if seen is not None else ZERO,
             edge_net_bps=opened.edge_net_bps,
             is_quote=opened.is_quote,
+            stress_loss=opened.stress_loss,
         )
+        arb.expected = EXACT.multiply(opened.expected_quote, arb.rate)
         if opened.is_quote and self._maker_side(opened.arb_id) is Side.BUY:
             arb.buy_average = opened.buy_price  # it waits there for others, whatever the book shows
         elif opened.is_quote:
@@ -588,6 +590,8 @@ class Collector:
                     fees=sum((arb.fees for arb in mine), ZERO),
                     pnl_net=sum((arb.net() for arb in mine), ZERO),
                     fill_ratio=_fill_ratio(mine),
+                    expected=sum((arb.expected for arb in mine), ZERO),
+                    stress_loss=sum((arb.stress_loss for arb in mine), ZERO),
                 )
 
 

@@ -35,6 +35,7 @@ ARBS_SHOWN = 500
 DECLINES_SHOWN = 40
 WINDOWS_SHOWN = 20
 SPARK_POINTS = 120
+THOUSANDTH = Decimal("0.001")
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 
 _PARTS: tuple[tuple[str, Callable[[Replayed], Decimal]], ...] = (
@@ -230,7 +231,8 @@ def _exposure(result: Result) -> str:
 def _routes(result: Result) -> str:
     heads = (
         "route", "windows", "median (ms)", "arbs", "missed", "fill ratio (%)", f"volume ({result.ccy})",
-        f"edge ({result.ccy})", f"fees ({result.ccy})", f"net ({result.ccy})", "costs",
+        f"edge ({result.ccy})", f"fees ({result.ccy})", f"net ({result.ccy})",
+        f"stress ({result.ccy})", "pennies", "costs",
     )  # fmt: skip
     parts = []
     for one in result.columns:
@@ -242,7 +244,8 @@ def _routes(result: Result) -> str:
     return _section(
         "By pair of venues",
         "Buying at the first, selling at the second. Costs: the grey line adds up the edge promised arb by arb, the coloured one "
-        "what was left after slippage, unwinds and fees; what lies between them is the cost.",
+        "what was left after slippage, unwinds and fees; what lies between them is the cost. Stress: what the arbs together put "
+        "under the steamroller, each while it was open. Pennies: profit the decisions expected for each unit of that.",
         "".join(parts),
     )
 
@@ -366,6 +369,8 @@ def _route_cells(row: RouteRow, column: Replayed) -> list[Cell]:
         _amount(row.edge),
         _amount(row.fees),
         _amount(row.pnl_net, is_signed=True),
+        _amount(row.stress_loss),
+        _cell(f"{row.pennies.quantize(THOUSANDTH):,f}", row.pennies),
         (_spark(row, column), "", ""),
     ]
 

@@ -21,6 +21,7 @@ from enum import StrEnum
 
 import msgspec
 
+from arbot.domain.units import div
 from arbot.observe.summary import Totals
 
 
@@ -119,6 +120,13 @@ class RouteRow(msgspec.Struct, frozen=True, kw_only=True):
     fees: Decimal
     pnl_net: Decimal
     fill_ratio: float  # filled leg quantity over ordered leg quantity
+    expected: Decimal = Decimal(0)  # by the decisions, before anything happened
+    stress_loss: Decimal = Decimal(0)  # what the arbs added to the worst disaster, each while it was open
+
+    @property
+    def pennies(self) -> Decimal:
+        """Pennies per steamroller: expected profit for each unit of stress loss; zero without an arb."""
+        return div(self.expected, self.stress_loss) if self.stress_loss else Decimal(0)
 
 
 class DeclineRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -189,11 +189,20 @@ def headline(result: Result) -> list[Line]:
              [f"{one.totals.unhedged_seconds_max:,.3f}" for one in columns]),
         line("Time to match (ms)", "from decision to fill, median of the legs",
              [f"{one.latency_ms:,.1f}" if one.fills else "no fill" for one in columns]),
+        line("Pennies per steamroller", "profit expected when opening, for each unit of what that put at stake in the worst case",
+             [pennies(one) for one in columns]),
         line("Windows", "times a route cleared costs at the touch", [f"{one.windows_total:,}" for one in columns]),
         line("Ledger", "agrees with the venues to the last digit",
              ["agrees" if one.ledger_matches_venues else "DIFFERS" for one in columns]),
         line("Digest", "equal runs, equal digests (first 10 digits)", [one.digest[:10] for one in columns]),
     ]  # fmt: skip
+
+
+def pennies(column: Replayed) -> str:
+    """Return expected profit over stress loss of all arbs, and a dash where none was opened."""
+    stress = sum((route.stress_loss for route in column.routes), ZERO)
+    expected = sum((route.expected for route in column.routes), ZERO)
+    return f"{WIDE.quantize(div(expected, stress), Decimal('0.0001')):,f}" if stress else "-"
 
 
 def best_let_go(column: Replayed) -> DeclineRow | None:
