@@ -25,9 +25,9 @@ import msgspec
 import structlog
 
 from arbot import __version__
-from arbot.domain.decisions import OpportunityDeclined
+from arbot.domain.decisions import OpportunityDeclined, Outcome
 from arbot.domain.errors import Mistake, UserError, VenueRefused, VenueUnavailable
-from arbot.domain.events import RunStarted
+from arbot.domain.events import BooksMoved, Envelope, RunStarted, TradePrinted
 from arbot.domain.ids import Asset, InstrumentId, RunId, VenueId
 from arbot.domain.instrument import Balance, FeeRate
 from arbot.domain.units import bps_to_rate
@@ -36,7 +36,7 @@ from arbot.journal.store import SqlStore
 from arbot.ledger.accounts import venue_assets
 from arbot.market.books import Books
 from arbot.observe.summary import Totals
-from arbot.ports import Gateway
+from arbot.ports import Account
 from arbot.runtime.clock import SystemClock
 from arbot.runtime.daemon import Daemon, Ending, Service, Wiring
 from arbot.runtime.recording import Recording
@@ -221,7 +221,7 @@ class _Ground:
     clock: SystemClock
     store: SqlStore
     books: Books
-    gateways: dict[VenueId, Gateway]
+    gateways: dict[VenueId, Account]
 
 
 @asynccontextmanager
@@ -244,6 +244,7 @@ def _wiring(ground: _Ground, options: Options, strategy: Strategy) -> Wiring:
     run_id = RunId(f"{settings.run.name}-{secrets.token_hex(4)}")
     config_digest, mode = digest_of_decisions(settings), settings.run.mode.value
     epoch = store.begin_run(run_id=run_id, mode=mode, code_version=__version__, config_digest=config_digest)
+    is_paper = settings.run.mode is Mode.PAPER
     return Wiring(
         mode=mode,
         run_name=settings.run.name,
@@ -258,9 +259,13 @@ def _wiring(ground: _Ground, options: Options, strategy: Strategy) -> Wiring:
         books=ground.books,
         gateways=ground.gateways,
         book_depths={config.venue: factory.book_depth(config) for config in settings.venue_configs()},
-        make_feed=partial(make_feed, with_trades=settings.tape.record and settings.tape.with_trades),
+        make_feed=partial(
+            make_feed,
+            # what rests on paper is filled by prints too
+            with_trades=(settings.tape.record and settings.tape.with_trades) or bool(is_paper and strategy.look_ms),
+        ),
         allow_withdraw=settings.transfers.enabled,
-        services=options.services,
+        services=(_resting_on_paper, *options.services) if is_paper else options.services,
         witnesses=(Recording.of(settings.tape),) if settings.tape.record else (),
     )
 
@@ -299,6 +304,33 @@ async def _pretend(ground: _Ground) -> None:
             )
     finally:
         await asyncio.gather(*(gateway.close() for gateway in real.values()))
+
+
+@asynccontextmanager
+async def _resting_on_paper(daemon: Daemon) -> AsyncIterator[None]:
+    """Show what rests on paper the prints and the books that moved, and tell what came of it."""
+
+    def show(envelope: Envelope, _outcome: Outcome) -> None:
+        event = envelope.event
+        if isinstance(event, TradePrinted):
+            shown: tuple[InstrumentId, ...] = (event.instrument,)
+        elif isinstance(event, BooksMoved):
+            shown = event.instruments
+        else:
+            return
+        for instrument in shown:
+            gateway = daemon.wiring.gateways[VenueId(instrument.rpartition("@")[2])]
+            if isinstance(gateway, PaperGateway):
+                is_print = isinstance(event, TradePrinted)
+                told = gateway.on_trade(event) if is_print else gateway.on_book(instrument)
+                if told:
+                    daemon.sequencer.submit(told)
+
+    daemon.observers.append(show)
+    try:
+        yield
+    finally:
+        daemon.observers.remove(show)
 
 
 async def _patiently(call: Callable[[], Coroutine[Any, Any, T]], clock: SystemClock) -> T:
