@@ -463,6 +463,9 @@ def _tell(step: Step, transfer: Transfer, before: TransferState, detail: str) ->
             credits=tuple(TransferCredit(deposit, qty) for deposit, qty in transfer.credits.items()),
             qty_lost=transfer.qty_lost,
             since_ns=transfer.since_ns,
+            source=transfer.source,
+            target=transfer.target,
+            asset=transfer.asset,
         )
     )
 

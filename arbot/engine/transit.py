@@ -96,6 +96,22 @@ def _add(state: State, venue: VenueId, asset: Asset, delta: Decimal) -> None:
         totals[asset] += delta
 
 
+def awaits(state: State, venue: VenueId, asset: Asset, difference: Decimal) -> bool:
+    """Say whether a transfer under way explains that a venue has so much more (or less) than the ledger: news is to come.
+
+    Balances may tell of a debit or a credit before the history does. A stuck transfer explains nothing.
+    """
+    for one in state.unsettled.values():
+        if one.asset != asset or one.state in (TransferState.STUCK, TransferState.FAILED):
+            continue
+        if one.source == venue and not one.is_listed and one.qty_sent <= -difference <= one.debit_max:
+            return True
+        least = one.qty_sent - one.intent.fee_max
+        if one.target == venue and not one.qty_credited and least <= difference <= one.qty_sent:
+            return True
+    return False
+
+
 # --- a snapshot says it ----------------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,9 @@ TRANSIT_UNMATCHED: Final = "transit:unmatched"
 TRADING_FEES: Final = "expenses:fees:"
 """What every account of trading fees begins with."""
 
+TRANSFER_FEES: Final = "expenses:transfers:"
+"""What every account of fees for deposits and withdrawals begins with."""
+
 _ASSETS: Final = "assets:"
 
 
@@ -40,4 +43,9 @@ def trading_fees(venue: VenueId) -> str:
 
 def transfer_fees(venue: VenueId) -> str:
     """Return the account of what a venue charged for deposits and withdrawals."""
-    return f"expenses:transfers:{venue}"
+    return TRANSFER_FEES + venue
+
+
+def transfer_losses(venue: VenueId) -> str:
+    """Return the account of what was sent to a venue and credited there for less: hidden fees."""
+    return f"expenses:transfer-losses:{venue}"

@@ -16,6 +16,7 @@ from decimal import Decimal
 import msgspec
 
 from arbot.domain.accounting import Posting, Transaction, TransactionKind
+from arbot.domain.decisions import Decision
 from arbot.domain.events import (
     AccountSnapshotReceived,
     AdjustmentRecorded,
@@ -28,7 +29,7 @@ from arbot.domain.ids import Asset, VenueId
 from arbot.domain.instrument import Balance
 from arbot.domain.order import Fill
 from arbot.domain.units import EXACT, ZERO
-from arbot.ledger import accounts
+from arbot.ledger import accounts, transfers
 
 WINDOW = 50_000
 """Transactions remembered in memory before `recall` is asked: days of trading, some 50 MB at the most."""
@@ -78,8 +79,10 @@ class Ledger:
         self._recent: OrderedDict[str, Transaction] = OrderedDict()
         self._window = window
 
-    def apply(self, envelope: Envelope) -> tuple[Transaction, ...]:
+    def apply(self, envelope: Envelope, decisions: Sequence[Decision] = ()) -> tuple[Transaction, ...]:
         """Book what an event means and return the transactions, none for events that move no money or came before.
+
+        `decisions` are the engine's on this event: it knows which deposit is one of its own transfers.
 
         Raises: decimal.Inexact when a number is longer than anything a venue writes; nothing is booked then.
         """
@@ -89,7 +92,7 @@ class Ledger:
             case AccountSnapshotReceived(venue=venue, balances=balances):
                 transaction = self._opening(envelope, venue, balances)
             case TransferReported() as report:
-                transaction = self._transfer(envelope, report)
+                return self._movement(envelope, report, decisions)
             case AdjustmentRecorded() as adjustment:
                 transaction = self._adjustment(envelope, adjustment)
             case _:
@@ -171,19 +174,85 @@ class Ledger:
         ]
         return _transaction(envelope, TransactionKind.OPENING, reference, postings)
 
-    def _transfer(self, envelope: Envelope, report: TransferReported) -> Transaction | None:
+    def _movement(
+        self, envelope: Envelope, report: TransferReported, decisions: Sequence[Decision]
+    ) -> tuple[Transaction, ...]:
+        """Book a movement, remember its transaction on the network, and close the transit of what it completes."""
+        matches = transfers.found_by_engine(decisions)
+        pointer, by_tx = self._by_tx(envelope, report)
+        booked = [self._transfer(envelope, report, self._origin(report, (*matches, *by_tx))), pointer]
+        for transaction in booked:
+            if transaction is not None:
+                self._book(transaction)
+        for match, is_bounded in (*((one, False) for one in matches), *((one, True) for one in by_tx)):
+            closing = self._close(envelope, match, is_bounded=is_bounded)
+            if closing is not None:
+                self._book(closing)
+                booked.append(closing)
+        return tuple(transaction for transaction in booked if transaction is not None)
+
+    def _by_tx(
+        self, envelope: Envelope, report: TransferReported
+    ) -> tuple[Transaction | None, tuple[transfers.Match, ...]]:
+        """Return the transaction that remembers a movement's network id, when new, and the match by that id."""
+        is_told = bool(report.tx_id) and report.state is not MovementState.FAILED
+        if not is_told or (report.qty > 0 and report.state is MovementState.PENDING):
+            return None, ()
+        is_deposit = report.qty > 0
+        name = transfers.tx_reference(report.asset, report.tx_id, is_deposit=is_deposit)
+        other = self._find(transfers.tx_reference(report.asset, report.tx_id, is_deposit=not is_deposit))
+        origin = transfers.reference(*transfers.named(report), report.state)
+        pointer = None
+        if self._find(name) is None:
+            pointer = _transaction(envelope, TransactionKind.TRANSFER, name, (), origin)
+        if other is None:
+            return pointer, ()
+        ends = (transfers.told_by(other.origin), transfers.named(report))
+        withdrawal, deposit = ends if is_deposit else ends[::-1]
+        return pointer, (transfers.Match(Asset(report.asset), withdrawal, (deposit,)),)
+
+    def _origin(self, report: TransferReported, matches: Sequence[transfers.Match]) -> str:
+        """Return the withdrawal that a deposit came from, as booked first; empty for withdrawals and what is unmatched."""
+        for match in matches:
+            if report.qty > 0 and transfers.named(report) in match.deposits:
+                found = self._states_of(match.withdrawal)
+                return found[0].reference if found else ""
+        return ""
+
+    def _states_of(self, movement: tuple[VenueId, str]) -> list[Transaction]:
+        references = (transfers.reference(*movement, state) for state in transfers.STATES)
+        found = (self._find(reference) for reference in references)
+        return [transaction for transaction in found if transaction is not None]
+
+    def _close(self, envelope: Envelope, match: transfers.Match, *, is_bounded: bool) -> Transaction | None:
+        """Book what went missing between a withdrawal and its deposits; nothing until both are booked.
+
+        A match by transaction id alone may miss no more than the fee that the source charged.
+        """
+        name = transfers.match_reference(match)
+        left = self._states_of(match.withdrawal)
+        arrived = [transaction for deposit in match.deposits for transaction in self._states_of(deposit)]
+        sent = transfers.in_transit(match.asset, left)
+        got = EXACT.minus(transfers.in_transit(match.asset, arrived))
+        if not sent or not got or self._find(name) is not None:
+            return None
+        missing = EXACT.subtract(sent, got)
+        if missing < 0 or (is_bounded and missing > transfers.fee_of(match.asset, left)):
+            return None  # credited twice, or something else went missing: it stays visible in transit
+        return _transaction(
+            envelope, TransactionKind.TRANSFER, name, transfers.hidden_fee(match, missing), left[0].reference
+        )
+
+    def _transfer(self, envelope: Envelope, report: TransferReported, origin: str) -> Transaction | None:
         """Book the step from what this transfer has posted so far to what its state means now.
 
         A withdrawal leaves the venue when it is pending, a deposit arrives when it is done, a failed one never was. The
         fee comes on top of `qty`, as in the venues' own ledgers. What is dated before the opening is in the opening.
         """
-        references = {
-            state: f"{TransactionKind.TRANSFER}|{report.venue}|{report.transfer_id}|{state}"
-            for state in _TRANSFER_ORDER
-        }
-        rank = _TRANSFER_ORDER.index(report.state)
+        references = {state: transfers.reference(*transfers.named(report), state) for state in transfers.STATES}
+        rank = transfers.STATES.index(report.state)
         found = {state: self._find(reference) for state, reference in references.items()}
-        if any(found[state] is not None for state in _TRANSFER_ORDER[rank:]):
+        if any(found[state] is not None for state in transfers.STATES[rank:]):
             return None  # this state or a later one is booked
         if not any(found.values()) and self._is_in_opening(report):
             return None
@@ -194,7 +263,7 @@ class Ledger:
             for posting in earlier.postings if earlier is not None else ():
                 _add(missing, Posting(posting.account, posting.asset, EXACT.minus(posting.number)))
         postings = [Posting(account, asset, number) for (account, asset), number in missing.items() if number]
-        return _transaction(envelope, TransactionKind.TRANSFER, references[report.state], postings)
+        return _transaction(envelope, TransactionKind.TRANSFER, references[report.state], postings, origin)
 
     def _is_in_opening(self, report: TransferReported) -> bool:
         opening = self._find(_opening_reference(report.venue))
@@ -223,10 +292,6 @@ class Ledger:
         self._recent[transaction.reference] = transaction
         if len(self._recent) > self._window:
             self._recent.popitem(last=False)
-
-
-_TRANSFER_ORDER = (MovementState.PENDING, MovementState.DONE, MovementState.FAILED)
-"""A later state is never undone by news of an earlier one."""
 
 
 def _fill_reference(fill: Fill) -> str:
@@ -263,8 +328,17 @@ def _add(balances: dict[tuple[str, Asset], Decimal], posting: Posting) -> None:
         balances.pop(key, None)
 
 
-def _transaction(envelope: Envelope, kind: TransactionKind, reference: str, postings: Sequence[Posting]) -> Transaction:
-    return Transaction(seq=envelope.seq, ts_ns=envelope.ts_ns, kind=kind, reference=reference, postings=tuple(postings))
+def _transaction(
+    envelope: Envelope, kind: TransactionKind, reference: str, postings: Sequence[Posting], origin: str = ""
+) -> Transaction:
+    return Transaction(
+        seq=envelope.seq,
+        ts_ns=envelope.ts_ns,
+        kind=kind,
+        reference=reference,
+        postings=tuple(postings),
+        origin=origin,
+    )
 
 
 def summary(transactions: Iterable[Transaction]) -> Summary:

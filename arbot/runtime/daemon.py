@@ -36,6 +36,7 @@ from arbot.domain.instrument import Instrument
 from arbot.engine.config import EngineConfig
 from arbot.engine.engine import Engine
 from arbot.engine.strategy import Strategy
+from arbot.engine.transit import awaits
 from arbot.journal.store import SqlStore
 from arbot.ledger.posting import Ledger
 from arbot.market.books import Books
@@ -44,7 +45,7 @@ from arbot.observe.risk import RiskView, risk_view
 from arbot.observe.status import About, Status
 from arbot.observe.summary import Summary
 from arbot.observe.watch import Watch
-from arbot.ports import Feed, Gateway, VenueConfig
+from arbot.ports import Account, Feed, VenueConfig
 from arbot.runtime.budget import BudgetWatch
 from arbot.runtime.clock import SystemClock
 from arbot.runtime.dispatch import Dispatch
@@ -90,7 +91,7 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
     venues: tuple[VenueConfig, ...]
     strategy: Strategy
     books: Books
-    gateways: Mapping[VenueId, Gateway]
+    gateways: Mapping[VenueId, Account]
     book_depths: Mapping[VenueId, int]  # levels a side that each venue streams; 0 = all
     make_feed: MakeFeed
     run_name: str
@@ -148,7 +149,9 @@ class Daemon:
             look_ms=wiring.strategy.look_ms,
         )
         self.feeds: dict[VenueId, CountedFeed] = {}
-        self.dispatch.connect(self.sequencer, self.feeds)
+        self.dispatch.connect(
+            self.sequencer, self.feeds, lambda venue: self.reconcilers[venue].catch_up_transfers()
+        )
         self.reconcilers = {
             venue.venue: Reconciler(
                 gateway=wiring.gateways[venue.venue],
@@ -158,6 +161,7 @@ class Daemon:
                 clock=clock,
                 order_steps=lambda: self.sequencer.order_steps,
                 alert=self._watch.alerted,
+                is_awaited=lambda one: awaits(self.engine.state, one.venue, one.asset, one.theirs - one.ours),
             )
             for venue in wiring.venues
         }
@@ -246,7 +250,7 @@ class Daemon:
             async with AsyncExitStack() as witnesses:
                 for witness in self.wiring.witnesses:
                     await witnesses.enter_async_context(witness(self))
-                restore(self.wiring.store, self.sequencer, self.wiring.started)
+                restore(self.wiring.store, self.sequencer, self.wiring.started, self.wiring.clock.now_ns())
                 self.gc.start()
                 await self._serve(list(self.wiring.services), duration_s)
                 return await self._end()

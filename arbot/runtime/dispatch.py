@@ -6,12 +6,14 @@ Rules:
 - A request about an order never ends in silence: cancelled half-way, or broken by an error nobody foresaw, it is
   RequestOutcomeUnknown before anything else happens. Only the end of the run cancels one, after waiting for it.
 - Once `halt_submits` is called no order leaves, whatever the engine says; cancels and queries go on.
+- A withdrawal is asked for after its target gave out, just now, the very address that the allow list has: any other
+  answer, or none, and nothing leaves. It too is never asked for twice, and never ends in silence.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -24,12 +26,15 @@ from arbot.domain.commands import (
     QueryOrder,
     RaiseAlert,
     RequestAccountSnapshot,
+    RequestTransfers,
     ResyncBook,
     SetTimer,
     Severity,
     StopRun,
     SubmitOrder,
+    SubmitTransfer,
 )
+from arbot.domain.decisions import Reason
 from arbot.domain.errors import VenueError
 from arbot.domain.events import (
     AccountSnapshotReceived,
@@ -38,10 +43,14 @@ from arbot.domain.events import (
     OrderSent,
     RejectCode,
     RequestOutcomeUnknown,
+    TransferOutcomeUnknown,
+    TransferRejected,
+    TransferSent,
 )
 from arbot.domain.ids import VenueId
 from arbot.domain.order import Approved
-from arbot.ports import EventSink, Feed, Gateway
+from arbot.domain.transfer import ApprovedTransfer, TransferIntent
+from arbot.ports import Account, EventSink, Feed
 from arbot.runtime.clock import Scheduler
 from arbot.runtime.supervisor import Supervisor
 from arbot.runtime.timers import Timers
@@ -57,7 +66,7 @@ class Dispatch:
         self,
         *,
         clock: Scheduler,
-        gateways: Mapping[VenueId, Gateway],
+        gateways: Mapping[VenueId, Account],
         supervisor: Supervisor,
         alert: Callable[[RaiseAlert], None],
     ) -> None:
@@ -68,6 +77,7 @@ class Dispatch:
         self._are_submits_halted = False
         self._cancelling: dict[VenueId, asyncio.Future[int]] = {}
         self._feeds: Mapping[VenueId, Feed] = {}
+        self._asking: set[VenueId] = set()  # whose deposits and withdrawals are being fetched
         self._sink: EventSink
         self.timers = Timers(clock, lambda fired: self._sink.submit((fired,)))
         self._table: dict[type[Any], Callable[[Any], None]] = {
@@ -78,6 +88,8 @@ class Dispatch:
             RequestAccountSnapshot: lambda command: self._spawn(
                 self._snapshot(command.venue), f"snapshot:{command.venue}"
             ),
+            SubmitTransfer: self._submit_transfer,
+            RequestTransfers: self._request_transfers,
             ResyncBook: self._resync,
             SetTimer: self.timers.set,
             CancelTimer: self.timers.cancel,
@@ -85,10 +97,13 @@ class Dispatch:
             StopRun: lambda command: supervisor.stop(command.reason),
         }
 
-    def connect(self, sink: EventSink, feeds: Mapping[VenueId, Feed]) -> None:
-        """Say where answers go and whose books can be resynchronised; once, before the first command."""
+    def connect(
+        self, sink: EventSink, feeds: Mapping[VenueId, Feed], catch_up_transfers: Callable[[VenueId], Awaitable[None]]
+    ) -> None:
+        """Say where answers go, whose books can be resynchronised, and what hands on news of a venue's transfers; once."""
         self._sink = sink
         self._feeds = feeds
+        self._catch_up_transfers = catch_up_transfers
 
     def __call__(self, commands: Sequence[Command]) -> None:
         """Start every command; nothing here waits."""
@@ -155,6 +170,65 @@ class Dispatch:
 
     def _unknown(self, client_order_id: Any, request: str, detail: str) -> None:
         self._sink.submit((RequestOutcomeUnknown(client_order_id=client_order_id, request=request, detail=detail),))
+
+    # --- transfers ------------------------------------------------------------------------------------------------------
+
+    def _submit_transfer(self, command: SubmitTransfer) -> None:
+        self._spawn(self._transfer(command.approved), f"submit:{command.approved.intent.transfer}")
+
+    async def _transfer(self, approved: ApprovedTransfer) -> None:
+        """Withdraw, if the target still takes deposits at the address that was allowed."""
+        intent = approved.intent
+        try:
+            obstacle = await self._address_differs(intent)
+        except BaseException as error:  # cancelled, or a bug: nothing has left yet, and the engine is told so
+            self._never_sent(intent, f"{type(error).__name__}: {error}")
+            raise
+        if self._are_submits_halted:
+            self._never_sent(intent, "halted")
+            return
+        if obstacle:
+            self._never_sent(intent, obstacle, Reason.ADDRESS_CHANGED)
+            return
+        self._sink.submit((TransferSent(transfer=intent.transfer),))
+        try:
+            events = await self._gateways[intent.source].withdraw(approved)
+        except BaseException as error:  # cancelled, or a bug: in both cases the venue may have begun
+            detail = f"{type(error).__name__}: {error}"
+            self._sink.submit((TransferOutcomeUnknown(transfer=intent.transfer, detail=detail),))
+            raise
+        self._sink.submit(events)
+
+    async def _address_differs(self, intent: TransferIntent) -> str:
+        """Return how the target's own word differs from the allow list, nothing when it does not."""
+        place = f"{intent.asset} over {intent.network}"
+        try:
+            told = await self._gateways[intent.target].fetch_deposit_address(intent.asset, intent.network)
+        except VenueError as error:
+            return f"{intent.target} does not say where it takes {place}: {error.detail}"
+        if (told.address, told.tag) == (intent.address, intent.tag):
+            return ""
+        allowed, given = (
+            f"{address} {tag}".strip() for address, tag in ((intent.address, intent.tag), (told.address, told.tag))
+        )
+        return f"{intent.target} takes {place} at {given}, and the allow list has {allowed}"
+
+    def _never_sent(self, intent: TransferIntent, detail: str, reason: str = "") -> None:
+        rejected = TransferRejected(transfer=intent.transfer, detail=f"{detail}; never sent", reason=reason)
+        self._sink.submit((rejected,))
+
+    def _request_transfers(self, command: RequestTransfers) -> None:
+        if command.venue not in self._asking:
+            self._asking.add(command.venue)
+            self._spawn(self._fetch_transfers(command.venue), f"transfers:{command.venue}")
+
+    async def _fetch_transfers(self, venue: VenueId) -> None:
+        try:
+            await self._catch_up_transfers(venue)
+        except VenueError as error:
+            _log.warning("transfers not asked for", venue=venue, error=error.detail)
+        finally:
+            self._asking.discard(venue)
 
     def _ask(self, command: CancelOrder | QueryOrder, name: str, call: Callable[[Any], Any]) -> None:
         async def ask() -> None:

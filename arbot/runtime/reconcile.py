@@ -29,13 +29,14 @@ from arbot.domain.events import (
     OrderRestored,
     ReconciliationEnded,
     TransferReported,
+    TransferRestored,
 )
 from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, VenueId, parse_client_order_id
 from arbot.domain.instrument import Balance
-from arbot.domain.order import Fill
-from arbot.domain.units import fmt
+from arbot.domain.order import Fill, OrderState
+from arbot.domain.units import ZERO, fmt
 from arbot.ledger.posting import Difference
-from arbot.ports import EventSink, Gateway, OpenOrder, Store, StoredOrder, Treasury
+from arbot.ports import EventSink, Gateway, OpenOrder, Store, StoredOrder, StoredTransfer, Treasury
 from arbot.runtime.clock import NS_PER_MS, NS_PER_S, Scheduler
 
 FILLS_OVERLAP_NS = 60 * NS_PER_S  # a venue may list a fill late, under an earlier time than one we have
@@ -66,6 +67,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 UNKNOWN = Report(is_known=False)
+AT_REST = (OrderState.OPEN, OrderState.PART_FILLED)
 
 
 def settle_line(difference: Difference) -> str:
@@ -91,6 +93,7 @@ class Reconciler:
         clock: Scheduler,
         order_steps: Callable[[], int],
         alert: Callable[[RaiseAlert], None],
+        is_awaited: Callable[[Difference], bool] = lambda _: False,
     ) -> None:
         self.venue = gateway.venue
         self.gateway = gateway
@@ -100,6 +103,7 @@ class Reconciler:
         self._ledger = ledger
         self.order_steps = order_steps
         self._alert = alert
+        self._is_awaited = is_awaited  # a transfer of ours, seen in balances and not yet in the history
         self._transfers: dict[tuple[str, bool], TransferReported] = {}  # by id and direction, as told last
         self._assets: tuple[Asset, ...] = ()
         self._woken = asyncio.Event()
@@ -228,11 +232,15 @@ class Reconciler:
     async def _compare_once(self) -> Report:
         for _ in range(QUIET_TRIES):
             steps = self.order_steps()
-            if not self.unsettled():
+            under_way = self.unsettled()
+            if all(order.intent.tif.rests and order.state in AT_REST for order in under_way):
                 balances = await self.gateway.fetch_balances()
+                if under_way:  # what rests may fill at any moment: were that in the balances, its news has come by now
+                    await self.clock.sleep(QUIET_PAUSE_S)
                 if steps == self.order_steps():
                     self.submit(AccountSnapshotReceived(venue=self.venue, balances=balances))
-                    return Report(is_known=True, differences=self._ledger.compare(self.venue, balances))
+                    found = self._ledger.compare(self.venue, balances)
+                    return Report(is_known=True, differences=tuple(one for one in found if not self._is_awaited(one)))
             await self.clock.sleep(QUIET_PAUSE_S)
         return UNKNOWN
 
@@ -284,4 +292,22 @@ def restored_event(stored: StoredOrder) -> OrderRestored:
     """Return the event that puts a stored order back into the engine."""
     return OrderRestored(
         intent=stored.intent, state=stored.state, venue_order_id=stored.venue_order_id, fills=stored.fills
+    )
+
+
+def restored_transfer(stored: StoredTransfer) -> TransferRestored:
+    """Return the event that puts a stored transfer back into the engine."""
+    news = stored.life[-1].news
+    return TransferRestored(
+        intent=stored.intent,
+        state=news.after,
+        venue_transfer_id=news.venue_transfer_id,
+        tx_id=news.tx_id,
+        qty_credited=sum((credit.qty for credit in news.credits), ZERO),
+        since_ns=news.since_ns,
+        sent_ts_ns=news.sent_ts_ns,
+        is_listed=news.is_listed,
+        qty_sent=news.qty_sent,
+        fee_paid=news.fee_paid,
+        credits=news.credits,
     )

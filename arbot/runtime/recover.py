@@ -16,7 +16,7 @@ import structlog
 from arbot.domain.errors import InstrumentUnknown, Mistake, UserError, VenueRefused, VenueUnavailable
 from arbot.domain.events import ReconciliationEnded, RunStarted
 from arbot.ports import EventSink, KeyPermissions, Store
-from arbot.runtime.reconcile import Reconciler, Report, restored_event
+from arbot.runtime.reconcile import TRANSFERS_LOOKBACK_NS, Reconciler, Report, restored_event, restored_transfer
 
 RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # after a call that failed; the venue may be counting our calls
 RECHECK_S = (2.0, 4.0, 8.0, 15.0)  # between two comparisons that did not end well
@@ -25,8 +25,10 @@ T = TypeVar("T")
 _log = structlog.get_logger("arbot.recover")
 
 
-def restore(store: Store, sink: EventSink, started: RunStarted) -> None:
-    """Tell the engine what outlived the last run, of the new one, and of every order of an arb that is not flat.
+def restore(store: Store, sink: EventSink, started: RunStarted, started_ns: int) -> None:
+    """Tell the engine what outlived the last run, of the new one, of every order of an arb that is not flat, and of transfers.
+
+    Of transfers all that may still be told anew: those that have not ended, and those of the time that histories are asked for.
 
     The standing goes first: any step before it would write a standing that has forgotten the old one.
     """
@@ -36,6 +38,8 @@ def restore(store: Store, sink: EventSink, started: RunStarted) -> None:
     sink.submit((started,))
     for order in store.unsettled_orders():
         sink.submit((restored_event(order),))
+    for transfer in store.own_transfers(started_ns - TRANSFERS_LOOKBACK_NS):
+        sink.submit((restored_transfer(transfer),))
 
 
 async def recover_venue(reconciler: Reconciler, *, allow_withdraw: bool) -> None:

@@ -22,8 +22,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from arbot.domain.accounting import Transaction
-from arbot.domain.commands import Command, SubmitOrder
-from arbot.domain.decisions import OpportunityDeclined, OpportunitySeen, Outcome
+from arbot.domain.commands import Command, SubmitOrder, SubmitTransfer
+from arbot.domain.decisions import Decision, OpportunityDeclined, OpportunitySeen, Outcome
 from arbot.domain.errors import InvariantBroken
 from arbot.domain.events import (
     AdjustmentRecorded,
@@ -43,7 +43,13 @@ from arbot.domain.events import (
     RunStarted,
     StandingRestored,
     TradePrinted,
+    TransferAccepted,
+    TransferOutcomeUnknown,
+    TransferRejected,
     TransferReported,
+    TransferRequested,
+    TransferRestored,
+    TransferSent,
 )
 from arbot.domain.ids import ClientOrderId, InstrumentId
 from arbot.domain.order import Fill
@@ -67,9 +73,17 @@ _DURABLE_FIRST = (
     ReconciliationEnded,
     RunEnded,
     RunStarted,
+    TransferRequested,
+    TransferSent,
+    TransferAccepted,
+    TransferRejected,
+    TransferOutcomeUnknown,
+    TransferRestored,
 )
+_SENDS = (SubmitOrder, SubmitTransfer)
 _MOVES_MONEY = (
     OrderSent,
+    TransferSent,
     OrderRejected,
     OrderFilled,
     OrderCanceled,
@@ -104,8 +118,8 @@ class Engine(Protocol):
 class Ledger(Protocol):
     """What the sequencer needs of the ledger."""
 
-    def apply(self, envelope: Envelope) -> tuple[Transaction, ...]:
-        """Return what the event means in double entry."""
+    def apply(self, envelope: Envelope, decisions: Sequence[Decision]) -> tuple[Transaction, ...]:
+        """Return what the event means in double entry, given what the engine concluded from it."""
         ...
 
     def is_booked(self, fill: Fill) -> bool:
@@ -293,7 +307,7 @@ class Sequencer:
         outcome = self._engine.step(envelope)
         if isinstance(event, BooksMoved):
             self.latency.add(self._clock.now_ns() - self._burst_recv_ts_ns)
-        transactions = self._ledger.apply(envelope)
+        transactions = self._ledger.apply(envelope, outcome.decisions)
         if not isinstance(event, _MARKET) or _did_something(outcome):
             self._record(envelope, outcome, transactions)
             if self._look_ns:
@@ -306,7 +320,7 @@ class Sequencer:
         return not self._engine.knows(fill.client_order_id) and self._ledger.is_booked(fill)
 
     def _record(self, envelope: Envelope, outcome: Outcome, transactions: tuple[Transaction, ...]) -> None:
-        is_sending = any(isinstance(command, SubmitOrder) for command in outcome.commands)
+        is_sending = any(isinstance(command, _SENDS) for command in outcome.commands)
         if is_sending or isinstance(envelope.event, _MOVES_MONEY):
             self.order_steps += 1
         standing = self._engine.standing()

@@ -13,7 +13,7 @@ from arbot.domain.ids import VenueId
 from arbot.domain.instrument import Instrument
 from arbot.domain.redact import redactor
 from arbot.observe import logs
-from arbot.ports import Clock, Credentials, Gateway, VenueConfig
+from arbot.ports import Account, Clock, Credentials, VenueConfig
 from arbot.runtime.daemon import CountedFeed, Daemon
 from arbot.settings.model import Mode, Settings
 from arbot.venues import factory
@@ -27,7 +27,7 @@ _log = structlog.get_logger("arbot.venues")
 
 def make_gateways(
     settings: Settings, clock: Clock, environ: Mapping[str, str], *, with_keys: bool = True
-) -> dict[VenueId, Gateway]:
+) -> dict[VenueId, Account]:
     """Return a gateway per venue, with its keys unless told otherwise; secrets are blotted out of logs from here on.
 
     Raises: UserError for keys that are missing, readable by others, or of a wrong shape.

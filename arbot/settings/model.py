@@ -208,10 +208,14 @@ class Allow(Table):
     key: str = ""  # the source's own name of this address (Kraken sends to registered ones only)
 
 
-Transfers = _numbers(
-    "Transfers", TransferLimits, enabled=(bool, False), allow=(Annotated[tuple[Allow, ...], _tuple], ())
-)
-"""[transfers]: whether money may leave a venue, where to, within what bounds. Off: a key that can withdraw is refused."""
+_TransferLimits = _numbers("TransferLimits", TransferLimits)
+
+
+class Transfers(_TransferLimits):  # type: ignore[valid-type, misc]
+    """[transfers]: whether money may leave a venue, where to, within what bounds. Off: a key that can withdraw is refused."""
+
+    enabled: bool = False
+    allow: Annotated[tuple[Allow, ...], _tuple] = ()
 
 
 class Sim(Table):
@@ -321,7 +325,7 @@ class Settings(Table):
     pegs: _Pegs = _Pegs()  # type: ignore[valid-type]
     news: _News = _News()  # type: ignore[valid-type]
     strategy: StrategyTable = StrategyTable()
-    transfers: Transfers = Transfers()  # type: ignore[valid-type]
+    transfers: Transfers = Transfers()
     sim: Sim = Sim()
     tape: Annotated[Tape, Field(validate_default=True)] = {}  # type: ignore[assignment] - its path counts from the file
     backtest: Backtest = Backtest()
@@ -357,9 +361,9 @@ class Settings(Table):
 
     def transfer_policy(self) -> TransferPolicy:
         """Return what the engine is told of transfers."""
-        table = self.transfers.model_dump(exclude={"enabled", "allow"})  # type: ignore[attr-defined]
+        table = self.transfers.model_dump(exclude={"enabled", "allow"})
         return TransferPolicy(
-            is_enabled=self.transfers.enabled,  # type: ignore[attr-defined]
+            is_enabled=self.transfers.enabled,
             limits=TransferLimits(**table),
             allow=tuple(
                 AllowedAddress(
@@ -370,7 +374,7 @@ class Settings(Table):
                     tag=row.tag,
                     key=row.key,
                 )
-                for row in self.transfers.allow  # type: ignore[attr-defined]
+                for row in self.transfers.allow
             ),
         )
 

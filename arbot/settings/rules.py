@@ -282,7 +282,7 @@ def _modelled_venues(settings: Settings) -> Iterator[Mistake]:
 
 def _allow(settings: Settings) -> Iterator[Mistake]:
     seen: set[tuple[str, str, str]] = set()
-    for number, row in enumerate(settings.transfers.allow):  # type: ignore[attr-defined]
+    for number, row in enumerate(settings.transfers.allow):
         place, where = f"transfers.allow.{number}", (row.venue, row.asset, row.network)
         if row.venue not in settings.venues:
             yield Mistake(f"{place}.venue", "there is no such venue", f"use one of {', '.join(settings.venues)}")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from arbot.domain.errors import ensure
 from arbot.domain.instrument import Instrument
 from arbot.market.books import Books
-from arbot.ports import Clock, Credentials, Gateway, VenueConfig
+from arbot.ports import Account, Clock, Credentials, Gateway, VenueConfig
 from arbot.venues.ccxt_feed import CcxtFeed
 from arbot.venues.ccxt_venue import CcxtGateway
 from arbot.venues.coinbase.feed import BOOK_DEPTH as COINBASE_BOOK_DEPTH
@@ -25,7 +25,7 @@ CHATTY_LOGGERS = ("ccxt", "aiohttp")
 
 def make_gateway(
     config: VenueConfig, credentials: Credentials | None, clock: Clock, *, nonce_mark: NonceMark | None = None
-) -> Gateway:
+) -> Account:
     """Return the gateway of a venue; without credentials it serves public data and refuses the rest.
 
     `nonce_mark` remembers nonces where a venue wants them to rise for ever (Kraken).

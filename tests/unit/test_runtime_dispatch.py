@@ -69,7 +69,11 @@ class World:
         self.dispatch = Dispatch(
             clock=self.clock, gateways=self.gateways, supervisor=self.supervisor, alert=self.alerts.append
         )
-        self.dispatch.connect(self.sink, {})
+        self.dispatch.connect(self.sink, {}, self.catch_up_transfers)
+
+    async def catch_up_transfers(self, venue: VenueId) -> None:
+        """Note that a venue's history was asked for."""
+        self.seen.append(f"transfers {venue}")
 
 
 LEGS = (
@@ -195,6 +199,6 @@ async def test_resync_goes_to_the_feed_of_the_venue_and_stop_ends_the_run():
         venue = VenueId("two")
         resync = staticmethod(asked.append)
 
-    world.dispatch.connect(world.sink, {VenueId("two"): Feed()})
+    world.dispatch.connect(world.sink, {VenueId("two"): Feed()}, world.catch_up_transfers)
     world.dispatch((ResyncBook(instrument=InstrumentId("BTC/USD@two")), StopRun(reason="drained")))
     assert (asked, world.supervisor.reason) == (["BTC/USD@two"], "drained")

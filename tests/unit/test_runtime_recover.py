@@ -123,6 +123,9 @@ class World:
     def unsettled_orders(self) -> tuple[StoredOrder, ...]:
         return tuple(order for order in self.orders.values() if not order.state.is_terminal)
 
+    def own_transfers(self, since_ns: int) -> tuple:  # noqa: ARG002
+        return ()
+
     def order(self, name: str) -> StoredOrder | None:
         return self.orders.get(name)
 
@@ -252,7 +255,7 @@ def test_what_outlived_the_process_comes_first():
     world.kept_standing = STANDING
     world.orders[OLD] = order(OLD, OrderState.SENT)
     started = RunStarted(run_id=RunId("r"), epoch=2, code_version="1", config_digest="d", mode="demo")
-    restore(world, world, started)
+    restore(world, world, started, 0)
     assert [type(event) for event in world.events] == [StandingRestored, RunStarted, OrderRestored]
 
 
