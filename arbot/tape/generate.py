@@ -3,7 +3,8 @@
 The stream is like that of two large venues: about 1100 rows a second, one third from the first venue; 2.8 rows a message;
 of the rows 2.4 % prints and 19 % deletes; 70 % near the top, 82 % within rank 12, 7 % beyond rank 100. Other venues' mids
 are the first one's times (1 + a basis that returns to its mean + jumps that decay), so that for about one message in a
-thousand there is an edge beyond taker fees of 10 and 15 bps, in windows of 5 to 800 ms. Every venue and symbol opens with
+thousand there is an edge beyond taker fees of 10 and 15 bps, in windows of 5 to 800 ms. A cross rate is the quotient of two
+of the other mids, so that going round three books earns only what venues add. Every venue and symbol opens with
 one snapshot. Same spec, same columns, to the byte, on every machine, however they are cut into chunks.
 """
 
@@ -24,6 +25,7 @@ import numpy as np
 from arbot.domain.errors import Mistake, UserError
 from arbot.domain.ids import Asset, VenueId, instrument_id
 from arbot.domain.instrument import Instrument
+from arbot.domain.units import div, floor_to_step
 from arbot.market.layout import CAPACITY, END, KEYS, START
 from arbot.market.stream import Column, Rows
 from arbot.tape import generate_kernel as kernel
@@ -43,6 +45,8 @@ _SYMBOLS = (
     ("ADA", "0.700000"), ("LTC", "90.000"), ("LINK", "18.0000"), ("AVAX", "30.0000"), ("DOT", "5.00000"),
     ("BCH", "450.000"), ("UNI", "9.00000"), ("XLM", "0.300000"), ("ATOM", "6.00000"),
 )  # fmt: skip
+_BY_NAME_ONLY = (("USDT", "0.99950"), ("USDC", "0.99990"))  # made when `bases` names them
+_CROSS_DIGITS = 6  # significant digits of a cross rate's tick
 _QTY_DECIMALS = 8
 _GAP = 1.7e-5  # mean distance of two levels, as a share of the price
 _VOLATILITY = 2.5e-5  # of the mid, a square root of a second
@@ -87,6 +91,8 @@ class TapeSpec(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
     venues: int = 2
     symbols: int = 1
+    bases: tuple[str, ...] = ()  # which symbols, in USD; empty: the first `symbols` of the list
+    crosses: tuple[str, ...] = ()  # further symbols between two of them: "ETH/BTC"
     shares: tuple[float, ...] = ()  # of the rows, by venue: the first has half of what each other has
     levels: tuple[int, ...] = ()  # a side, by venue: 100, 1000, 100, 1000 ...
     rows_per_s: float = 0.0  # of all together
@@ -100,7 +106,7 @@ def metas(spec: TapeSpec) -> tuple[TapeMeta, ...]:
     _check(spec)
     return tuple(
         TapeMeta(
-            instrument=(made := _instrument(symbol, venue)),
+            instrument=(made := _instrument(spec, symbol, venue)),
             content=Content.BOOK,
             tick=made.tick_size,
             step=made.qty_step,
@@ -108,7 +114,7 @@ def metas(spec: TapeSpec) -> tuple[TapeMeta, ...]:
             source="generated",
             venue_symbol=made.venue_symbol,
         )
-        for symbol in range(spec.symbols)
+        for symbol in range(_symbols(spec))
         for venue in range(spec.venues)
     )
 
@@ -134,7 +140,7 @@ def generate_chunks(spec: TapeSpec, chunk_rows: int = CHUNK_ROWS) -> Iterator[Ro
 
 def generate(spec: TapeSpec, chunk_rows: int = CHUNK_ROWS) -> Iterator[tuple[int, Rows]]:
     """Yield (stream, its next rows) for all streams of one chunk after the other; see metas for which stream is which."""
-    streams = spec.venues * spec.symbols
+    streams = spec.venues * _symbols(spec)
     for rows in generate_chunks(spec, chunk_rows):
         stream = rows.tag >> 8
         order = np.argsort(stream, kind="stable")
@@ -167,14 +173,14 @@ class _World:
     """The arrays of the compiled half."""
 
     def __init__(self, spec: TapeSpec, rows: int) -> None:
-        streams = spec.venues * spec.symbols
+        streams = spec.venues * _symbols(spec)
         levels = _levels(spec)
         self.message_max = 9 * max(levels) + 256  # a jump over a whole book, twice
         self.out = np.empty((kernel.OUT_WIDTH, rows + self.message_max), np.int64)
         self.world = np.zeros(kernel.WORLD_WIDTH, np.int64)
         self.world[kernel.NOW] = spec.start_ts_ns
         self.world[kernel.RNG] = spec.seed
-        self.symbols = np.array([_symbol_numbers(spec, symbol) for symbol in range(spec.symbols)], np.float64)
+        self.symbols = np.array([_symbol_numbers(spec, symbol) for symbol in range(_symbols(spec))], np.float64)
         self.feeds = np.zeros((streams, kernel.FEED_WIDTH), np.float64)
         rate = spec.rows_per_s or ROWS_PER_S * streams
         shares = _shares(spec)
@@ -190,7 +196,7 @@ class _World:
             self.streams[number, kernel.RANKS] = ranks[levels[venue]]
             self.streams[number, kernel.LATENCY_NS] = 10_000_000 + 7_000_000 * venue
             self.streams[number, kernel.JUMP_P32] = jump_p32 if venue else -1
-        edges = np.cumsum(np.tile(np.asarray(shares), spec.symbols)) / spec.symbols
+        edges = np.cumsum(np.tile(np.asarray(shares), _symbols(spec))) / _symbols(spec)
         slots = (np.arange(1 << kernel.PICK_BITS) + 0.5) / (1 << kernel.PICK_BITS)
         self.picks = np.minimum(np.searchsorted(edges, slots), streams - 1).astype(np.int64)
         self.faults = _fault_table(spec)
@@ -231,7 +237,7 @@ def _jump_p32(spec: TapeSpec, rows_per_s: float, first_share: float) -> int:
     """Return the chance of a jump at a message, in 2**-32, at which windows cover `opportunity_share` of the messages."""
     first, last = _WINDOW_MS
     window_s = (last - first) / math.log(last / first) / 1e3
-    others = rows_per_s / _ROWS_PER_EVENT / spec.symbols * (1.0 - first_share)
+    others = rows_per_s / _ROWS_PER_EVENT / _symbols(spec) * (1.0 - first_share)
     covered = 1.0 + window_s * others  # messages of the others in a window
     return min(int(spec.opportunity_share / covered * 2**32), 2**32 - 1)
 
@@ -265,40 +271,80 @@ def _rank(share: float, depth: int) -> int:
 
 def _symbol_numbers(spec: TapeSpec, symbol: int) -> list[float]:
     numbers = [0.0] * kernel.SYMBOL_WIDTH
-    _, price, decimals = _listed(symbol)
+    name, price, decimals = _listed(spec, symbol)
     ticks = int(price.scaleb(decimals))
     numbers[kernel.MID] = ticks + 0.25
     numbers[kernel.MID_TS] = spec.start_ts_ns
     numbers[kernel.GAP] = max(2, round(ticks * _GAP))
     numbers[kernel.HALF] = max(0.5, numbers[kernel.GAP] / 4)
-    numbers[kernel.QTY_UNIT] = int(Decimal(10) ** _QTY_DECIMALS) / int(price.scaleb(6)) * 1e6
+    base, quote = name.split("/")
+    in_usd = price
+    if quote != "USD":
+        made = [one.split("/")[0] for one in _names(spec)]
+        numbers[kernel.CROSS_BASE], numbers[kernel.CROSS_QUOTE] = made.index(base), made.index(quote)
+        (_, base_price, base_decimals), (_, quote_price, quote_decimals) = (
+            _listed(spec, made.index(asset)) for asset in (base, quote)
+        )
+        numbers[kernel.CROSS] = 10.0 ** (decimals - base_decimals + quote_decimals)
+        numbers[kernel.MID] = (
+            (int(base_price.scaleb(base_decimals)) + 0.25)
+            / (int(quote_price.scaleb(quote_decimals)) + 0.25)
+            * numbers[kernel.CROSS]
+        )
+        in_usd = base_price
+    numbers[kernel.QTY_UNIT] = int(Decimal(10) ** _QTY_DECIMALS) / int(in_usd.scaleb(6)) * 1e6
     return numbers
 
 
-def _listed(symbol: int) -> tuple[str, Decimal, int]:
-    """Return base asset, price and decimals of the price of a symbol by number."""
-    base, text = _SYMBOLS[symbol] if symbol < len(_SYMBOLS) else (f"C{symbol:03}", f"{1 + symbol * 37 % 500}.00000")
-    price = Decimal(text)
-    return base, price, -int(price.as_tuple().exponent)
+def _symbols(spec: TapeSpec) -> int:
+    return (len(spec.bases) or spec.symbols) + len(spec.crosses)
 
 
-def _instrument(symbol: int, venue: int) -> Instrument:
-    base, _, decimals = _listed(symbol)
+def _names(spec: TapeSpec) -> tuple[str, ...]:
+    """Return the symbols in the order of their numbers."""
+    numbered = [f"C{number:03}" for number in range(spec.symbols)]
+    listed = [base for base, _ in _SYMBOLS]
+    bases = spec.bases or (*listed[: spec.symbols], *numbered[len(listed) :])
+    return (*(f"{base}/USD" for base in bases), *spec.crosses)
+
+
+def _listed(spec: TapeSpec, symbol: int) -> tuple[str, Decimal, int]:
+    """Return name, price and decimals of the price of a symbol by number."""
+    name = _names(spec)[symbol]
+    base, quote = name.split("/")
+    prices = dict((*_SYMBOLS, *_BY_NAME_ONLY))
+    if quote == "USD":
+        price = Decimal(prices.get(base, f"{1 + symbol * 37 % 500}.00000"))
+        return name, price, -int(price.as_tuple().exponent)
+    ratio = div(Decimal(prices[base]), Decimal(prices[quote]))
+    decimals = max(0, _CROSS_DIGITS - 1 - ratio.adjusted())
+    return name, floor_to_step(ratio, Decimal(1).scaleb(-decimals)), decimals
+
+
+def _instrument(spec: TapeSpec, symbol: int, venue: int) -> Instrument:
+    listed, _, decimals = _listed(spec, symbol)
+    base, quote = listed.split("/")
     name = _VENUES[venue] if venue < len(_VENUES) else f"venue{venue + 1}"
     return Instrument(
-        id=instrument_id(f"{base}/USD", name),
+        id=instrument_id(listed, name),
         venue=VenueId(name),
-        symbol=f"{base}/USD",
-        venue_symbol=f"{base}-USD",
+        symbol=listed,
+        venue_symbol=f"{base}-{quote}",
         base=Asset(base),
-        quote=Asset("USD"),
+        quote=Asset(quote),
         tick_size=Decimal(1).scaleb(-decimals),
         qty_step=Decimal(1).scaleb(-_QTY_DECIMALS),
         price_decimals=decimals,
         qty_decimals=_QTY_DECIMALS,
         qty_min=Decimal("0.00001"),
-        notional_min=Decimal(1),
+        notional_min=Decimal(1) if quote == "USD" else Decimal("0.00002"),
     )
+
+
+def _quoted(spec: TapeSpec) -> set[str]:
+    """Return the bases that are made in USD and have a price by name."""
+    priced = {base for base, _ in (*_SYMBOLS, *_BY_NAME_ONLY)}
+    return {name.split("/")[0] for name in _names(spec)[: len(_names(spec)) - len(spec.crosses)]} & priced
 
 
 def _levels(spec: TapeSpec) -> tuple[int, ...]:
@@ -329,6 +375,17 @@ def _check(spec: TapeSpec) -> None:
         ("venues", 2 <= spec.venues <= VENUES_MAX, f"needs to be 2 to {VENUES_MAX}"),
         ("symbols", 1 <= spec.symbols <= SYMBOLS_MAX, f"needs to be 1 to {SYMBOLS_MAX}"),
         (
+            "bases",
+            set(spec.bases) <= {base for base, _ in (*_SYMBOLS, *_BY_NAME_ONLY)}
+            and len(set(spec.bases)) == len(spec.bases),
+            "names an asset that has no price here, or one twice",
+        ),
+        (
+            "crosses",
+            all(cross.count("/") == 1 and set(cross.split("/")) <= _quoted(spec) for cross in spec.crosses),
+            "needs symbols between two bases that are made: ETH/BTC",
+        ),
+        (
             "shares",
             len(spec.shares) in (0, spec.venues) and all(share > 0 for share in spec.shares),
             "needs one number above 0 a venue",
@@ -343,7 +400,7 @@ def _check(spec: TapeSpec) -> None:
         ("start_ts_ns", 0 < spec.start_ts_ns < 2**62, "needs to be nanoseconds since 1970"),
         (
             "faults",
-            all(0 <= fault.venue < spec.venues and 0 <= fault.symbol < spec.symbols for fault in spec.faults),
+            all(0 <= fault.venue < spec.venues and 0 <= fault.symbol < _symbols(spec) for fault in spec.faults),
             "names a venue or symbol that is not made",
         ),
     )

@@ -37,9 +37,9 @@ STREAM_WIDTH = 11
 BASIS, JUMP, JUMP_PER_NS, STREAM_TS = range(4)
 FEED_WIDTH = 4
 
-# numbers of a symbol
-MID, MID_TS, GAP, HALF, QTY_UNIT = range(5)
-SYMBOL_WIDTH = 5
+# numbers of a symbol; a cross rate's mid is that of one symbol over that of another, times CROSS (0: it walks by itself)
+MID, MID_TS, GAP, HALF, QTY_UNIT, CROSS, CROSS_BASE, CROSS_QUOTE = range(8)
+SYMBOL_WIDTH = 8
 
 # numbers of the whole market that stay
 EVENT_NS, VOLATILITY, BASIS_SD, BASIS_TAU_NS, JUMP_FIRST, TRADE_P32, PAIR_P32 = range(7)
@@ -189,7 +189,11 @@ def move(world: Words, streams: Grid, feeds: Reals, symbols: Reals, rules: Reals
     feed = feeds[stream]
     symbol = symbols[streams[stream, SYMBOL]]
     now = world[NOW]
-    symbol[MID] *= 1.0 + rules[VOLATILITY] * np.sqrt(now - symbol[MID_TS]) * bell(world)
+    if symbol[CROSS] > 0.0:
+        base, quote = symbols[np.int64(symbol[CROSS_BASE])], symbols[np.int64(symbol[CROSS_QUOTE])]
+        symbol[MID] = base[MID] / quote[MID] * symbol[CROSS]
+    else:
+        symbol[MID] *= 1.0 + rules[VOLATILITY] * np.sqrt(now - symbol[MID_TS]) * bell(world)
     symbol[MID_TS] = now
     if streams[stream, JUMP_P32] < 0:  # the venue the others are measured against
         return symbol[MID]

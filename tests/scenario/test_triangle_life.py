@@ -21,7 +21,7 @@ bitstamp filled 0.05 @2001                -> flat 0.95
     "a conversion whose price ran away is done at what the book gives, within the loss": """
 kraken   filled 1 @0.05
 coinbase filled 1 @101.0
-bitstamp book bid 2050x5 ask 2051x5
+bitstamp book bid 2050x5 ask 2051x5       -> declined cool_down
 bitstamp expired                          -> bitstamp buy 0.05 @2054 unwind
 bitstamp filled 0.05 @2051                -> flat -1.55
 """,
