@@ -21,6 +21,9 @@ from arbot.domain.decisions import (
     OrphanFillFound,
     Outcome,
     Reason,
+    TransferMoved,
+    TransferRefused,
+    VenueHealthChanged,
 )
 from arbot.domain.events import (
     BookFault,
@@ -39,13 +42,28 @@ from arbot.domain.events import (
 )
 from arbot.domain.ids import ClientOrderId
 from arbot.domain.order import Fill, Liquidity, OrderIntent, OrderState, Purpose, Side
+from arbot.domain.registry import NodeKind
+from arbot.observe import collect_risk
 from arbot.observe.metrics import NS_PER_S, Durations, Metrics
+from arbot.observe.risk import RiskView
 from arbot.observe.status import OPEN_STATES, Status
 
 _ORDERS_KEPT = 10_000  # an answer to an older order is no longer attributed to a venue
 _BPS = Decimal(10_000)
 LATCHING = ("loss_day", "drawdown")
-LIMITS = ("arbs_open", "inventory", "net_delta", "counterparty_share", "order_rate", *LATCHING)
+LIMITS = (
+    "arbs_open",
+    "inventory",
+    "net_delta",
+    "counterparty_share",
+    "order_rate",
+    *LATCHING,
+    "reject_share",
+    "unanswered_share",
+    "peg_band",
+    "stress_budget",
+    *(f"{kind}_exposure" for kind in NodeKind),
+)
 
 
 class FeedCounters(Protocol):
@@ -67,6 +85,7 @@ class Readings:
     """What others count, read on the loop at the moment of a scrape."""
 
     status: Status
+    risk: RiskView | None = None  # None: not read this time
     feeds: Mapping[tuple[str, str], FeedCounters] = field(default_factory=dict)  # by (venue, stream)
     durations: Mapping[str, Durations] = field(default_factory=dict)  # by metric name
     numbers: Mapping[str, float] = field(default_factory=dict)  # by metric name, of those without labels
@@ -103,8 +122,12 @@ class Collector:
             OrphanFillFound: lambda _: metrics.add("arbot_orphan_fills_total"),
             FillClashed: lambda _: metrics.add("arbot_fill_clashes_total"),
             LimitLatched: lambda d: metrics.add("arbot_limit_trips_total", (d.limit,)),
+            VenueHealthChanged: lambda d: metrics.add("arbot_quarantines_total", (d.venue,), int(d.is_quarantined)),
+            TransferMoved: self._transfer_moved,
+            TransferRefused: lambda d: metrics.add("arbot_transfers_refused_total", (d.reason.value,)),
         }
-        self._prepare(tuple(venues), symbols)
+        self._prepare(names := tuple(venues), symbols)
+        collect_risk.prepare(metrics, names)
         metrics.put("arbot_build_info", (version, mode), 1)
 
     def observe(self, envelope: Envelope, outcome: Outcome) -> None:
@@ -130,6 +153,9 @@ class Collector:
     def read(self, readings: Readings) -> None:
         """Put the gauges of this moment."""
         self._read_status(readings.status)
+        collect_risk.read_watched(self._metrics, readings.status)
+        if readings.risk is not None:
+            collect_risk.read_risk(self._metrics, readings.risk)
         put = self._metrics.put
         for labels, feed in readings.feeds.items():
             self._read_feed(labels, feed)
@@ -274,6 +300,10 @@ class Collector:
         self._metrics.time("arbot_arb_edge_net_ratio", (), opened.edge_net_bps / _BPS)
         age_ns = opened.decided_ts_ns - opened.book_recv_ts_ns
         self._metrics.time("arbot_decision_book_age_seconds", (), age_ns / NS_PER_S)
+
+    def _transfer_moved(self, moved: TransferMoved) -> None:
+        if moved.after in collect_risk.OUTCOMES:
+            self._metrics.add("arbot_transfers_total", (moved.after.value,))
 
     def _closed(self, closed: ArbClosed) -> None:
         self._metrics.add("arbot_arbs_closed_total", ("missed" if closed.missed else "flat",))

@@ -17,9 +17,23 @@ from arbot.domain.ids import Asset
 from arbot.domain.instrument import Instrument
 from arbot.domain.order import OrderState, Side
 from arbot.domain.units import ONE, ZERO, div, share_bps
+from arbot.engine.risk.exposure import cap_lines
+from arbot.engine.risk.stress import stress_lines
 from arbot.engine.state import State
+from arbot.engine.watching import AnswerKind
 from arbot.observe.recent import ArbLine, Recent
 from arbot.observe.summary import Summary, Totals
+from arbot.observe.watched import (
+    HealthLine,
+    PegLine,
+    TransitLine,
+    health_lines,
+    peg_lines,
+    quotes_resting,
+    transit_lines,
+    worst_peg_bps,
+    worst_share,
+)
 
 _MINUTE_NS = 60_000_000_000
 
@@ -114,6 +128,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     realised_day: Decimal
     drawdown: Decimal
     decision_latency_us: dict[str, float]
+    health: tuple[HealthLine, ...] = ()
+    pegs: tuple[PegLine, ...] = ()
+    transit: tuple[TransitLine, ...] = ()
+    quotes_resting: dict[str, int] = {}  # by venue
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,6 +181,10 @@ def snapshot(
         realised_day=standing.realised_day,
         drawdown=standing.realised_peak - standing.realised_total,
         decision_latency_us=latency_us,
+        health=tuple(health_lines(state)),
+        pegs=tuple(peg_lines(state)),
+        transit=tuple(transit_lines(state)),
+        quotes_resting=quotes_resting(state),
     )
 
 
@@ -210,9 +232,31 @@ def limits_in_use(state: State, now_ns: int) -> Iterator[LimitLine]:
         "order_rate": (Decimal(max(rates, default=0)), Decimal(limits.orders_per_minute_max)),
         "loss_day": (max(-standing.realised_day, ZERO), limits.loss_day_max),
         "drawdown": (max(standing.realised_peak - standing.realised_total, ZERO), limits.drawdown_max),
+        "reject_share": (worst_share(state, AnswerKind.REFUSED), state.config.health.reject_share_max),
+        "unanswered_share": (worst_share(state, AnswerKind.NONE), state.config.health.unanswered_share_max),
+        "peg_band": (worst_peg_bps(state), state.config.pegs.peg_band_bps),
     }
+    for kind, (value, bound) in fullest_nodes(state).items():
+        used[f"{kind}_exposure"] = (value, bound)
+    used["stress_budget"] = max(
+        ((row.loss, row.budget) for row in stress_lines(state) if row.budget > 0),
+        key=lambda pair: div(*pair),
+        default=(ZERO, ONE),
+    )
     for limit, (value, bound) in used.items():
         yield LimitLine(limit=limit, used=value, bound=bound, is_latched=limit in standing.latched)
+
+
+def fullest_nodes(state: State) -> dict[str, tuple[Decimal, Decimal]]:
+    """Return of each kind of node the one nearest its cap, as value and cap; kinds without a capped node are left out."""
+    fullest: dict[str, tuple[Decimal, Decimal]] = {}
+    for line in cap_lines(state):
+        if line.limit is None or line.limit <= 0:
+            continue
+        kind, pair = line.node[0].value, (line.value, line.limit)
+        if kind not in fullest or div(*pair) > div(*fullest[kind]):
+            fullest[kind] = pair
+    return fullest
 
 
 def _venues(state: State) -> Iterator[VenueLine]:

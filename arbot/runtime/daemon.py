@@ -225,6 +225,7 @@ class Daemon:
     def _readings(self) -> Readings:
         return Readings(
             status=self.status(),
+            risk=self.risk(),
             feeds={
                 (venue, stream.value): stats
                 for venue, feed in self.feeds.items()
