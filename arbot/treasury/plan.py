@@ -1,8 +1,8 @@
 """The answer: what to do in which order, what it costs and why, and the price of everything that was not chosen.
 
 The solver's numbers are rounded down to what venues take, and then priced and proved again in exact arithmetic. A row
-that rounding broke is tightened and the program solved anew, a few times; what still does not hold is an error. Nothing
-is bent to fit.
+that rounding broke is tightened and the program solved anew, a few times; what still does not hold is refused. Nothing is
+bent to fit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from arbot.treasury.answer import Gap, Left, Part, Plan
 from arbot.treasury.gaps import gaps_of, priced
 from arbot.treasury.problem import Band, Route, Situation
 from arbot.treasury.program import Answer, Program, assemble, solve, venue_cap
-from arbot.treasury.refusal import explained
+from arbot.treasury.refusal import explained, off_steps
 from arbot.treasury.steps import Action, Step
 from arbot.treasury.ways import (
     Cost,
@@ -117,14 +117,16 @@ def _ways(terms: Terms, bands: Sequence[Band], found: Sequence[Gap]) -> Iterator
         for band in bands
     }
     open_assets = {gap.asset for gap in found}
+    firm = {band.asset for band in bands if band.is_firm}  # what must be reached is not left to our own arbs
     for (source, asset), over in rest.items():
         for target in dict.fromkeys(band.venue for band in bands):
             if target == source or (target, asset) not in rest:
                 continue
             useful = max(ZERO, min(over, -rest[target, asset]))
             if asset in open_assets and useful:
-                for kind in (transfers, conversions, waits):
-                    yield from (_at_most(way, useful) for way in kind(terms, asset, source, target))
+                ways = [*transfers(terms, asset, source, target), *conversions(terms, asset, source, target)]
+                ways += [way for way in waits(terms, asset, source, target) if not firm & {asset, way.via}]
+                yield from (_at_most(way, useful) for way in ways)
             elif any(asset in terms.quotes.get((source, base), ()) for base in open_assets):
                 yield from transfers(terms, asset, source, target)
             for way in trades_back(terms, asset, source, target):
@@ -142,13 +144,14 @@ def _at_most(way: Way, qty: Decimal) -> Way:
 
 
 def _rounded(terms: Terms, program: Program) -> tuple[tuple[Decimal, ...], float]:
-    """Return quantities that venues take and every row holds with. Raises: UserError when nothing fits, PlanUnsound."""
+    """Return quantities that venues take and every row holds with. Raises: UserError when nothing fits."""
     tightened: dict[int, Decimal] = {}
     least: set[int] = set()
+    wrong: dict[int, Decimal] = {}
     for _ in range(ROUNDS_MAX):
         answer = solve(program, tightened, least)
         if answer is None:
-            raise UserError(*explained(terms, program))
+            break
         quantities = _on_steps(program, answer)
         wrong = dict(_overstepped(program, quantities))
         small = {at for at, way in enumerate(program.ways) if ZERO < quantities[at] < way.qty_min}
@@ -156,11 +159,8 @@ def _rounded(terms: Terms, program: Program) -> tuple[tuple[Decimal, ...], float
             return quantities, answer.gap
         least |= small
         for at, by in wrong.items():
-            tightened[at] = tightened.get(at, ZERO) + by * 2
-    rows = ", ".join(f"{program.rows[at].kind} of {program.rows[at].where} by {by}" for at, by in wrong.items())
-    raise PlanUnsound(
-        f"rounding to the venues' steps breaks {rows or 'the least trade'}, however the rest is tightened"
-    )
+            tightened[at] = tightened.get(at, ZERO) * 2 + by * 2
+    raise UserError(*(explained(terms, program) or off_steps(program, wrong)))
 
 
 def _is_full(program: Program, quantities: Sequence[Decimal]) -> bool:

@@ -333,8 +333,14 @@ def _share_rows(terms: Terms, program: Program, whole: Decimal) -> list[Row]:
 
 
 def _unit(program: Program) -> Decimal:
-    """Return the value that the solver sees as one: what can move at most is then of the order of a thousand."""
-    bounds = [abs(bound) * row.scale for row in program.rows for bound in (row.low, row.high) if bound]
+    """Return the value that the solver sees as one: a thousandth of the most that lies in one place or is wanted there."""
+    bounds = [
+        abs(bound) * row.scale
+        for row in program.rows
+        if row.kind in ("funds", "funds for trades", "wanted", "target")
+        for bound in (row.low, row.high)
+        if bound
+    ]
     return max([*bounds, Decimal(1)]) / 1_000
 
 

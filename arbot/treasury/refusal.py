@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from arbot.domain.errors import Mistake
@@ -32,7 +33,20 @@ def explained(terms: Terms, program: Program) -> list[Mistake]:
                 remedies.get(row.kind, "ask for less"),
             )
         )
-    return found or [Mistake("the plan", "the solver found none and no reason", "ask for less at a time")]
+    return found
+
+
+def off_steps(program: Program, wrong: Mapping[int, Decimal]) -> list[Mistake]:
+    """Return what could be met but for the steps and minimums that venues take."""
+    remedy = "ask for a little more or less, in multiples of what the venues take"
+    return [
+        Mistake(
+            f"{program.rows[at].kind}: {program.rows[at].where}",
+            f"the venues' steps and minimums miss it by {fmt(by)}",
+            remedy,
+        )
+        for at, by in wrong.items()
+    ] or [Mistake("the plan", "the venues' least trades and withdrawals do not fit what is asked for", remedy)]
 
 
 def _hindrance(terms: Terms, row: Row) -> str:
