@@ -76,6 +76,8 @@ class Parcel(msgspec.Struct, kw_only=True):
     is_out: bool = False  # on the network
     is_there: bool = False
     step: int = 0
+    told: str = ""  # what its source told of it last
+    is_credit_told: bool = False
 
 
 class Carrier:
@@ -215,7 +217,7 @@ class Carrier:
             return
         parcel.is_there = True
         target.move(intent.asset, intent.qty)
-        self._ground.tell((self._seen(parcel, intent.target, intent.qty, ZERO, MovementState.DONE), target.snapshot()))
+        self._credit(parcel)
 
     def _plan(self, parcel: Parcel, delay_ns: int, call: Callable[[Parcel], None]) -> None:
         parcel.step += 1
@@ -230,20 +232,25 @@ class Carrier:
     # --- what is told -------------------------------------------------------------------------------------------------
 
     def report(self, venue: VenueId) -> None:
-        """Tell a venue's history of what has not ended, as it does when it is asked."""
-        if self._ground.venues[venue].faults.is_gone:
-            return
+        """Tell what a venue could not tell when it happened; repeating what was told would change nothing."""
         for parcel in self.parcels:
-            if parcel.intent.source == venue and not parcel.is_there:
+            if parcel.intent.source == venue:
                 self._report(parcel, MovementState.DONE if parcel.is_out else MovementState.PENDING)
             elif parcel.intent.target == venue and parcel.is_there:
-                seen = self._seen(parcel, venue, parcel.intent.qty, ZERO, MovementState.DONE)
-                self._ground.tell((seen,))
+                self._credit(parcel)
 
     def _report(self, parcel: Parcel, state: MovementState) -> None:
         intent = parcel.intent
-        if not self._ground.venues[intent.source].faults.is_gone:
+        if not self._ground.venues[intent.source].faults.is_gone and parcel.told != state:
+            parcel.told = state
             self._ground.tell((self._seen(parcel, intent.source, -intent.qty, parcel.fee, state),))
+
+    def _credit(self, parcel: Parcel) -> None:
+        target = self._ground.venues[parcel.intent.target]
+        if not target.faults.is_gone and not parcel.is_credit_told:
+            parcel.is_credit_told = True
+            seen = self._seen(parcel, parcel.intent.target, parcel.intent.qty, ZERO, MovementState.DONE)
+            self._ground.tell((seen, target.snapshot()))
 
     def _seen(
         self, parcel: Parcel, venue: VenueId, qty: Decimal, fee: Decimal, state: MovementState

@@ -12,7 +12,7 @@ import msgspec
 from arbot.backtest.replay import Replay, Terms
 from arbot.backtest.result import Replayed, Scenario
 from arbot.backtest.stress.file import Disaster
-from arbot.backtest.stress.played import ALL_OFF, ON, Played
+from arbot.backtest.stress.played import ALL_OFF, ON, THESE_OFF, Played
 from arbot.backtest.stress.protections import PROTECTIONS, replaced, without
 from arbot.backtest.stress.stage import Stage
 from arbot.backtest.stress.world import World
@@ -28,6 +28,9 @@ from arbot.sim.latency import FixedDelay, LognormalDelay
 from arbot.sim.venue_model import VenueModel, fixed_fees
 
 CENT = Decimal("0.01")
+POLL_S = 3_600  # news of transfers are told when they happen: asking for them every few seconds would only take time
+LOOK_MS = 60_000  # likewise for looks at pegs and at gaps that are news: books are shown in sessions, hours apart
+PEG_AGE_MS = 7_200_000  # and a peg is what the last session's books said
 SAMPLE_NS = 10**18  # the replay's own samples are not needed: the stage looks for itself
 REALISTIC = Backtest()  # latencies, rejects and lost answers of an ordinary day, as [backtest] has them
 
@@ -42,11 +45,13 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 def play(disaster: Disaster, world: World, choice: Choice, off: str = ON) -> Played:
     """Play a disaster once; `off` is ON, ALL_OFF, or the name of the one protection to do without."""
-    names = tuple(PROTECTIONS) if off == ALL_OFF else () if off == ON else (off,)
+    groups = {ON: (), THESE_OFF: disaster.protections, ALL_OFF: tuple(name for name, one in PROTECTIONS.items() if not one.stops)}
+    names = groups.get(off, (off,))
     stage = Stage(disaster, world, names)
     replay = Replay(world.stock(), terms(disaster, world, choice, stage, names))
     replayed = replay.run()
-    return _played(disaster, stage, replayed, off)
+    share: Decimal = getattr(engine_config(disaster, world, choice).risk, f"{disaster.budget}_loss_share_max")
+    return _played(disaster, stage, replayed, off, share)
 
 
 def terms(disaster: Disaster, world: World, choice: Choice, stage: Stage, off: tuple[str, ...]) -> Terms:
@@ -71,14 +76,17 @@ def terms(disaster: Disaster, world: World, choice: Choice, stage: Stage, off: t
 def engine_config(disaster: Disaster, world: World, choice: Choice) -> EngineConfig:
     """Return the engine's configuration: the user's or the shipped numbers, in the disaster's world."""
     base = choice.limits or EngineConfig(ccy=Asset(disaster.ccy), venues=(), instruments=())
+    limits = msgspec.structs.replace(base.transfers.limits, poll_seconds=POLL_S)
     config = msgspec.structs.replace(
         base,
         ccy=Asset(disaster.ccy),
         venues=tuple(VenueId(name) for name in disaster.venues),
         instruments=tuple(listed.instrument.id for listed in world.listed),
         registry=_registry(disaster),
+        news=msgspec.structs.replace(base.news, news_look_ms=LOOK_MS),
+        pegs=msgspec.structs.replace(base.pegs, peg_look_ms=LOOK_MS, peg_book_age_ms_max=PEG_AGE_MS),
         transfers=TransferPolicy(
-            is_enabled=bool(disaster.networks), limits=base.transfers.limits, allow=_allowed(disaster)
+            is_enabled=bool(disaster.networks), limits=limits, allow=_allowed(disaster)
         ),
     )
     for table, keys in disaster.config.items():
@@ -151,7 +159,7 @@ def _model(disaster: Disaster, name: str) -> VenueModel:
     )
 
 
-def _played(disaster: Disaster, stage: Stage, replayed: Replayed, off: str) -> Played:
+def _played(disaster: Disaster, stage: Stage, replayed: Replayed, off: str, share: Decimal) -> Played:
     watcher, samples = stage.watcher, stage.samples
     watcher.finish(stage.now_ns())
     state = stage.replay.engine.state
@@ -172,6 +180,8 @@ def _played(disaster: Disaster, stage: Stage, replayed: Replayed, off: str) -> P
         loss=_money(worst.loss),
         loss_ts_ns=worst.ts_ns,
         loss_end=_money(last.loss),
+        incident=_money(max(one.lost for one in samples) if disaster.budget == "venue" else max(worst.loss, 0.0)),
+        budget=(share * Decimal(str(samples[0].equity))).quantize(CENT),
         pnl_net=replayed.totals.pnl_net,
         arbs=watcher.arbs,
         fills=watcher.fills,

@@ -12,6 +12,7 @@ from decimal import Decimal
 import msgspec
 
 ON = "on"  # the name of the play with every protection in force
+THESE_OFF = "these off"  # those that the scenario is about
 ALL_OFF = "all off"
 
 
@@ -22,6 +23,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     equity: float
     untouched: float
     in_flight_fallen: float
+    lost: float  # of what lies at lost venues, ours from the beginning or not
     watched: float  # the exposure that the scenario is about
 
     @property
@@ -68,6 +70,8 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
     loss: Decimal
     loss_ts_ns: int
     loss_end: Decimal
+    incident: Decimal  # what is compared with the budget: all that is lost with a venue, or else `loss`
+    budget: Decimal  # of the stress case that the scenario is an instance of, at the opening capital
     pnl_net: Decimal  # of the arbs, as the engine booked it
     arbs: int
     fills: int

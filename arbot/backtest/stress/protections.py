@@ -25,6 +25,7 @@ class Protection(msgspec.Struct, frozen=True, kw_only=True):
     about: str
     off: Mapping[str, Any] = {}
     deaf_to: tuple[type[Event], ...] = ()
+    stops: bool = False  # doing without it strands the first residual, which ends the play: not part of "all off"
     hides_closures: bool = False  # venues tell of their networks as if nothing were ever closed
 
 
@@ -54,6 +55,7 @@ PROTECTIONS: dict[str, Protection] = {
     "residual_work": Protection(
         about="a leg left alone is hedged on any venue or unwound, within seconds and a bounded loss",
         off={"execution.hedge_tries_max": 0},
+        stops=True,
     ),
     "quarantine": Protection(
         about="a venue that refuses, hangs or announces maintenance gets no new arbs",

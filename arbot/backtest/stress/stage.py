@@ -143,6 +143,7 @@ class Stage(Funding):
     def ask_transfer(self, event: Event) -> None:
         """Ask for a transfer as a person would."""
         self._ask(VenueId(event.source), VenueId(event.target), event, event.qty or ZERO)
+        self._again(event, self.ask_transfer)
 
     def even_out(self, event: Event) -> None:
         """Send coins from where they piled up to where they ran low, against the opening balances, and come again."""
@@ -161,9 +162,15 @@ class Stage(Funding):
         least = EVEN_SHARE_MIN * max(opening.values(), default=ZERO)
         if qty > least:
             self._ask(source, target, event, qty.quantize(Decimal("0.000001")))
-        again_ns = self.now_ns() + int((event.every_h or Decimal(1)) * NS_PER_H)
+        self._again(event, self.even_out)
+
+    def _again(self, event: Event, call: Callable[[Event], None]) -> None:
+        """Do it again after the event's hours, if it says so and is not over by then."""
+        if event.every_h is None:
+            return
+        again_ns = self.now_ns() + int(event.every_h * NS_PER_H)
         if event.until is None or again_ns < event.until:
-            self.at(again_ns, lambda: self.even_out(event))
+            self.at(again_ns, lambda: call(event))
 
     def _ask(self, source: VenueId, target: VenueId, event: Event, qty: Decimal) -> None:
         """Ask, and say yes again where so large a transfer needs it."""
@@ -204,7 +211,7 @@ class Stage(Funding):
             before = float(parcel.intent.qty) * self.world.worth(parcel.intent.asset, parcel.sent_ns)
             fallen += max(0.0, before - worth)
         by_venue = {venue: self._value(venue, held, now_ns) for venue, held in totals.items()}
-        exposures = {("venue", str(venue)): self._gross(held, now_ns) for venue, held in totals.items()}
+        exposures = {("venue", str(venue)): self._gross(venue, held, now_ns) for venue, held in totals.items()}
         exposures |= {("network", name): worth for name, worth in in_network.items()}
         exposures |= {("issuer", name): worth for name, worth in self._issued(totals, now_ns).items()}
         for (kind, node), value in exposures.items():
@@ -220,19 +227,22 @@ class Stage(Funding):
                 equity=round(sum(by_venue.values()) + in_transit, 2),
                 untouched=round(untouched, 2),
                 in_flight_fallen=round(fallen, 2),
+                lost=round(sum(self._gross(one, totals[one], now_ns) - by_venue[one] for one in self.lost), 2),
                 watched=round(exposures.get((watch.kind, watch.node), 0.0), 2),
             )
         )
 
-    def _gross(self, held: Mapping[Asset, Decimal], now_ns: int) -> float:
-        return sum(float(qty) * self.world.worth(asset, now_ns) for asset, qty in held.items() if qty)
+    def _gross(self, venue: VenueId, held: Mapping[Asset, Decimal], now_ns: int) -> float:
+        """Return what balances are worth in the world; what a venue merely calls money is worth the coin that it is."""
+        merges = self.disaster.venues[venue].merges
+        return sum(float(qty) * self.world.worth(merges.get(asset, asset), now_ns) for asset, qty in held.items() if qty)
 
     def _value(self, venue: VenueId, held: Mapping[Asset, Decimal], now_ns: int) -> float:
         """Return what balances are worth, a lost venue's less its share."""
         kept = 1.0
         if venue in self.lost:
             kept = 1.0 - float(self.disaster.venues[venue].loss_share)
-        return kept * self._gross(held, now_ns)
+        return kept * self._gross(venue, held, now_ns)
 
     def _issued(self, totals: Mapping[VenueId, Mapping[Asset, Decimal]], now_ns: int) -> dict[str, float]:
         """Return what is held of each issuer's coins, on all venues; a merged quote counts as the coin it is."""
@@ -243,7 +253,7 @@ class Stage(Funding):
                 coin = merges.get(asset, asset)
                 issuer = self.disaster.assets[coin].issuer if coin in self.disaster.assets else ""
                 if issuer and qty:
-                    sums[issuer] = sums.get(issuer, 0.0) + float(qty) * self.world.worth(asset, now_ns)
+                    sums[issuer] = sums.get(issuer, 0.0) + float(qty) * self.world.worth(coin, now_ns)
         return sums
 
     def _adds(self, fill: Fill) -> bool:

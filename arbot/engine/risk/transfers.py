@@ -13,11 +13,13 @@ from typing import NamedTuple
 from arbot.domain.decisions import Reason
 from arbot.domain.events import TransferRequested
 from arbot.domain.ids import Asset, VenueId
+from arbot.domain.registry import NodeKind
 from arbot.domain.transfer import ApprovedTransfer, Network, NetworkTerms, TransferId, TransferIntent, TransferState
 from arbot.domain.units import ONE, WIDE, ZERO, ceil_to_step, div
 from arbot.engine.config import AllowedAddress, TransferLimits
 from arbot.engine.delays import P99, route_delay
 from arbot.engine.health import is_quarantined
+from arbot.engine.risk.exposure import share_max, table_of
 from arbot.engine.risk.plan import Breach, Plan
 from arbot.engine.state import State
 
@@ -194,6 +196,21 @@ def transit_total(request: Request) -> Breach | None:
     return _transit(request, request.limits.transit_total_max, lambda _: True)
 
 
+def target_room(request: Request) -> Breach | None:
+    """Require that the target stays within its cap with what would arrive; a venue that pays out late has less of one."""
+    event, state = request.event, request.state
+    rate = state.rate(request.asset)
+    if rate is None:
+        return Breach(Reason.PRICE_UNKNOWN)
+    target, source = (state.config.registry.venue(one).entity or one for one in (event.target, event.source))
+    table, node = table_of(state), (NodeKind.VENUE, target)
+    if target == source or table.whole <= 0:
+        return None
+    share = div(table.exposure.get(node, ZERO) + event.qty * rate, table.whole)
+    limit = share_max(state, node)
+    return Breach(Reason.COUNTERPARTY_SHARE, round(share, 4), limit) if share > limit else None
+
+
 def confirmed(request: Request) -> Breach | None:
     """Require of a transfer worth more than `confirm_above` that it was asked for before, refused, and confirmed."""
     event, limit = request.event, request.limits.confirm_above
@@ -221,6 +238,7 @@ TRANSFER_RULES: tuple[Rule, ...] = (
     balance,
     transit_network,
     transit_total,
+    target_room,
     confirmed,
 )
 _RULE_NAMES = tuple(rule.__name__ for rule in TRANSFER_RULES)
