@@ -128,7 +128,7 @@ _ROWS: tuple[Metric, ...] = (
     ),
     Metric("arbot_tail_ratio", "gauge", "ratio", ("buy", "sell", "symbol"), "What an edge has to pay for its tail."),
     Metric("arbot_loss_open", "gauge", "ccy", ("ccy",), "Loss of residuals that are open, at present prices."),
-    Metric("arbot_exposure", "gauge", "ccy", ("kind", "node", "ccy"), "What stands on a venue, issuer, bank, chain ..."),
+    Metric("arbot_exposure", "gauge", "ccy", ("kind", "node", "ccy"), "What stands on a venue, an issuer, a bank ..."),
     Metric("arbot_exposure_limit", "gauge", "ccy", ("kind", "node", "ccy"), "The cap on that, where there is one."),
     Metric("arbot_venue_quarantined", "gauge", "", ("venue",), "1 while the venue is given no new arbs."),
     Metric("arbot_quarantines_total", "counter", "times", ("venue",), "Times a venue was put into quarantine."),
@@ -149,7 +149,7 @@ _ROWS: tuple[Metric, ...] = (
         ("asset",),
         "Unix time at which the oldest transfer under way was asked for; 0 when none is.",
     ),
-    Metric("arbot_transfers_total", "counter", "transfers", ("outcome",), "Transfers by outcome, stuck ones counted too."),
+    Metric("arbot_transfers_total", "counter", "transfers", ("outcome",), "Transfers by outcome, stuck ones too."),
     Metric("arbot_transfers_refused_total", "counter", "transfers", ("reason",), "Transfers not begun, by reason."),
     Metric("arbot_quotes_resting", "gauge", "orders", ("venue",), "Our orders that rest to be filled by others."),
     # tape

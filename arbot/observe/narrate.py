@@ -17,8 +17,12 @@ from arbot.domain.decisions import (
     OrderRefused,
     OrphanFillFound,
     Outcome,
+    PegChanged,
     ResidualWorked,
     TradingStateChanged,
+    TransferMoved,
+    TransferRefused,
+    VenueHealthChanged,
 )
 from arbot.domain.events import Envelope, FeedConnected, FeedDisconnected, OperatorRequested, OrderRejected
 
@@ -33,6 +37,10 @@ _LEVELS: dict[type, str] = {
     OrphanFillFound: "warning",
     FillClashed: "critical",
     LimitLatched: "error",
+    VenueHealthChanged: "warning",
+    PegChanged: "warning",
+    TransferMoved: "info",
+    TransferRefused: "warning",
     TradingStateChanged: "info",
     # events
     FeedConnected: "info",

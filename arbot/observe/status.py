@@ -19,6 +19,7 @@ from arbot.domain.order import OrderState, Side
 from arbot.domain.units import ONE, ZERO, div, share_bps
 from arbot.engine.risk.exposure import cap_lines
 from arbot.engine.risk.stress import stress_lines
+from arbot.engine.risk.losses import measures
 from arbot.engine.state import State
 from arbot.engine.watching import AnswerKind
 from arbot.observe.recent import ArbLine, Recent
@@ -230,8 +231,7 @@ def limits_in_use(state: State, now_ns: int) -> Iterator[LimitLine]:
             limits.counterparty_share_max,
         ),
         "order_rate": (Decimal(max(rates, default=0)), Decimal(limits.orders_per_minute_max)),
-        "loss_day": (max(-standing.realised_day, ZERO), limits.loss_day_max),
-        "drawdown": (max(standing.realised_peak - standing.realised_total, ZERO), limits.drawdown_max),
+        **{limit.value: (max(value, ZERO), bound) for limit, value, bound in measures(state)},
         "reject_share": (worst_share(state, AnswerKind.REFUSED), state.config.health.reject_share_max),
         "unanswered_share": (worst_share(state, AnswerKind.NONE), state.config.health.unanswered_share_max),
         "peg_band": (worst_peg_bps(state), state.config.pegs.peg_band_bps),

@@ -20,7 +20,13 @@ _TIGHT, _FULL = Decimal("0.8"), Decimal(1)
 def live_table(status: Status) -> RenderableType:
     """Return the whole view."""
     return Group(
-        _headline(status), _books(status), _edges(status), _arbs(status), Group(_limits(status)), _money(status)
+        _headline(status),
+        _books(status),
+        _edges(status),
+        _arbs(status),
+        _health(status),
+        Group(_limits(status)),
+        _money(status),
     )
 
 
@@ -95,6 +101,33 @@ def _arbs(status: Status) -> Table:
             str(arb.age_ms // 1_000),
         )
     return table
+
+
+def _health(status: Status) -> RenderableType:
+    """Return one line a venue, and one each for stablecoins and money under way where there are any."""
+    table = _table("venues", "venue", ">ack ms", ">1 in 20", ">refused", ">no answer", ">resting", "how it is")
+    for line in status.health:
+        style = "bold red" if line.is_quarantined else "yellow" if line.words() != "well" else "green"
+        table.add_row(
+            line.venue,
+            str(line.ack_ms_mean),
+            str(line.ack_ms_tail),
+            f"{_two(line.reject_share * 100)} %",
+            f"{_two(line.unanswered_share * 100)} %",
+            str(status.quotes_resting.get(line.venue, 0)),
+            Text(line.words(), style=style),
+        )
+    pegs = "  ".join(
+        f"{peg.asset} {f'{peg.rate:.4f}' if peg.is_known else 'unknown'}{' OFF ITS PEG' if peg.is_off else ''}"
+        for peg in status.pegs
+    )
+    transit = "  ".join(
+        f"{line.count} of {fmt(line.qty)} {line.asset} ({_two(line.value)} {status.ccy}), {line.overdue} overdue"
+        for line in status.transit
+        if line.count
+    )
+    notes = [Text(f"{name}  {told}") for name, told in (("stablecoins", pegs), ("under way", transit)) if told]
+    return Group(table, *notes)
 
 
 def _limits(status: Status) -> Table:
