@@ -31,6 +31,7 @@ from arbot.domain.ids import ClientOrderId, TradeId, VenueId, VenueOrderId
 from arbot.domain.order import Fill, Liquidity, OrderIntent, OrderState
 from arbot.domain.units import Amount
 from arbot.engine.config import ExecutionPolicy, RiskLimits
+from arbot.engine.strategy import Strategy
 from tests.support.engine_world import MS, World
 
 FAULTS = (
@@ -59,7 +60,7 @@ class VenueOrder:
 class FaultyWorld(World):
     """A World whose orders are answered by venues with a seeded set of faults."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, strategy: Strategy | None = None, **parts: object) -> None:
         self.rng = random.Random(seed)
         self.rates = {f: self.rng.choice((0.0, 0.0, 0.05, 0.3)) for f in FAULTS}
         self.hits: dict[str, int] = dict.fromkeys(FAULTS, 0)
@@ -74,6 +75,8 @@ class FaultyWorld(World):
             limits=RiskLimits(arbs_open_max=3, orders_per_minute_max=2000, drawdown_max=Decimal(10**6),
                               loss_day_max=Decimal(10**6), counterparty_share_max=Decimal("0.9")),
             execution=ExecutionPolicy(hedge_slippage_bps=Decimal(50), hedge_tries_max=6),
+            strategy=strategy,
+            **parts,
         )  # fmt: skip
 
     def strikes(self, fault: str) -> bool:
@@ -141,7 +144,7 @@ class FaultyWorld(World):
             share = 0
         elif self.strikes("partial"):
             share = Decimal(self.rng.randint(1, 9)) / 10
-        qty = (intent.qty * share).quantize(Decimal("0.1"))
+        qty = (intent.qty * share).quantize(self.engine.state.instruments[intent.instrument].qty_step)
         parts = [qty / 2, qty - qty / 2] if self.rng.random() < 0.3 else [qty]
         order.fills = [self.make_fill(intent, order.id, part) for part in parts if part]
         order.state = OrderState.FILLED if order.filled == intent.qty else OrderState.CANCELED
