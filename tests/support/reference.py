@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 
+import msgspec
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
@@ -17,6 +19,10 @@ from arbot.engine.risk.gates import GATES
 from arbot.settings import model
 from arbot.tape.importing.formats import FORMATS
 from arbot.tape.inspect.findings import RULES
+from arbot.treasury.files import read
+from arbot.treasury.plan import make
+from arbot.treasury.problem import Transit
+from arbot.treasury.words import told
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- from the code: {name} -->", "<!-- end -->"
@@ -95,6 +101,17 @@ def findings() -> str:
     return "\n".join(lines)
 
 
+def rebalance_example(*, with_stuck: bool = False) -> str:
+    """Return what `arbot rebalance plan` prints of the example in the guide, and with half a bitcoin stuck on its way."""
+    given = read(ROOT / "docs" / "guide" / "rebalance-example.toml")
+    if with_stuck:
+        stuck = Transit(
+            source="kraken", target="coinbase", asset="BTC", network="bitcoin", qty=Decimal("0.5"), is_stuck=True
+        )
+        given = msgspec.structs.replace(given, transits=(stuck,))
+    return "\n".join(["```text", *told(make(given)), "```"])
+
+
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "order life": ("docs/ARCHITECTURE.md", lambda: life(ORDER_LIFE)),
     "arb life": ("docs/ARCHITECTURE.md", lambda: life(ARB_LIFE)),
@@ -104,6 +121,8 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "settings": ("docs/guide/settings.md", settings),
     "formats": ("docs/guide/data.md", formats),
     "findings": ("docs/guide/data.md", findings),
+    "rebalance example": ("docs/guide/rebalance.md", rebalance_example),
+    "rebalance stuck": ("docs/guide/rebalance.md", lambda: rebalance_example(with_stuck=True)),
 }
 
 
