@@ -87,6 +87,7 @@ class SimOptions(msgspec.Struct, frozen=True, kw_only=True):
     latency: Latency = Latency()
     faults: tuple[str, ...] = ()
     chain_speed: float = 60.0  # how much faster than real ones the chains between the venues run
+    transfer_step_ms: int = 2_000  # how long a withdrawal stays in each state before it is sent out
     rows_grouped_share: float = 0.3
     admin_port: int = 0
     tls_directory: Path | None = None
@@ -276,7 +277,7 @@ def _venue(one: VenueOptions, symbols: tuple[str, ...], options: SimOptions, now
         instruments_of(one.name, one.flavour, symbols),
         flavour.tiers if one.rates_bps is None else (FeeTier(ZERO, *(bps_to_rate(bps) for bps in one.rates_bps)),),
         chance.stream(options.seed, "venue", one.name),
-        flavour.policy,
+        msgspec.structs.replace(flavour.policy, transfer_step_ms=options.transfer_step_ms),
     )
     volume = flavour.volume_opening if one.volume_opening is None else one.volume_opening
     venue.open_account(ACCOUNT, one.balances, now_ns, volume)

@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from arbot.domain.events import MovementState, TransferReported
 from arbot.domain.ids import Asset, VenueId
 from arbot.domain.transfer import ApprovedTransfer, Network, TransferId, TransferIntent
@@ -102,11 +100,10 @@ async def treasury_world(*names: str, speed: float = 100_000, faults: tuple[str,
             for name in names or ("kraken", "coinbase")
         ),
         chain_speed=speed,
+        transfer_step_ms=50,
         faults=faults,
     )
     async with serve(options, clock) as server:
-        for venue in server.venues.values():
-            venue.policy = msgspec.structs.replace(venue.policy, transfer_step_ms=50)
         gateways = {}
         for name, one in server.running.items():
             config = VenueConfig(
