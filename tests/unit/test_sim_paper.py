@@ -12,15 +12,17 @@ from arbot.domain.commands import CancelOrder, QueryOrder
 from arbot.domain.events import (
     CancelRejected,
     OrderAccepted,
+    OrderCanceled,
     OrderExpired,
     OrderFilled,
     OrderRejected,
     OrderStatusReported,
     RejectCode,
+    TradePrinted,
 )
 from arbot.domain.ids import ArbId, Asset, ClientOrderId, InstrumentId, VenueId
 from arbot.domain.instrument import Balance, FeeRate, Instrument, InstrumentStatus
-from arbot.domain.order import Approved, OrderIntent, OrderState, Purpose, Side, TimeInForce
+from arbot.domain.order import Approved, Liquidity, OrderIntent, OrderState, Purpose, Side, TimeInForce
 from arbot.engine.market_view import BookState, Level
 from arbot.ports import Gateway
 from arbot.sim.paper import PaperGateway
@@ -301,3 +303,61 @@ async def test_fills_are_never_better_than_the_book(levels, orders):
             assert price <= limit
             given_up[price] = given_up.get(price, D(0)) + filled
     assert all(taken <= dict(asks)[price] for price, taken in given_up.items())
+
+
+def resting(price="99.5", qty="1", side=Side.BUY, number=1):
+    return order(number, side=side, qty=qty, price=price, tif=TimeInForce.POST_ONLY)
+
+
+def trade_print(price, qty, taker_side=Side.SELL):
+    return TradePrinted(instrument=ID, price=D(price), qty=D(qty), taker_side=taker_side, trade_id="t", venue_ts_ns=1)
+
+
+CANCEL = CancelOrder(client_order_id=ClientOrderId(f"ab{1:013d}"), venue=VENUE, instrument=ID, venue_order_id=None)
+
+
+async def test_post_only_that_would_take_is_refused():
+    """Refuse an order that the other side already offers, and reserve nothing for it."""
+    gateway, _, _ = world()
+    (event,) = await gateway.submit(resting(price="100.0"))
+    assert event.code == RejectCode.POST_ONLY_WOULD_TAKE
+    assert [one.reserved for one in await gateway.fetch_balances()] == [0, 0]
+
+
+async def test_a_resting_order_queues_behind_what_was_there():
+    """Give prints to those ahead first; fill at the order's own price and at the maker's rate."""
+    gateway, _, _ = world()
+    (accepted,) = await gateway.submit(resting())
+    assert isinstance(accepted, OrderAccepted)
+    assert gateway.on_trade(trade_print("99.5", "0.8")) == ()
+    told = gateway.on_trade(trade_print("99.5", "0.5"))
+    assert fills_of(told) == [(D("99.5"), D("0.3"))]
+    fill = told[0].fill
+    assert (fill.liquidity, fill.fee.number) == (Liquidity.MAKER, D("0.3") * D("99.5") * D("0.0025"))
+    *filled, status = await gateway.query(query(resting()))
+    assert (len(filled), status.state, status.filled_qty) == (1, OrderState.PART_FILLED, D("0.3"))
+
+
+async def test_a_resting_order_reserves_and_gives_back():
+    """Hold price and fee of what rests; a cancel ends it, gives it back and is told."""
+    gateway, _, _ = world()
+    await gateway.submit(resting())
+    held = {one.asset: one.reserved for one in await gateway.fetch_balances()}
+    assert held[USD] == D("99.5") * D("1.0025")
+    assert [one.client_order_id for one in await gateway.fetch_open_orders()] == [resting().intent.client_order_id]
+    (canceled,) = await gateway.cancel(CANCEL)
+    assert isinstance(canceled, OrderCanceled)
+    assert [one.reserved for one in await gateway.fetch_balances()] == [0, 0]
+    (refused,) = await gateway.cancel(CANCEL)
+    assert isinstance(refused, CancelRejected)
+
+
+async def test_a_book_that_crosses_fills_what_it_shows_once():
+    """Trade with the other side at the order's price, and not a second time with what was taken already."""
+    gateway, market, _ = world()
+    await gateway.submit(resting(price="99.8"))
+    market.sides[Side.BUY] = (("99.7", "0.4"), ("100.0", "1"))
+    assert fills_of(gateway.on_book(ID)) == [(D("99.8"), D("0.4"))]
+    assert gateway.on_book(ID) == ()
+    assert await gateway.cancel_all() == 0
+    assert await gateway.fetch_open_orders() == ()
