@@ -10,6 +10,7 @@ anything else; there are no cookies, no CORS, nothing of a request is echoed, an
     GET  /risk      JSON of observe.risk.RiskView
     GET  /metrics   Prometheus text
     POST /operator  {"verb": ..., "reason": ..., "argument": ..., "actor": ...}
+    POST /transfer  {"source": ..., "target": ..., "asset": ..., "network": ..., "qty": "0.1", "request_key": ..., ...}
     POST /adjust    {"venue": ..., "asset": ..., "qty": "0.1", "reason": ..., "actor": ...}
 """
 
@@ -35,7 +36,7 @@ NEEDS_REASON = (Verb.UNKILL, Verb.RESET_LIMIT)
 _PROMETHEUS = {"Content-Type": CONTENT_TYPE_LATEST}
 
 
-Asked = TypeVar("Asked", "Request", "Adjustment")
+Asked = TypeVar("Asked", "Request", "Adjustment", "TransferWish")
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,10 +58,25 @@ class Adjustment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     actor: str = "operator"
 
 
+class TransferWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Money that somebody wants moved. The same `request_key` asks for the same transfer; `is_confirmed` is the second yes."""
+
+    source: str
+    target: str
+    asset: str
+    network: str
+    qty: str
+    request_key: str
+    is_confirmed: bool = False
+    reason: str = ""
+    actor: str = "operator"
+
+
 class Desk(msgspec.Struct, frozen=True, kw_only=True):
     """What the page is given. `problems_*` return what is wrong, nothing when all is well.
 
-    `operate` and `adjust` are durable and applied when they return; they raise ValueError with a text for the user when
+    `operate`, `adjust` and `transfer` are durable and applied when they return (`transfer` returns what came of it: begun or
+    refused, with the numbers); they raise ValueError with a text for the user when
     the request makes no sense.
     """
 
@@ -71,6 +87,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     problems_ready: Callable[[], tuple[str, ...]]
     operate: Callable[[Request], None]
     adjust: Callable[[Adjustment], None]
+    transfer: Callable[[TransferWish], Any]
     now_ns: Callable[[], int]
     token: str
     hosts: frozenset[str]  # names under which we may be addressed, without port
@@ -96,7 +113,7 @@ def build_app(desk: Desk) -> web.Application:
     async def readyz(_request: web.Request) -> web.Response:
         return _health(desk.problems_ready())
 
-    def post(kind: type[Asked], act: Callable[[Asked], None]) -> Handler:
+    def post(kind: type[Asked], act: Callable[[Asked], Any]) -> Handler:
         async def posted(request: web.Request) -> web.Response:
             now_ns = desk.now_ns()
             if len(failures) == FAILURES_MAX and now_ns - failures[0] < _MINUTE_NS:
@@ -107,10 +124,10 @@ def build_app(desk: Desk) -> web.Application:
             try:
                 asked = msgspec.json.decode(await request.read(), type=kind)
                 _check(asked)
-                act(asked)
+                answer = act(asked)
             except (msgspec.DecodeError, ValueError) as error:
                 return _refusal(400, str(error))
-            return _json(200, {"done": asked})
+            return _json(200, {"done": asked} if answer is None else {"done": asked, "answer": answer})
 
         return posted
 
@@ -118,6 +135,7 @@ def build_app(desk: Desk) -> web.Application:
         app.router.add_get(path, read)
     app.router.add_post("/operator", post(Request, desk.operate))
     app.router.add_post("/adjust", post(Adjustment, desk.adjust))
+    app.router.add_post("/transfer", post(TransferWish, desk.transfer))
     return app
 
 
@@ -150,12 +168,15 @@ def _knows_token(request: web.Request, token: str) -> bool:
     return hmac.compare_digest(given.encode(), token.encode()) and kind == "Bearer"
 
 
-def _check(asked: Request | Adjustment) -> None:
+def _check(asked: Request | Adjustment | TransferWish) -> None:
     """Refuse what cannot be carried out. Raises: ValueError."""
-    if (isinstance(asked, Adjustment) or asked.verb in NEEDS_REASON) and not asked.reason.strip():
+    needs_reason = isinstance(asked, Adjustment) or (isinstance(asked, Request) and asked.verb in NEEDS_REASON)
+    if needs_reason and not asked.reason.strip():
         raise ValueError("a reason is needed")
     if isinstance(asked, Request) and asked.verb is Verb.RESET_LIMIT and not asked.argument:
         raise ValueError("reset_limit needs the name of the limit as its argument")
+    if isinstance(asked, TransferWish) and not asked.request_key:
+        raise ValueError("a request_key is needed, so that a repetition is known as one")
     texts = (text for text in msgspec.structs.astuple(asked) if isinstance(text, str))
     if max(map(len, texts)) > TEXT_CHARS_MAX:
         raise ValueError(f"texts may have {TEXT_CHARS_MAX} characters")

@@ -9,10 +9,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import structlog
 
-from arbot.api.app import Adjustment, Desk, Request
+from arbot.api.app import Adjustment, Desk, Request, TransferWish
 from arbot.api.server import LOOPBACK_NAMES, serve
-from arbot.domain.events import AdjustmentRecorded, Verb
+from arbot.domain.decisions import TransferMoved, TransferRefused
+from arbot.domain.events import AdjustmentRecorded, TransferRequested, Verb
 from arbot.domain.ids import VenueId
+from arbot.domain.transfer import Network
 from arbot.domain.units import parse_decimal
 from arbot.observe.collect import LATCHING
 from arbot.runtime.daemon import Daemon
@@ -66,6 +68,24 @@ def _desk(daemon: Daemon, token: str, hosts: frozenset[str]) -> Desk:
             )
         )
 
+    def transfer(asked: TransferWish) -> TransferMoved | TransferRefused:
+        for venue in (asked.source, asked.target):
+            if venue not in daemon.reconcilers:
+                raise ValueError(f"there is no venue {venue!r}; there are {', '.join(daemon.reconcilers)}")
+        return daemon.transfer(
+            TransferRequested(
+                source=VenueId(asked.source),
+                target=VenueId(asked.target),
+                asset=asked.asset,
+                network=Network(asked.network),
+                qty=parse_decimal(asked.qty),
+                actor=asked.actor,
+                reason=asked.reason,
+                is_confirmed=asked.is_confirmed,
+                request_key=asked.request_key,
+            )
+        )
+
     return Desk(
         status=daemon.status,
         risk=daemon.risk,
@@ -74,6 +94,7 @@ def _desk(daemon: Daemon, token: str, hosts: frozenset[str]) -> Desk:
         problems_ready=daemon.problems_ready,
         operate=operate,
         adjust=adjust,
+        transfer=transfer,
         now_ns=daemon.wiring.clock.now_ns,
         token=token,
         hosts=hosts,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import getpass
 import http.client
 import json
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from arbot.cli.errors import DaemonRefused, NotRunning
@@ -45,7 +47,28 @@ class Client:
         body = {"venue": venue, "asset": asset, "qty": qty, "reason": reason, "actor": user()}
         self._ask("POST", "/adjust", body)
 
-    def _ask(self, method: str, path: str, body: dict[str, str] | None) -> bytes:
+    def request_transfer(
+        self,
+        *,
+        source: str,
+        target: str,
+        asset: str,
+        network: str,
+        qty: str,
+        request_key: str,
+        is_confirmed: bool = False,
+        reason: str = "",
+    ) -> dict[str, Any]:
+        """Ask for money to be moved and return what came of it: with "reason" and its numbers when it was refused, else begun.
+
+        Raises: NotRunning, DaemonRefused.
+        """
+        body: dict[str, Any] = {"source": source, "target": target, "asset": asset, "network": network, "qty": qty}
+        body |= {"request_key": request_key, "is_confirmed": is_confirmed, "reason": reason, "actor": user()}
+        answer: dict[str, Any] = json.loads(self._ask("POST", "/transfer", body), parse_float=Decimal)["answer"]
+        return answer
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> bytes:
         parts = urlsplit(self.info.url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
         headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"} if body else {}

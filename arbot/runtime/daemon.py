@@ -17,7 +17,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from arbot.domain.decisions import Outcome
+from arbot.domain.decisions import Outcome, TransferMoved, TransferRefused
 from arbot.domain.errors import VenueError
 from arbot.domain.events import (
     AdjustmentRecorded,
@@ -29,6 +29,7 @@ from arbot.domain.events import (
     RunEnded,
     RunStarted,
     Stream,
+    TransferRequested,
     Verb,
 )
 from arbot.domain.ids import VenueId
@@ -181,6 +182,21 @@ class Daemon:
         """Book a difference that a person explained; it is durable when this returns, and compared again at once."""
         self.sequencer.submit((adjustment,))
         self.reconcilers[adjustment.venue].wake()
+
+    def transfer(self, wanted: TransferRequested) -> TransferMoved | TransferRefused:
+        """Pass on that money is to be moved, and return what came of it; it is durable when this returns."""
+        answers: list[TransferMoved | TransferRefused] = []
+
+        def note(envelope: Envelope, outcome: Outcome) -> None:
+            if envelope.event is wanted:
+                answers.extend(one for one in outcome.decisions if isinstance(one, TransferMoved | TransferRefused))
+
+        self.observers.append(note)
+        try:
+            self.sequencer.submit((wanted,))
+        finally:
+            self.observers.remove(note)
+        return answers[0]
 
     def status(self) -> Status:
         """Return how the run stands."""

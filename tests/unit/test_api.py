@@ -44,6 +44,7 @@ class Daemon:
             problems_ready=lambda: self.unready,
             operate=self._take,
             adjust=self._take,
+            transfer=self._take,
             now_ns=lambda: self.now_ns,
             token=TOKEN,
             hosts=LOOPBACK_NAMES,
