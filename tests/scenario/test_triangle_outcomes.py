@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from arbot.domain.decisions import ArbStranded, ArbState
+from arbot.domain.decisions import ArbState, ArbStranded
 from arbot.domain.ids import Asset, VenueId
 from arbot.domain.order import OrderState
 from tests.support.engine_world import World, play
