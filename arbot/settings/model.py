@@ -170,8 +170,8 @@ class PretendAccount(Table):
     """[paper.venues.<name>]: what a pretend account starts with and pays."""
 
     balances: Annotated[dict[AssetName, Holding], Field(min_length=1)]
-    maker_bps: Annotated[Holding, Field(le=1_000)] | None = None  # without both: in the demo the venue's own tiers,
-    taker_bps: Annotated[Holding, Field(le=1_000)] | None = None  # on paper 25 and 40
+    maker_bps: Annotated[Number, Field(ge=-100, le=1_000)] | None = None  # below zero is a rebate; without both: in
+    taker_bps: Annotated[Holding, Field(le=1_000)] | None = None  # the demo the venue's own tiers, on paper 25 and 40
 
     def rates_bps(self) -> tuple[Decimal, Decimal] | None:
         """Return (maker, taker) when the file says both or one of them, else None for the venue's own schedule."""
