@@ -79,6 +79,8 @@ REASONS = {
     "transfer_repeated": "the same transfer was asked for before",
     "network_fee": "the network's fee was far above its own median",
     "transit_value": "too much value was in flight",
+    "terms_unknown": "a venue had not said lately whether a network is open, and for how much",
+    "deposits_closed": "the target took no deposits on the network",
 }
 
 ASSUMED = {

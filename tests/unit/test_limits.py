@@ -29,6 +29,7 @@ from arbot.domain.registry import AssetEntry, Registry, VenueEntry
 from arbot.domain.transfer import MaintenanceWindow, Network, NetworkTerms, VenueStatus
 from arbot.engine.config import ExposureCaps, NewsPolicy, RiskLimits, RiskPolicy
 from tests.support.engine_world import MS, START_NS, World, an_instrument
+from tests.support.transfer_world import TransferWorld, allowed, policy
 
 KRAKEN = "kraken book bid 100.0x2 ask 100.1x2"
 COINBASE = "coinbase book bid 101.0x1 ask 101.2x3"
@@ -93,6 +94,23 @@ SHARED = Registry(
     venues=dict.fromkeys((VenueId("kraken"), COIN), VenueEntry(banks=("bank",), custodian="vault", cloud="east")),
     assets={Asset("USD"): AssetEntry(is_fiat=True)},
 )
+
+
+def coins_overdue() -> World:
+    """Return a world in which coins on their way from kraken to coinbase should have been there a minute ago."""
+    world = TransferWorld(policy(allowed(network="swift")))
+    for line in (
+        "kraken network swift fee 0.001 min 0.01",
+        "coinbase network swift fee 0.001 min 0.01",
+        "ask 1 BTC kraken coinbase swift",
+        "sent",
+        "kraken withdrawal W1 1 fee 0.001 pending tx X over swift",
+        "wait 21min",
+    ):
+        world.line(line)
+    return world
+
+
 ROOMY = ExposureCaps(bank_share_max=Decimal(1), custodian_share_max=Decimal("0.05"))
 TRIPPED: dict[Reason, Callable[[], World]] = {
     Reason.KILLED: after(operator(Verb.KILL)),
@@ -109,6 +127,7 @@ TRIPPED: dict[Reason, Callable[[], World]] = {
     Reason.VENUE_QUARANTINED: after(VenueStatusReported(venue=COIN, status=VenueStatus.CANCEL_ONLY)),
     Reason.MAINTENANCE: after(VenueStatusReported(venue=COIN, status=VenueStatus.ONLINE, windows=(SOON,))),
     Reason.WITHDRAWALS_CLOSED: after(NetworksReported(venue=COIN, networks=(LOCKED,))),
+    Reason.TRANSFER_OVERDUE: coins_overdue,
     Reason.RATE_BUDGET: after(RateBudgetChanged(instrument=InstrumentId("BTC/USD@kraken"), has_room=False)),
     Reason.COUNTERPARTY_SHARE: limited(counterparty_share_max=Decimal("0.49")),
     Reason.ISSUER_EXPOSURE: lambda: World(registry=MINTED, exposure=ExposureCaps(issuer_share_max=Decimal("0.5"))),
