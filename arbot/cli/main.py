@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from arbot.cli import backtest, config, data, ledger, operate, record, replay, running, sim, sweep
+from arbot.cli import (
+    backtest,
+    config,
+    data,
+    ledger,
+    operate,
+    rebalance,
+    record,
+    replay,
+    risk,
+    running,
+    sim,
+    sweep,
+    transfers,
+)
 from arbot.cli.errors import DaemonRefused, NotRunning
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.output import tell, tell_mistakes
@@ -26,6 +40,9 @@ record.register(app)
 backtest.register(app)
 sweep.register(app)
 replay.register(app)
+risk.register(app)
+transfers.register(app)
+rebalance.register(app)
 app.add_typer(data.app)
 app.add_typer(config.app)
 app.add_typer(ledger.app)

@@ -80,6 +80,13 @@ def priced(terms: Terms, gap: Gap, parts: Sequence[Part]) -> Gap:
             taken=ZERO,
         )
     )
+    firm = {one.asset for one in terms.situation.targets}
+    choices = [
+        msgspec.structs.replace(one, hindered="what a person asked for is not left to come by itself")
+        if one.method in (Method.WAIT, Method.LEAVE) and firm & {gap.asset, one.via} and not one.taken
+        else one
+        for one in choices
+    ]
     return msgspec.structs.replace(gap, choices=tuple(sorted(choices, key=lambda one: one.cost.total)))
 
 

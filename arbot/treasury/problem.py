@@ -334,7 +334,9 @@ def _wrong_targets(situation: Situation) -> list[Mistake]:
                 Mistake(
                     f"targets of {asset}",
                     f"they come to {asked}, and there are {total} in all",
-                    f"let them come to {total}, or leave out a venue that takes the rest",
+                    f"ask for {total} at most"
+                    if asked > total
+                    else f"let them come to {total}, or leave out a venue that takes the rest",
                 )
             )
     for asset in sorted({name for shares in situation.policy.shares.values() for name in shares}):
