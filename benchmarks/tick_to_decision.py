@@ -10,6 +10,8 @@ Paths, each with books of its own, fed the same frames in turns of CHUNK so that
 Garbage collection is off, as in the daemon. Times are wall time per frame, with the timer's own cost (about 0.05 us) in
 all. Run: python benchmarks/tick_to_decision.py [--frames 20000] [--assets 5] [--seed 7] [--json]
 Exit code 1 when ours is less than RATIO_MIN times faster at the median anywhere.
+
+With --risk: the same with the risk evaluation on against off, among ten venues; exit code 1 above RISK_RATIO_MAX.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ import ccxt.pro
 import numpy as np
 import orjson
 from ccxt.async_support.base.ws.functions import is_json_encoded_object
+from risk_share import measured
 from seeded_frames import BASES, SeededMarket, instrument, large_snapshot
 
 from arbot.domain.events import BooksMoved, Envelope, FeesLoaded, InstrumentsLoaded
@@ -49,6 +52,7 @@ from strategies.cross_venue import CrossVenue
 
 CHUNK = 200
 RATIO_MIN = 3
+RISK_RATIO_MAX = 1.1
 TAKER_RATES = {"kraken": Decimal("0.0010"), "coinbase": Decimal("0.0015")}
 EDGE_NET_BPS_MIN = Decimal(1)
 DEPTHS = {"kraken": 100, "coinbase": 0}
@@ -333,16 +337,30 @@ def table(rows: list[dict]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def risk(seed: int, count: int, *, as_json: bool) -> int:
+    """Tell what the risk evaluation adds to a decision; exit code 1 when it is too much."""
+    rows = measured(seed, count)
+    print(json.dumps({"risk": rows}) if as_json else table(rows))
+    dearest = max(row["ratio"] for row in rows)
+    if dearest > RISK_RATIO_MAX:
+        print(f"the risk evaluation makes the median {dearest} times longer; {RISK_RATIO_MAX} is the most", file=sys.stderr)
+        return 1
+    return 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Time per frame from raw bytes to decision, beside ccxt.pro.")
     parser.add_argument("--frames", type=int, default=20_000, help="generated update frames (default %(default)s)")
     parser.add_argument("--assets", type=int, default=len(BASES), choices=range(1, len(BASES) + 1))
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout instead of tables")
+    parser.add_argument("--risk", action="store_true", help="what the risk evaluation adds, instead (see risk_share.py)")
     asked = parser.parse_args()
     gc.collect()
     gc.freeze()
     gc.disable()
+    if asked.risk:
+        return risk(asked.seed, asked.frames, as_json=asked.json)
     updates = generated(asked.seed, asked.assets, asked.frames) + recorded()
     snapshots = first_snapshot()
     if asked.json:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from arbot.domain.book import BookState
 from arbot.domain.decisions import ArbState, ConversionLeg
@@ -30,6 +31,9 @@ from arbot.engine.config import EngineConfig
 from arbot.engine.market_view import MarketView
 from arbot.engine.risk.table import ExposureTable
 from arbot.engine.watching import PegState, VenueHealth
+
+if TYPE_CHECKING:
+    from arbot.engine.risk.rooms import Rooms
 
 FINISHED_ARBS_KEPT = 500  # a later fill than this is treated as an orphan of an unknown arb
 
@@ -309,6 +313,7 @@ class State:
     carried_cost: dict[Asset, tuple[Decimal, Decimal]] = field(default_factory=dict)  # so much carried, and its worth then
     version: int = 0  # raised by every step that may change an exposure
     exposure_table: tuple[int, ExposureTable] | None = None  # of that version
+    rooms: Rooms | None = None  # of that table
     health: dict[VenueId, VenueHealth] = field(default_factory=dict)
     pegs: dict[Asset, PegState] = field(default_factory=dict)  # the stablecoins that are traded, and may be measured
     news: dict[tuple[InstrumentId, InstrumentId], int] = field(default_factory=dict)  # gaps taken once, and when

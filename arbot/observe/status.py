@@ -18,8 +18,8 @@ from arbot.domain.instrument import Instrument
 from arbot.domain.order import OrderState, Side
 from arbot.domain.units import ONE, ZERO, div, share_bps
 from arbot.engine.risk.exposure import cap_lines
-from arbot.engine.risk.stress import stress_lines
 from arbot.engine.risk.losses import measures
+from arbot.engine.risk.stress import stress_lines
 from arbot.engine.state import State
 from arbot.engine.watching import AnswerKind
 from arbot.observe.recent import ArbLine, Recent

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from arbot.domain.decisions import Reason
-from arbot.domain.registry import NodeKind
-from arbot.domain.units import ONE, ZERO, div
-from arbot.engine.risk.exposure import is_judged, share_max, stands, table_of
+from arbot.domain.order import Side
+from arbot.domain.units import ZERO, div
+from arbot.engine.risk.exposure import share_max
 from arbot.engine.risk.plan import Plan
-from arbot.engine.risk.stress import SCENARIOS, Leg, budget, marginals, worst
+from arbot.engine.risk.rooms import REASONS, Place, place_of, rooms_of
+from arbot.engine.risk.stress import Leg, marginals, worst
+from arbot.engine.risk.table import Node
 from arbot.engine.risk.tail import leg_of, tail_bps
 from arbot.engine.sizing import Bound
 from arbot.engine.state import Pennies
 
-CONVERSION = 2  # its place among the legs of a plan
+TWO = 2  # legs; a conversion is a third
 
 
 def legs_of(plan: Plan) -> tuple[Leg, ...]:
     """Return the legs of a plan with their values per unit of base, at their worst acceptable prices."""
-    legs = []
-    for number, leg in enumerate(plan.legs):
-        per_base = plan.foreign_unit_most() if number == CONVERSION else ONE
-        value = per_base * leg.price * (plan.state.rate(leg.instrument.quote) or ZERO)  # the gate `priced` has seen it
-        legs.append(leg_of(leg.instrument, leg.side, value))
-    return tuple(legs)
+    state, buy, sell = plan.state, plan.buy, plan.sell
+    buy_rate = state.rate(buy.quote) or ZERO  # the gate `priced` has seen that there is one
+    sell_rate = buy_rate if sell.quote == buy.quote else state.rate(sell.quote) or ZERO
+    legs = (
+        Leg(buy.venue, Side.BUY, buy.base, plan.buy_price * buy_rate),
+        Leg(sell.venue, Side.SELL, sell.quote, plan.sell_price * sell_rate),
+    )
+    turned = plan.conversion
+    if turned is None:
+        return legs
+    value = plan.foreign_unit_most() * turned.price * (state.rate(turned.instrument.quote) or ZERO)
+    return (*legs, leg_of(turned.instrument, turned.side, value))
 
 
 def plan_tail_bps(plan: Plan) -> Decimal:
@@ -46,53 +55,55 @@ def note_pennies(plan: Plan, qty: Decimal, expected_home: Decimal) -> Decimal:
     return loss
 
 
+def exposure_bound(plan: Plan) -> Bound:
+    """Return how much of the arb the caps on everything that its legs stand on leave; shares of capital in the numbers."""
+    rooms, legs = rooms_of(plan.state), legs_of(plan)
+    if rooms.cap_stop is not None:
+        return rooms.cap_stop
+    places = [place_of(plan.state, rooms, leg) for leg in legs]
+    tightest = Bound(plan.proposal.qty, Reason.COUNTERPARTY_SHARE)
+    for leg, place in zip(legs, places, strict=True):
+        if place.cap is not None and place.cap.room < tightest.qty_max * leg.value:
+            tightest = Bound(div(place.cap.room, leg.value), place.cap.reason, place.cap.held, place.cap.limit)
+    for node, unit in _shared(legs, places).items():
+        share, held = share_max(plan.state, node), rooms.table.exposure.get(node, ZERO)
+        room = share * rooms.table.whole - held
+        if room < tightest.qty_max * unit:
+            tightest = Bound(div(room, unit), REASONS[node[0]], round(div(held, rooms.table.whole), 4), share)
+    return tightest
+
+
 def stress_bound(plan: Plan) -> Bound:
-    """Return how much of the arb the scenarios' budgets leave; nothing once any of them is spent, whoever spent it."""
-    state, table = plan.state, table_of(plan.state)
-    if table.unpriced:
-        return Bound(ZERO, Reason.PRICE_UNKNOWN)
-    legs = legs_of(plan)
-    tightest = Bound(plan.proposal.qty, Reason.STRESS_BUDGET)
-    for scenario in SCENARIOS:
-        limit = budget(state, scenario, table.whole)
-        losses, units = dict(scenario.losses(state, table)), dict(scenario.units(state, legs))
-        for node in dict.fromkeys((*losses, *units)):
-            loss, unit = losses.get(node, ZERO), units.get(node, ZERO)
-            if loss > limit:
-                return Bound(ZERO, Reason.STRESS_BUDGET, loss, limit)
-            if unit > 0 and (fits := div(limit - loss, unit)) < tightest.qty_max:
-                tightest = Bound(fits, Reason.STRESS_BUDGET, loss + unit * plan.proposal.qty, limit)
+    """Return how much of the arb the scenarios' budgets leave; nothing once any of them is spent."""
+    rooms, legs = rooms_of(plan.state), legs_of(plan)
+    if rooms.stress_stop is not None:
+        return rooms.stress_stop
+    qty = plan.proposal.qty
+    tightest = Bound(qty, Reason.STRESS_BUDGET)
+    places = [place_of(plan.state, rooms, leg) for leg in legs]
+    for leg, place in zip(legs, places, strict=True):
+        tight = place.stress
+        if tight is not None and tight.room < tightest.qty_max * leg.value:
+            value = tight.held + tight.unit * leg.value * qty
+            tightest = Bound(div(tight.room, leg.value), Reason.STRESS_BUDGET, value, tight.limit)
+    if len(legs) == TWO and not _shared(legs, places):
+        return tightest
+    for scenario, limit, losses in rooms.spending:  # legs that add up somewhere
+        for node, unit in scenario.units(plan.state, legs):
+            loss = losses.get(node, ZERO)
+            if unit > 0 and limit - loss < tightest.qty_max * unit:
+                tightest = Bound(div(limit - loss, unit), Reason.STRESS_BUDGET, loss + unit * qty, limit)
     return tightest
 
 
-def node_bound(plan: Plan, kind: NodeKind, reason: Reason) -> Bound:
-    """Return how much of the arb the caps on nodes of one kind leave, the arb itself counted; shares of capital in the numbers."""
-    state, table = plan.state, table_of(plan.state)
-    registry = state.config.registry
-    if table.unpriced:
-        return Bound(ZERO, Reason.PRICE_UNKNOWN)
-    if table.whole <= 0:
-        return Bound(ZERO, Reason.BALANCE_SHORT)
-    units: dict[tuple[NodeKind, str], Decimal] = {}
-    for leg in legs_of(plan):
-        for node, _ in stands(registry, leg.venue, leg.asset):
-            if node[0] is kind and is_judged(registry, node):
-                units[node] = units.get(node, ZERO) + leg.value
-    tightest = Bound(plan.proposal.qty, reason)
-    for node, unit in units.items():
-        share, held = share_max(state, node), table.exposure.get(node, ZERO)
-        fits = div(share * table.whole - held, unit)
-        if fits < tightest.qty_max:
-            tightest = Bound(fits, reason, round(div(held, table.whole), 4), share)
-    return tightest
-
-
-def chain_bound(plan: Plan) -> Bound:
-    """Return nothing while more is in flight on some chain than its cap allows: no new risk before it has arrived."""
-    state, table = plan.state, table_of(plan.state)
-    for node, value in table.exposure.items():
-        if node[0] is NodeKind.CHAIN and is_judged(state.config.registry, node) and table.whole > 0:
-            share, limit = div(value, table.whole), share_max(state, node)
-            if share > limit:
-                return Bound(ZERO, Reason.CHAIN_EXPOSURE, round(share, 4), limit)
-    return Bound(plan.proposal.qty, Reason.CHAIN_EXPOSURE)
+def _shared(legs: Sequence[Leg], places: Sequence[Place]) -> dict[Node, Decimal]:
+    """Return the nodes that several legs stand on, with the value that they bring there together."""
+    if len(legs) == TWO and not any(node in places[1].nodes for node in places[0].nodes):
+        return {}
+    sums: dict[Node, Decimal] = {}
+    counts: dict[Node, int] = {}
+    for leg, place in zip(legs, places, strict=True):
+        for node in place.nodes:
+            sums[node] = sums.get(node, ZERO) + leg.value
+            counts[node] = counts.get(node, 0) + 1
+    return {node: value for node, value in sums.items() if counts[node] > 1}

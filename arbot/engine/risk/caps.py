@@ -9,9 +9,8 @@ from arbot.domain.decisions import Reason
 from arbot.domain.errors import InvariantBroken
 from arbot.domain.ids import Asset
 from arbot.domain.order import Side
-from arbot.domain.registry import NodeKind
 from arbot.domain.units import ONE, ZERO, div
-from arbot.engine.risk.budget import chain_bound, node_bound, stress_bound
+from arbot.engine.risk.budget import exposure_bound, stress_bound
 from arbot.engine.risk.plan import Plan
 from arbot.engine.sizing import Bound
 
@@ -111,34 +110,13 @@ def net_delta(plan: Plan) -> Bound:
     return Bound(div(limit - max(deltas), price), Reason.NET_DELTA, max(deltas), limit)
 
 
-def counterparty_share(plan: Plan) -> Bound:
-    """Allow `counterparty_share_max` of capital with one venue, what the arb brings counted; less while its payouts falter."""
-    return node_bound(plan, NodeKind.VENUE, Reason.COUNTERPARTY_SHARE)
+def exposure(plan: Plan) -> Bound:
+    """Allow what the caps leave on all that the legs stand on: venue, issuer, bank, custodian, chain, cloud region.
 
-
-def issuer_share(plan: Plan) -> Bound:
-    """Allow `issuer_share_max` of capital in the coins of one issuer, over all venues, orders and transfers."""
-    return node_bound(plan, NodeKind.ISSUER, Reason.ISSUER_EXPOSURE)
-
-
-def bank_share(plan: Plan) -> Bound:
-    """Allow `bank_share_max` of capital as money of venues that share a bank."""
-    return node_bound(plan, NodeKind.BANK, Reason.BANK_EXPOSURE)
-
-
-def custodian_share(plan: Plan) -> Bound:
-    """Allow `custodian_share_max` of capital as coins of venues that share a custodian."""
-    return node_bound(plan, NodeKind.CUSTODIAN, Reason.CUSTODIAN_EXPOSURE)
-
-
-def chain_share(plan: Plan) -> Bound:
-    """Allow nothing while more than `chain_share_max` of capital is in flight on one chain."""
-    return chain_bound(plan)
-
-
-def cloud_share(plan: Plan) -> Bound:
-    """Allow `cloud_share_max` of capital in one cloud region: what lies there, and legs at work there on top."""
-    return node_bound(plan, NodeKind.CLOUD, Reason.CLOUD_EXPOSURE)
+    Shares of capital, the arb itself counted: `counterparty_share_max` for venues, less while their payouts falter, and
+    [exposure] for the others, or what the registry says of a node.
+    """
+    return exposure_bound(plan)
 
 
 def stress_budget(plan: Plan) -> Bound:
@@ -155,12 +133,7 @@ CAPS: tuple[Cap, ...] = (
     conversion_balance,
     inventory,
     net_delta,
-    counterparty_share,
-    issuer_share,
-    bank_share,
-    custodian_share,
-    chain_share,
-    cloud_share,
+    exposure,
     stress_budget,
 )
 

@@ -1,0 +1,146 @@
+"""How much more each place takes, worked out once per version of the state: an opportunity then costs two divisions.
+
+A place is a venue, a side, and the asset that a leg there brings. Its room is the value of a leg at which the first cap, and the
+first budget, is reached, as long as no other leg of the arb stands on the same thing; `budget` adds those up itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import NamedTuple
+
+from arbot.domain.decisions import Reason
+from arbot.domain.ids import Asset, VenueId
+from arbot.domain.order import Side
+from arbot.domain.registry import NodeKind
+from arbot.domain.units import ONE, ZERO, div
+from arbot.engine.risk.exposure import is_judged, share_max, stands, table_of
+from arbot.engine.risk.stress import SCENARIOS, Leg, Scenario, budget
+from arbot.engine.risk.table import ExposureTable, Node
+from arbot.engine.sizing import Bound
+from arbot.engine.state import State
+
+REASONS = {
+    NodeKind.VENUE: Reason.COUNTERPARTY_SHARE,
+    NodeKind.ISSUER: Reason.ISSUER_EXPOSURE,
+    NodeKind.BANK: Reason.BANK_EXPOSURE,
+    NodeKind.CUSTODIAN: Reason.CUSTODIAN_EXPOSURE,
+    NodeKind.CHAIN: Reason.CHAIN_EXPOSURE,
+    NodeKind.CLOUD: Reason.CLOUD_EXPOSURE,
+}
+
+
+class Tight(NamedTuple):
+    """The first limit that a leg at a place meets: at what value of it, and what is held now of how much."""
+
+    room: Decimal
+    reason: Reason
+    held: Decimal
+    limit: Decimal
+    unit: Decimal  # what a unit of the leg's value adds to `held`; zero where that is told as a share
+
+
+class Place(NamedTuple):
+    """One venue, side and asset: what it stands on that has a cap, the tightest cap, the tightest budget."""
+
+    nodes: tuple[Node, ...]
+    cap: Tight | None
+    stress: Tight | None
+
+
+class Spending(NamedTuple):
+    """A scenario with its budget and what each node would cost as things stand."""
+
+    scenario: Scenario
+    limit: Decimal
+    losses: dict[str, Decimal]
+
+
+@dataclass(slots=True)
+class Rooms:
+    """All of one version. `cap_stop` and `stress_stop` say why nothing at all may be added."""
+
+    table: ExposureTable
+    spending: tuple[Spending, ...]
+    cap_stop: Bound | None
+    stress_stop: Bound | None
+    places: dict[tuple[VenueId, Side, Asset], Place] = field(default_factory=dict)
+
+
+def rooms_of(state: State) -> Rooms:
+    """Return the rooms of this version of the state; kept as its table of exposures is."""
+    table = table_of(state)
+    kept = state.rooms
+    if kept is not None and kept.table is table:
+        return kept
+    spending = tuple(
+        Spending(one, budget(state, one, table.whole), dict(one.losses(state, table))) for one in SCENARIOS
+    )
+    rooms = Rooms(table, spending, _cap_stop(state, table), _stress_stop(table, spending))
+    if table.is_lasting:
+        state.rooms = rooms
+    return rooms
+
+
+def place_of(state: State, rooms: Rooms, leg: Leg) -> Place:
+    """Return what a leg's place leaves."""
+    key = (leg.venue, leg.side, leg.asset)
+    place = rooms.places.get(key)
+    if place is None:
+        nodes = tuple(
+            node
+            for node, _ in stands(state.config.registry, leg.venue, leg.asset)
+            if is_judged(state.config.registry, node)
+        )
+        place = rooms.places[key] = Place(
+            nodes, _cap(state, rooms, nodes), _stress(state, rooms, leg._replace(value=ONE))
+        )
+    return place
+
+
+def _cap(state: State, rooms: Rooms, nodes: tuple[Node, ...]) -> Tight | None:
+    whole, found = rooms.table.whole, None
+    for node in nodes:
+        share, held = share_max(state, node), rooms.table.exposure.get(node, ZERO)
+        room = share * whole - held
+        if found is None or room < found.room:
+            found = Tight(room, REASONS[node[0]], round(div(held, whole), 4), share, ZERO)
+    return found
+
+
+def _stress(state: State, rooms: Rooms, leg: Leg) -> Tight | None:
+    found = None
+    for scenario, limit, losses in rooms.spending:
+        for node, unit in scenario.units(state, (leg,)):
+            if unit > 0:
+                loss = losses.get(node, ZERO)
+                room = div(limit - loss, unit)
+                if found is None or room < found.room:
+                    found = Tight(room, Reason.STRESS_BUDGET, loss, limit, unit)
+    return found
+
+
+def _cap_stop(state: State, table: ExposureTable) -> Bound | None:
+    """Refuse while something has no price, there is nothing, or more is in flight on a chain than its cap allows."""
+    if table.unpriced:
+        return Bound(ZERO, Reason.PRICE_UNKNOWN)
+    if table.whole <= 0:
+        return Bound(ZERO, Reason.BALANCE_SHORT)
+    for node, value in table.exposure.items():
+        if node[0] is NodeKind.CHAIN and is_judged(state.config.registry, node):
+            share, limit = div(value, table.whole), share_max(state, node)
+            if share > limit:
+                return Bound(ZERO, Reason.CHAIN_EXPOSURE, round(share, 4), limit)
+    return None
+
+
+def _stress_stop(table: ExposureTable, spending: tuple[Spending, ...]) -> Bound | None:
+    """Refuse once any budget is spent, whoever spent it."""
+    if table.unpriced:
+        return Bound(ZERO, Reason.PRICE_UNKNOWN)
+    for _, limit, losses in spending:
+        for loss in losses.values():
+            if loss > limit:
+                return Bound(ZERO, Reason.STRESS_BUDGET, loss, limit)
+    return None
