@@ -92,7 +92,7 @@ class Carrier:
         self._closed: set[tuple[VenueId, Asset, str, str]] = set()  # venue, asset, network, what
         self._slow: dict[VenueId, float] = {}
         self._jam: dict[str, float] = {}
-        self._dear: set[str] = set()
+        self._charge: dict[str, Decimal] = {}
 
     def begin(self, ground: Ground) -> None:
         """Tell everybody's terms now and from time to time."""
@@ -121,8 +121,7 @@ class Carrier:
 
     def fee(self, network: str) -> Decimal:
         """Return what a transfer costs now."""
-        terms = self._disaster.networks[network]
-        return terms.fee * Decimal(str(self._jam.get(network, 1.0))) if network in self._dear else terms.fee
+        return self._disaster.networks[network].fee * self._charge.get(network, Decimal(1))
 
     def tell_terms(self, venue: VenueId) -> None:
         """Tell what a venue takes and gives out, unless it is gone."""
@@ -151,15 +150,18 @@ class Carrier:
             if not parcel.is_out and parcel.intent.source == venue:
                 self._stretch(parcel, factor / before, self._leave)
 
-    def jam(self, network: str, factor: float, *, is_dearer: bool) -> None:
+    def charge(self, network: str, factor: Decimal) -> None:
+        """Change a network's fee, and have it told."""
+        self._charge[network] = factor
+        for venue in self._ground.venues:
+            self.tell_terms(venue)
+
+    def jam(self, network: str, factor: float) -> None:
         """Slow a network down, what is on it included."""
         before, self._jam[network] = self._jam.get(network, 1.0), factor
-        (self._dear.add if is_dearer else self._dear.discard)(network)
         for parcel in self.parcels:
             if parcel.is_out and not parcel.is_there and parcel.intent.network == network:
                 self._stretch(parcel, factor / before, self._arrive)
-        for venue in self._ground.venues:
-            self.tell_terms(venue)
 
     # --- one transfer -------------------------------------------------------------------------------------------------
 

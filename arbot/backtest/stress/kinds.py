@@ -176,11 +176,19 @@ def _fast(stage: Stage, _: Event, venue: VenueId) -> None:
 
 
 def _jam(stage: Stage, event: Event, _: VenueId) -> None:
-    stage.jam(event.network, float(event.factor or 1), is_dearer=event.share is not None)
+    stage.carrier.jam(event.network, float(event.factor or 1))
 
 
 def _unjam(stage: Stage, event: Event, _: VenueId) -> None:
-    stage.jam(event.network, 1.0, is_dearer=False)
+    stage.carrier.jam(event.network, 1.0)
+
+
+def _dearer(stage: Stage, event: Event, _: VenueId) -> None:
+    stage.carrier.charge(event.network, event.factor or Decimal(1))
+
+
+def _cheaper(stage: Stage, event: Event, _: VenueId) -> None:
+    stage.carrier.charge(event.network, Decimal(1))
 
 
 def _transfer(stage: Stage, event: Event, _: VenueId) -> None:
@@ -217,6 +225,7 @@ KINDS: dict[str, Kind] = {
     ),
     "withdrawals_slow": Kind("withdrawals take `factor` times as long", ("venue", "factor"), _slow, _fast),
     "network_slow": Kind("transfers take `factor` times as long", ("network", "factor"), _jam, _unjam),
+    "fees_up": Kind("a network's fee is `factor` times as high", ("network", "factor"), _dearer, _cheaper),
     "transfer": Kind("somebody asks for a transfer", ("source", "target", "asset", "network", "qty"), _transfer),
     "even_out": Kind(
         "every `every_h` hours coins are sent to where they ran low", ("asset", "network", "every_h"), _even_out

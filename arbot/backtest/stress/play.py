@@ -29,7 +29,7 @@ from arbot.sim.venue_model import VenueModel, fixed_fees
 
 CENT = Decimal("0.01")
 POLL_S = 3_600  # news of transfers are told when they happen: asking for them every few seconds would only take time
-LOOK_MS = 60_000  # likewise for looks at pegs and at gaps that are news: books are shown in sessions, hours apart
+LOOK_MS = 300_000  # likewise for looks at pegs and at gaps that are news: books are shown in sessions, hours apart
 PEG_AGE_MS = 7_200_000  # and a peg is what the last session's books said
 SAMPLE_NS = 10**18  # the replay's own samples are not needed: the stage looks for itself
 REALISTIC = Backtest()  # latencies, rejects and lost answers of an ordinary day, as [backtest] has them

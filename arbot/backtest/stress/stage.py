@@ -136,10 +136,6 @@ class Stage(Funding):
         """Let withdrawals wait longer at a venue."""
         self.carrier.slow(venue, factor)
 
-    def jam(self, network: str, factor: float, *, is_dearer: bool) -> None:
-        """Slow a network down, and raise its fee with it."""
-        self.carrier.jam(network, factor, is_dearer=is_dearer)
-
     def ask_transfer(self, event: Event) -> None:
         """Ask for a transfer as a person would."""
         self._ask(VenueId(event.source), VenueId(event.target), event, event.qty or ZERO)
