@@ -31,6 +31,10 @@ def read_attributes(*, outside: str) -> set[str]:
     [
         (config.RiskLimits, "arbot/engine/config.py"),
         (config.ExecutionPolicy, "arbot/engine/config.py"),
+        (config.HealthPolicy, "arbot/engine/config.py"),
+        (config.MaintenanceRule, "arbot/engine/config.py"),
+        (config.PegPolicy, "arbot/engine/config.py"),
+        (config.NewsPolicy, "arbot/engine/config.py"),
         (config.EngineConfig, "arbot/engine/config.py"),
         (ports.VenueConfig, "arbot/ports.py"),
     ],
