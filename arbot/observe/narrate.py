@@ -18,6 +18,7 @@ from arbot.domain.decisions import (
     OrphanFillFound,
     Outcome,
     PegChanged,
+    QuotePulled,
     ResidualWorked,
     TradingStateChanged,
     TransferMoved,
@@ -30,6 +31,7 @@ _LEVELS: dict[type, str] = {
     # decisions
     ArbOpened: "info",
     ArbMoved: "debug",
+    QuotePulled: "debug",
     ResidualWorked: "warning",
     ArbClosed: "info",
     ArbStranded: "critical",

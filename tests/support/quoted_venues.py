@@ -19,6 +19,7 @@ class QuotedWorld(FaultyWorld):
 
     def __init__(self, seed: int) -> None:
         self.counts = dict.fromkeys(("rested", "filled", "cancelled", "raced", "would_take"), 0)
+        self.doubles = 0  # orders that came to rest where another of ours still did
         super().__init__(seed, MakerTaker(PARAMS))
 
     def match(self, intent: OrderIntent, *, answer: bool) -> None:
@@ -31,6 +32,11 @@ class QuotedWorld(FaultyWorld):
             self.counts["would_take"] += 1
             self.later(1, OrderRejected(client_order_id=mine, code=RejectCode.POST_ONLY_WOULD_TAKE, detail="no"))
             return
+        place = (intent.instrument, intent.side)
+        self.doubles += any(
+            (one.intent.instrument, one.intent.side) == place and one.intent.tif.rests and one.state is OrderState.OPEN
+            for one in self.truth.values()
+        )
         order = self.truth[mine] = VenueOrder(intent, VenueOrderId(f"V-{mine}"))
         order.visible_ns = self.now_ns + (int(self.rng.uniform(0, 5000)) * MS if self.strikes("hidden") else 0)
         self.counts["rested"] += 1
