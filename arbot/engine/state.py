@@ -33,7 +33,7 @@ from arbot.engine.risk.table import ExposureTable
 from arbot.engine.watching import PegState, VenueHealth
 
 if TYPE_CHECKING:
-    from arbot.engine.risk.rooms import Rooms
+    from arbot.engine.risk.rooms import Ground, Rooms
 
 FINISHED_ARBS_KEPT = 500  # a later fill than this is treated as an orphan of an unknown arb
 
@@ -314,6 +314,7 @@ class State:
     version: int = 0  # raised by every step that may change an exposure
     exposure_table: tuple[int, ExposureTable] | None = None  # of that version
     rooms: Rooms | None = None  # of that table
+    grounds: dict[tuple[VenueId, Side, Asset], Ground] = field(default_factory=dict)  # of the registry: never changes
     health: dict[VenueId, VenueHealth] = field(default_factory=dict)
     pegs: dict[Asset, PegState] = field(default_factory=dict)  # the stablecoins that are traded, and may be measured
     news: dict[tuple[InstrumentId, InstrumentId], int] = field(default_factory=dict)  # gaps taken once, and when

@@ -41,6 +41,13 @@ class Tight(NamedTuple):
     unit: Decimal  # what a unit of the leg's value adds to `held`; zero where that is told as a share
 
 
+class Ground(NamedTuple):
+    """What a leg at a place stands on that has a cap, and what a unit of it adds: (number of the scenario, node, unit)."""
+
+    nodes: tuple[Node, ...]
+    units: tuple[tuple[int, str, Decimal], ...]
+
+
 class Place(NamedTuple):
     """One venue, side and asset: what it stands on that has a cap, the tightest cap, the tightest budget."""
 
@@ -65,6 +72,7 @@ class Rooms:
     spending: tuple[Spending, ...]
     cap_stop: Bound | None
     stress_stop: Bound | None
+    caps: dict[Node, Tight] = field(default_factory=dict)
     places: dict[tuple[VenueId, Side, Asset], Place] = field(default_factory=dict)
 
 
@@ -88,36 +96,47 @@ def place_of(state: State, rooms: Rooms, leg: Leg) -> Place:
     key = (leg.venue, leg.side, leg.asset)
     place = rooms.places.get(key)
     if place is None:
-        nodes = tuple(
-            node
-            for node, _ in stands(state.config.registry, leg.venue, leg.asset)
-            if is_judged(state.config.registry, node)
-        )
-        place = rooms.places[key] = Place(
-            nodes, _cap(state, rooms, nodes), _stress(state, rooms, leg._replace(value=ONE))
-        )
+        ground = state.grounds.get(key)
+        if ground is None:
+            ground = state.grounds[key] = _ground(state, leg._replace(value=ONE))
+        place = rooms.places[key] = Place(ground.nodes, _cap(state, rooms, ground.nodes), _stress(rooms, ground.units))
     return place
 
 
+def _ground(state: State, leg: Leg) -> Ground:
+    """Return what a leg stands on and adds to each scenario, which no event changes."""
+    registry = state.config.registry
+    nodes = tuple(node for node, _ in stands(registry, leg.venue, leg.asset) if is_judged(registry, node))
+    units = tuple(
+        (number, node, unit)
+        for number, scenario in enumerate(SCENARIOS)
+        for node, unit in scenario.units(state, (leg,))
+        if unit > 0
+    )
+    return Ground(nodes, units)
+
+
 def _cap(state: State, rooms: Rooms, nodes: tuple[Node, ...]) -> Tight | None:
-    whole, found = rooms.table.whole, None
+    found = None
     for node in nodes:
-        share, held = share_max(state, node), rooms.table.exposure.get(node, ZERO)
-        room = share * whole - held
-        if found is None or room < found.room:
-            found = Tight(room, REASONS[node[0]], round(div(held, whole), 4), share, ZERO)
+        tight = rooms.caps.get(node)
+        if tight is None:
+            whole, share, held = rooms.table.whole, share_max(state, node), rooms.table.exposure.get(node, ZERO)
+            told = round(div(held, whole), 4)
+            tight = rooms.caps[node] = Tight(share * whole - held, REASONS[node[0]], told, share, ZERO)
+        if found is None or tight.room < found.room:
+            found = tight
     return found
 
 
-def _stress(state: State, rooms: Rooms, leg: Leg) -> Tight | None:
+def _stress(rooms: Rooms, units: tuple[tuple[int, str, Decimal], ...]) -> Tight | None:
     found = None
-    for scenario, limit, losses in rooms.spending:
-        for node, unit in scenario.units(state, (leg,)):
-            if unit > 0:
-                loss = losses.get(node, ZERO)
-                room = div(limit - loss, unit)
-                if found is None or room < found.room:
-                    found = Tight(room, Reason.STRESS_BUDGET, loss, limit, unit)
+    for number, node, unit in units:
+        _, limit, losses = rooms.spending[number]
+        loss = losses.get(node, ZERO)
+        room = div(limit - loss, unit)
+        if found is None or room < found.room:
+            found = Tight(room, Reason.STRESS_BUDGET, loss, limit, unit)
     return found
 
 
