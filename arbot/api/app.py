@@ -11,6 +11,7 @@ anything else; there are no cookies, no CORS, nothing of a request is echoed, an
     GET  /metrics   Prometheus text
     POST /operator  {"verb": ..., "reason": ..., "argument": ..., "actor": ...}
     POST /transfer  {"source": ..., "target": ..., "asset": ..., "network": ..., "qty": "0.1", "request_key": ..., ...}
+    POST /transfer/close  {"transfer": ..., "reason": ..., "actor": ...}
     POST /adjust    {"venue": ..., "asset": ..., "qty": "0.1", "reason": ..., "actor": ...}
 """
 
@@ -36,7 +37,7 @@ NEEDS_REASON = (Verb.UNKILL, Verb.RESET_LIMIT)
 _PROMETHEUS = {"Content-Type": CONTENT_TYPE_LATEST}
 
 
-Asked = TypeVar("Asked", "Request", "Adjustment", "TransferWish")
+Asked = TypeVar("Asked", "Request", "Adjustment", "TransferWish", "Closing")
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,6 +73,14 @@ class TransferWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     actor: str = "operator"
 
 
+class Closing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person's word that a transfer never began: no history of either venue has it, and their support says so."""
+
+    transfer: str
+    reason: str
+    actor: str = "operator"
+
+
 class Desk(msgspec.Struct, frozen=True, kw_only=True):
     """What the page is given. `problems_*` return what is wrong, nothing when all is well.
 
@@ -88,6 +97,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     operate: Callable[[Request], None]
     adjust: Callable[[Adjustment], None]
     transfer: Callable[[TransferWish], Any]
+    close: Callable[[Closing], None]
     now_ns: Callable[[], int]
     token: str
     hosts: frozenset[str]  # names under which we may be addressed, without port
@@ -136,6 +146,7 @@ def build_app(desk: Desk) -> web.Application:
     app.router.add_post("/operator", post(Request, desk.operate))
     app.router.add_post("/adjust", post(Adjustment, desk.adjust))
     app.router.add_post("/transfer", post(TransferWish, desk.transfer))
+    app.router.add_post("/transfer/close", post(Closing, desk.close))
     return app
 
 
@@ -168,9 +179,9 @@ def _knows_token(request: web.Request, token: str) -> bool:
     return hmac.compare_digest(given.encode(), token.encode()) and kind == "Bearer"
 
 
-def _check(asked: Request | Adjustment | TransferWish) -> None:
+def _check(asked: Request | Adjustment | TransferWish | Closing) -> None:
     """Refuse what cannot be carried out. Raises: ValueError."""
-    needs_reason = isinstance(asked, Adjustment) or (isinstance(asked, Request) and asked.verb in NEEDS_REASON)
+    needs_reason = isinstance(asked, Adjustment | Closing) or (isinstance(asked, Request) and asked.verb in NEEDS_REASON)
     if needs_reason and not asked.reason.strip():
         raise ValueError("a reason is needed")
     if isinstance(asked, Request) and asked.verb is Verb.RESET_LIMIT and not asked.argument:

@@ -9,12 +9,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import structlog
 
-from arbot.api.app import Adjustment, Desk, Request, TransferWish
+from arbot.api.app import Adjustment, Closing, Desk, Request, TransferWish
 from arbot.api.server import LOOPBACK_NAMES, serve
 from arbot.domain.decisions import TransferMoved, TransferRefused
 from arbot.domain.events import AdjustmentRecorded, TransferRequested, Verb
 from arbot.domain.ids import VenueId
-from arbot.domain.transfer import Network
+from arbot.domain.transfer import Network, TransferId
 from arbot.domain.units import parse_decimal
 from arbot.observe.collect import LATCHING
 from arbot.runtime.daemon import Daemon
@@ -86,6 +86,14 @@ def _desk(daemon: Daemon, token: str, hosts: frozenset[str]) -> Desk:
             )
         )
 
+    def close(asked: Closing) -> None:
+        known = daemon.engine.state.transfers.get(TransferId(asked.transfer))
+        if known is None or known.state.is_terminal:
+            raise ValueError(f"no transfer named {asked.transfer!r} is under way; look at `arbot transfers list`")
+        if known.venue_transfer_id or known.tx_id or known.is_listed:
+            raise ValueError(f"{known.source} has it in its history: it began, and only its history ends it")
+        daemon.close_transfer(known.id, f"{asked.actor}: {asked.reason}")
+
     return Desk(
         status=daemon.status,
         risk=daemon.risk,
@@ -95,6 +103,7 @@ def _desk(daemon: Daemon, token: str, hosts: frozenset[str]) -> Desk:
         operate=operate,
         adjust=adjust,
         transfer=transfer,
+        close=close,
         now_ns=daemon.wiring.clock.now_ns,
         token=token,
         hosts=hosts,

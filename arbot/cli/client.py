@@ -68,6 +68,10 @@ class Client:
         answer: dict[str, Any] = json.loads(self._ask("POST", "/transfer", body), parse_float=Decimal)["answer"]
         return answer
 
+    def close_transfer(self, transfer: str, reason: str) -> None:
+        """Say that a transfer never began. Raises: NotRunning, DaemonRefused."""
+        self._ask("POST", "/transfer/close", {"transfer": transfer, "reason": reason, "actor": user()})
+
     def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> bytes:
         parts = urlsplit(self.info.url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_S)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arbot.cli import parsing
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.output import say, tell, to_json
 from arbot.cli.where import ConfigOption, JsonOption, settings_of
@@ -85,6 +86,21 @@ def _answered(answer: dict[str, Any], what: str) -> str:
         detail = f": {answer['detail']}" if answer.get("detail") else ""
         return f"refused, {answer['reason']} ({answer['value']} against {answer['limit']}){detail}"
     return f"begun as {answer['transfer']}: {what}; look at it with `arbot transfers show {answer['transfer']}`"
+
+
+@app.command()
+def close(
+    transfer: Annotated[str, typer.Argument(help="Its id, as `list` prints it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Who said that it never began.", callback=parsing.reason)],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End a transfer that never began, once both venues' support says so. One that a history has cannot be ended."""
+    from arbot.cli.client import Client
+
+    Client.find(settings_of(config).run.state_dir).close_transfer(transfer, reason)
+    facts = {"transfer": transfer, "state": "failed", "reason": reason}
+    say(to_json(facts) if as_json else f"{transfer} is failed: {reason}")
 
 
 @app.command(name="list")

@@ -29,11 +29,13 @@ from arbot.domain.events import (
     RunEnded,
     RunStarted,
     Stream,
+    TransferRejected,
     TransferRequested,
     Verb,
 )
 from arbot.domain.ids import VenueId
 from arbot.domain.instrument import Instrument
+from arbot.domain.transfer import TransferId
 from arbot.engine.config import EngineConfig
 from arbot.engine.engine import Engine
 from arbot.engine.strategy import Strategy
@@ -197,6 +199,10 @@ class Daemon:
         finally:
             self.observers.remove(note)
         return answers[0]
+
+    def close_transfer(self, transfer: TransferId, detail: str) -> None:
+        """Pass on a person's word that a transfer never began; it is durable when this returns."""
+        self.sequencer.submit((TransferRejected(transfer=transfer, detail=detail, reason="closed_by_hand"),))
 
     def status(self) -> Status:
         """Return how the run stands."""

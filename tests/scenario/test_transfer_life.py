@@ -137,6 +137,18 @@ rejected address_changed                          -> alert address_changed; requ
     assert Decimal(20) == world.counted()
 
 
+def test_a_person_may_end_what_never_began() -> None:
+    """Take a person's word for a transfer that no history has, and not for one that has an id."""
+    never, named = TransferWorld(), TransferWorld()
+    for world in (never, named):
+        play(world, "ask 1 BTC kraken coinbase bitcoin -> withdraw 1 from kraken to bc1-ours\nsent ->")
+        world.line("wait 9h")
+    named.line("kraken withdrawal W1 1 fee 0.001 pending")
+
+    assert ["alert closed_by_hand", "stuck > failed"] == never.line("rejected closed_by_hand")
+    assert ["alert transfer_doubt"] == named.line("rejected closed_by_hand")
+
+
 def test_a_stuck_transfer_stops_what_depends_on_it() -> None:
     """Keep its worth counted, open no arb that needs that way, begin no transfer of the coin; trade the other way."""
     world = TransferWorld(policy(allowed(network="swift")))

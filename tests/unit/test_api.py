@@ -45,6 +45,7 @@ class Daemon:
             operate=self._take,
             adjust=self._take,
             transfer=self._take,
+            close=self._take,
             now_ns=lambda: self.now_ns,
             token=TOKEN,
             hosts=LOOPBACK_NAMES,
