@@ -170,13 +170,13 @@ def _renamed(one: Instrument, venue: VenueId, base: str) -> Instrument:
 @contextmanager
 def without_risk() -> Iterator[None]:
     """Ask neither for exposures, budgets nor tails."""
-    kept, tail = approve.CAPS, detector.tail_bps
+    kept, tail = approve.CAPS, detector.route_tail_bps
     approve.CAPS = tuple(cap for cap in kept if cap not in RISK_CAPS)
-    detector.tail_bps = lambda *_: ZERO
+    detector.route_tail_bps = lambda *_: ZERO
     try:
         yield
     finally:
-        approve.CAPS, detector.tail_bps = kept, tail
+        approve.CAPS, detector.route_tail_bps = kept, tail
 
 
 def measured(seed: int, count: int) -> list[dict]:

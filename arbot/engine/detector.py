@@ -17,7 +17,7 @@ from arbot.domain.instrument import FeeRate, Instrument
 from arbot.domain.order import Side
 from arbot.domain.units import ONE, ZERO, bps_to_rate, div, share_bps
 from arbot.engine.market_view import Level
-from arbot.engine.risk.tail import tail_bps
+from arbot.engine.risk.tail import route_tail_bps
 from arbot.engine.state import State
 from arbot.engine.strategy import Conversion, Proposal, Triangle
 
@@ -99,7 +99,7 @@ class Detector:
             return _declined(buy, sell, Reason.FEE_UNKNOWN)
         if not (market.state(buy.id).is_valid and market.state(sell.id).is_valid):
             return _declined(buy, sell, Reason.BOOK_NOT_TRADABLE)
-        needed_bps = edge_net_bps_min + tail_bps(self._state, (buy, Side.BUY), (sell, Side.SELL))
+        needed_bps = edge_net_bps_min + route_tail_bps(self._state, buy, sell)
         factors = (ONE + fee_buy.taker + bps_to_rate(needed_bps), ONE - fee_sell.taker)
         walked = self._walk(buy.id, sell.id, *factors)
         if walked is None:

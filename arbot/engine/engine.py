@@ -405,6 +405,7 @@ class Engine:
         )
         self.state.evidence = {seen.instrument: seen for seen in event.evidence}
         self.state.tails.clear()
+        self.state.route_tails.clear()
         self.state.carried = {amount.asset: amount.number for amount in event.carried}
         self.state.delays = {(seen.source, seen.asset, seen.network): seen for seen in event.delays}
         self.state.network_fees = {(one.venue, one.asset, one.network): one for one in event.network_fees}

@@ -111,6 +111,7 @@ def note(state: State, instrument: InstrumentId, **more: Decimal) -> None:
     sums = {name: _short(getattr(seen, name) * keep + more.get(name, ZERO)) for name in names}
     state.evidence[instrument] = LegEvidence(instrument=instrument, **sums)
     state.tails.clear()
+    state.route_tails.clear()
 
 
 def fading(risk: RiskPolicy) -> Decimal:

@@ -63,6 +63,15 @@ def tail_bps(state: State, *legs: tuple[Listed, Side]) -> Decimal:
     return known
 
 
+def route_tail_bps(state: State, buy: Listed, sell: Listed) -> Decimal:
+    """Return the tail of a plain arb between two instruments: asked for every route of every look, so kept by itself."""
+    key = (buy.id, sell.id)
+    known = state.route_tails.get(key)
+    if known is None:
+        known = state.route_tails[key] = tail_bps(state, (buy, Side.BUY), (sell, Side.SELL))
+    return known
+
+
 def _tail_bps(state: State, legs: Sequence[tuple[Listed, Side]]) -> Decimal:
     beliefs = [belief(state, instrument.id) for instrument, _ in legs]
     failing = sum((one.fail * one.unwind_bps for one in beliefs), ZERO)
