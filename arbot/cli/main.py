@@ -10,6 +10,7 @@ from arbot.cli import (
     backtest,
     config,
     data,
+    drill,
     ledger,
     operate,
     rebalance,
@@ -18,6 +19,7 @@ from arbot.cli import (
     risk,
     running,
     sim,
+    stress,
     sweep,
     transfers,
 )
@@ -39,6 +41,8 @@ operate.register(app)
 record.register(app)
 backtest.register(app)
 sweep.register(app)
+stress.register(app)
+drill.register(app)
 replay.register(app)
 risk.register(app)
 transfers.register(app)

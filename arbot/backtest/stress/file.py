@@ -193,7 +193,9 @@ class Disaster(Table):
     sources: Annotated[tuple[str, ...], _tuple, Field(min_length=1)]
     assumptions: Texts = ()
     protections: Annotated[tuple[str, ...], _tuple, Field(min_length=1)]
-    budget: Literal["gap", "venue", "issuer", "chain", "cloud"] = "gap"  # the stress case of [risk] that it is an instance of
+    budget: Literal["gap", "venue", "issuer", "chain", "cloud"] = (
+        "gap"  # the stress case of [risk] that it is an instance of
+    )
     first: Moment
     last: Moment
     quiet_until: Moment | None = (

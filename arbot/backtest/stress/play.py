@@ -45,7 +45,11 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 def play(disaster: Disaster, world: World, choice: Choice, off: str = ON) -> Played:
     """Play a disaster once; `off` is ON, ALL_OFF, or the name of the one protection to do without."""
-    groups = {ON: (), THESE_OFF: disaster.protections, ALL_OFF: tuple(name for name, one in PROTECTIONS.items() if not one.stops)}
+    groups = {
+        ON: (),
+        THESE_OFF: disaster.protections,
+        ALL_OFF: tuple(name for name, one in PROTECTIONS.items() if not one.stops),
+    }
     names = groups.get(off, (off,))
     stage = Stage(disaster, world, names)
     replay = Replay(world.stock(), terms(disaster, world, choice, stage, names))
@@ -85,9 +89,7 @@ def engine_config(disaster: Disaster, world: World, choice: Choice) -> EngineCon
         registry=_registry(disaster),
         news=msgspec.structs.replace(base.news, news_look_ms=LOOK_MS),
         pegs=msgspec.structs.replace(base.pegs, peg_look_ms=LOOK_MS, peg_book_age_ms_max=PEG_AGE_MS),
-        transfers=TransferPolicy(
-            is_enabled=bool(disaster.networks), limits=limits, allow=_allowed(disaster)
-        ),
+        transfers=TransferPolicy(is_enabled=bool(disaster.networks), limits=limits, allow=_allowed(disaster)),
     )
     for table, keys in disaster.config.items():
         for key, value in keys.items():

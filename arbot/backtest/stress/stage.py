@@ -231,7 +231,9 @@ class Stage(Funding):
     def _gross(self, venue: VenueId, held: Mapping[Asset, Decimal], now_ns: int) -> float:
         """Return what balances are worth in the world; what a venue merely calls money is worth the coin that it is."""
         merges = self.disaster.venues[venue].merges
-        return sum(float(qty) * self.world.worth(merges.get(asset, asset), now_ns) for asset, qty in held.items() if qty)
+        return sum(
+            float(qty) * self.world.worth(merges.get(asset, asset), now_ns) for asset, qty in held.items() if qty
+        )
 
     def _value(self, venue: VenueId, held: Mapping[Asset, Decimal], now_ns: int) -> float:
         """Return what balances are worth, a lost venue's less its share."""
