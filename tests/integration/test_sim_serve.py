@@ -90,6 +90,12 @@ async def test_levers_work_and_mistakes_are_answered():
         assert "cancel_only" == venue.status(BTC)
         await call(server, "POST", "/freeze", venue="kraken", frozen=True)
         assert venue.withdrawals_frozen
+        await call(server, "POST", "/system", venue="kraken", status="maintenance")
+        assert "maintenance" == venue.status_word()
+        await call(server, "POST", "/wallet", venue="kraken", asset="BTC", network="bitcoin", deposits=False)
+        assert (False, True) == (venue.takes("BTC", "bitcoin"), venue.takes("ETH", "ethereum"))
+        _, told = await call(server, "POST", "/rotate", venue="kraken", asset="BTC", network="bitcoin")
+        assert "sim-kraken-btc-bitcoin-main-1" == told["address"] == venue.deposit_address("main", "BTC", "bitcoin")
         for path, body in (
             ("/faults", {"faults": ["nonsense"]}),
             ("/faults", {"faults": ["ws-cut:venue=nowhere"]}),
@@ -97,6 +103,8 @@ async def test_levers_work_and_mistakes_are_answered():
             ("/shock", {"base": "XYZ", "bps": 1}),
             ("/adjust", {"venue": "kraken", "asset": "USD", "amount": "NaN"}),
             ("/status", {"venue": "kraken", "symbol": "X/Y", "status": "halted"}),
+            ("/system", {"venue": "kraken", "status": "asleep"}),
+            ("/faults", {"faults": ["congestion:factor=0"]}),
         ):
             status, told = await call(server, "POST", path, **body)
             assert 400 == status, path
