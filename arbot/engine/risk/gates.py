@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from arbot.domain.decisions import Reason
+from arbot.engine.risk.budget import plan_tail_bps
 from arbot.engine.risk.health import money_can_leave, no_maintenance, pegs_hold, venues_healthy
 from arbot.engine.risk.news import not_news
 from arbot.engine.risk.plan import Breach, Plan
@@ -93,6 +94,17 @@ def too_good_to_be_true(plan: Plan) -> Breach | None:
     return Breach(Reason.TOO_GOOD_TO_BE_TRUE, edge, limit) if edge > limit else None
 
 
+def tail_paid(plan: Plan) -> Breach | None:
+    """Require that the edge of legs that leave together covers their tail, whichever strategy proposed them.
+
+    A quote has one leg at a time: its review asks for its minimum edge as long as it rests.
+    """
+    if plan.maker is not None:
+        return None
+    edge, tail = plan.proposal.edge_net_bps, plan_tail_bps(plan)
+    return Breach(Reason.TAIL_UNPAID, edge, tail) if edge < tail else None
+
+
 def priced(plan: Plan) -> Breach | None:
     """Require a valid book that values base and quotes in the reporting currency: limits in money mean nothing without."""
     assets = dict.fromkeys((plan.buy.base, plan.buy.quote, plan.sell.quote))
@@ -147,6 +159,7 @@ GATES: tuple[Gate, ...] = (
     book_skew,
     clock_skew,
     too_good_to_be_true,
+    tail_paid,
     priced,
     pegs_hold,
     money_can_leave,
