@@ -41,7 +41,7 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     hedge_slippage_bps: Decimal = Decimal(
         15
     )  # a hedge: beyond the leg's own price; an unwind or flush: beyond the touch
-    hedge_tries_max: int = 4  # orders per arb to work a residual, over all venues
+    hedge_tries_max: int = 4  # orders per arb and asset to work a residual, over all venues
     hedge_seconds_max: int = 20  # from one_sided to stranded
     hedge_loss_max: Decimal = Decimal(50)  # quote, worst loss of one such order beyond which it is not sent
     hedge_retry_ms: int = 250  # wait before looking again when no venue can take a residual

@@ -25,6 +25,7 @@ from arbot.sim.model import Execution, SimEvent
 from arbot.sim.venue import SimVenue
 
 BPS = 1e-4
+COARSE_BPS = 0.5  # of the price: with a tick above this a book's levels lie side by side
 NS_PER_S = 1_000_000_000
 CATCH_UP_NS = NS_PER_S  # after a longer pause the market skips ahead instead of replaying the pause
 
@@ -230,6 +231,8 @@ class _Quote:
             levels = {touch: self._lots(touch, 0.0)}
             while len(levels) < self._spec.levels:
                 price, distance = self._place(side, touch, self._rng.random())
+                while self._tick > touch * COARSE_BPS * BPS and price in levels:
+                    price -= self._tick * side.sign  # else a full book would take for ever to draw
                 levels[price] = self._lots(price, distance)
             sides[side] = list(levels.items())
         self.venue.replace_market(self.symbol, sides[Side.BUY], sides[Side.SELL], now_ns)
