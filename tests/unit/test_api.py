@@ -13,7 +13,7 @@ import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient, TestServer
 
-from arbot.api.app import FAILURES_MAX, Adjustment, Desk, Request, build_app
+from arbot.api.app import FAILURES_MAX, Adjustment, Desk, Request, TransferWish, build_app
 from arbot.api.server import LOOPBACK_NAMES, serve
 from arbot.domain.errors import UserError
 from arbot.domain.events import Verb
@@ -183,6 +183,20 @@ async def test_an_adjustment_passes_and_its_refusal_is_told(client: TestClient[A
     assert daemon.asked == [Adjustment(venue="kraken", asset="BTC", qty="-0.1", reason="fee")]
     refused = await client.post("/adjust", json={**body, "venue": "nowhere"}, headers=BEARER)
     assert (refused.status, await refused.json()) == (400, {"error": "there is no such venue"})
+
+
+async def test_a_transfer_needs_a_key_and_a_token(client: TestClient[Any, Any], daemon: Daemon) -> None:
+    """What somebody wants moved passes as it is; without a request_key it is refused, and without the token."""
+    wish = {"source": "kraken", "target": "coinbase", "asset": "BTC", "network": "bitcoin", "qty": "1"}
+    with_key = wish | {"request_key": "k"}
+
+    assert [401, 400, 400, 200] == [
+        (await client.post("/transfer", json=with_key)).status,
+        (await client.post("/transfer", json=wish, headers=BEARER)).status,
+        (await client.post("/transfer", json=wish | {"request_key": ""}, headers=BEARER)).status,
+        (await client.post("/transfer", json=with_key, headers=BEARER)).status,
+    ]
+    assert [TransferWish(**with_key)] == daemon.asked
 
 
 @pytest.mark.parametrize(
