@@ -141,7 +141,13 @@ def build_app(desk: Desk) -> web.Application:
 
         return posted
 
-    for path, read in (("/status", status), ("/risk", risk), ("/metrics", metrics), ("/livez", livez), ("/readyz", readyz)):
+    for path, read in (
+        ("/status", status),
+        ("/risk", risk),
+        ("/metrics", metrics),
+        ("/livez", livez),
+        ("/readyz", readyz),
+    ):
         app.router.add_get(path, read)
     app.router.add_post("/operator", post(Request, desk.operate))
     app.router.add_post("/adjust", post(Adjustment, desk.adjust))
@@ -181,7 +187,9 @@ def _knows_token(request: web.Request, token: str) -> bool:
 
 def _check(asked: Request | Adjustment | TransferWish | Closing) -> None:
     """Refuse what cannot be carried out. Raises: ValueError."""
-    needs_reason = isinstance(asked, Adjustment | Closing) or (isinstance(asked, Request) and asked.verb in NEEDS_REASON)
+    needs_reason = isinstance(asked, Adjustment | Closing) or (
+        isinstance(asked, Request) and asked.verb in NEEDS_REASON
+    )
     if needs_reason and not asked.reason.strip():
         raise ValueError("a reason is needed")
     if isinstance(asked, Request) and asked.verb is Verb.RESET_LIMIT and not asked.argument:

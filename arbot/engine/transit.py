@@ -183,8 +183,8 @@ def _surplus(state: State, outgoing: list[Transfer], incoming: list[Transfer], q
             one.seen, qty = one.seen + part, qty - part
             if one.debited < one.seen:
                 debit(state, one, one.seen)
-    for one in outgoing:
-        if not (one.is_debit_settled and one.state.is_terminal):  # balances may tell of a return before the history does
+    for one in outgoing:  # balances may tell of a return before the history does
+        if not (one.is_debit_settled and one.state.is_terminal):
             part = min(qty, max(one.debited - one.seen, ZERO))
             one.debited, qty = one.debited - part, qty - part
     left = sum((one.seen for one in outgoing if not one.is_debit_settled), ZERO)
