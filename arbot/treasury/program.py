@@ -353,19 +353,33 @@ def _scales(program: Program) -> np.ndarray:
 def _matrix(
     program: Program, scale: np.ndarray, tightened: Mapping[int, Decimal]
 ) -> tuple[csr_matrix, np.ndarray, np.ndarray]:
+    """Return the rows as the solver takes them.
+
+    A row with routes is tightened for the routes that are used, any other one at its bound, and never so far that doing
+    nothing would no longer be allowed.
+    """
     rows, columns, numbers, low, high = [], [], [], [], []
     unit = _unit(program)
     for at, row in enumerate(program.rows):
         by = float(row.scale / unit)
         inwards = tightened.get(at, ZERO)
-        low.append(-np.inf if row.low is None else float(row.low + inwards) * by)
-        high.append(np.inf if row.high is None else float(row.high - inwards) * by)
+        yes = [column for column in row.terms if program.used_from <= column < program.lacking_from]
+        sign = -1 if row.low is not None else 1
+        at_bound = ZERO if yes and row.kind not in ("target", "wanted") else inwards
+        low.append(-np.inf if row.low is None else float(_inwards(row.low, at_bound)) * by)
+        high.append(np.inf if row.high is None else -float(_inwards(-row.high, at_bound)) * by)
         for column, coefficient in row.terms.items():
+            margin = sign * inwards if column in yes and not at_bound else ZERO
             rows.append(at)
             columns.append(column)
-            numbers.append(float(coefficient) * by * scale[column])
+            numbers.append(float(coefficient + margin) * by * scale[column])
     shape = (len(program.rows), len(program.costs))
     return csr_matrix((numbers, (rows, columns)), shape=shape), np.array(low), np.array(high)
+
+
+def _inwards(low: Decimal, by: Decimal) -> Decimal:
+    """Return a lower bound moved up, but not past zero when zero was allowed."""
+    return min(low + by, ZERO) if low <= 0 else low + by
 
 
 def _kinds(program: Program, scale: np.ndarray, least: Collection[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
