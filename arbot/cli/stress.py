@@ -67,8 +67,10 @@ def stress_command(  # noqa: PLR0917 - one per option
         (out / "stress.html").write_text(page(tolds), encoding="utf-8")
         tell(f"report: {shown((out / 'stress.html').resolve())}")
     if write_expected:
-        kept = json.dumps({told.name: summary(told) for told in tolds}, indent=1)
-        (folder / "expected.json").write_text(f"{kept}\n", encoding="utf-8")
+        file = folder / "expected.json"
+        before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        kept = dict(sorted({**before, **{told.name: summary(told) for told in tolds}}.items()))
+        file.write_text(f"{json.dumps(kept, indent=1)}\n", encoding="utf-8")
     if not within_budget(tolds):
         tell("a disaster cost more than its budget with every protection on")
         raise typer.Exit(ExitCode.FAILURE)

@@ -185,6 +185,9 @@ def _played(disaster: Disaster, stage: Stage, replayed: Replayed, off: str, shar
         incident=_money(max(one.lost for one in samples) if disaster.budget == "venue" else max(worst.loss, 0.0)),
         budget=(share * Decimal(str(samples[0].equity))).quantize(CENT),
         pnl_net=replayed.totals.pnl_net,
+        pnl_quiet=_money(
+            max((one.realised for one in samples if one.ts_ns < (disaster.quiet_until or 0)), default=0.0)
+        ),
         arbs=watcher.arbs,
         fills=watcher.fills,
         stranded=replayed.totals.arbs_stranded,

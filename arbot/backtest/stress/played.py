@@ -24,6 +24,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     untouched: float
     in_flight_fallen: float
     lost: float  # of what lies at lost venues, ours from the beginning or not
+    realised: float  # what the arbs have come to, as the engine books it
     watched: float  # the exposure that the scenario is about
 
     @property
@@ -73,6 +74,7 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
     incident: Decimal  # what is compared with the budget: all that is lost with a venue, or else `loss`
     budget: Decimal  # of the stress case that the scenario is an instance of, at the opening capital
     pnl_net: Decimal  # of the arbs, as the engine booked it
+    pnl_quiet: Decimal  # the same up to the moment at which something began to be wrong
     arbs: int
     fills: int
     stranded: int

@@ -224,6 +224,7 @@ class Stage(Funding):
                 untouched=round(untouched, 2),
                 in_flight_fallen=round(fallen, 2),
                 lost=round(sum(self._gross(one, totals[one], now_ns) - by_venue[one] for one in self.lost), 2),
+                realised=float(self.replay.engine.state.standing.realised_total),
                 watched=round(exposures.get((watch.kind, watch.node), 0.0), 2),
             )
         )

@@ -15,6 +15,8 @@ from arbot.backtest.stress.run import Told
 from arbot.domain.units import fmt
 
 TRIPS_SHOWN = 12
+DECLINED_SHOWN = 5
+_PAUSES = frozenset({"cool_down", "arbs_open", "book_age_recv"})  # the chance is still there, or never was
 ORDINARY = frozenset({"balance_short", "book_age_recv", "tail_unpaid", "book_not_tradable", "price_unknown"})
 
 
@@ -28,6 +30,7 @@ def lines(told: Told) -> Iterator[str]:
     for off in dict.fromkeys(one.off for one in told.plays if one.off != ON):
         worst = told.worst(off)
         yield f"  without {_named(off, told)}: {money(worst.incident)} ({share(worst)})"
+    yield from _safety(told)
     for peak in on.peaks:
         yield f"  most at {peak.kind} {peak.node}: {money(peak.value)} at {moment(peak.ts_ns)}"
     yield f"  unhedged {on.unhedged_s} s in all, {on.unhedged_s_longest} s at the longest; stranded {on.stranded}"
@@ -38,6 +41,22 @@ def lines(told: Told) -> Iterator[str]:
         yield f"  {moment(trip.ts_ns)}  {trip.what} x{trip.count}: {trip.detail}"
     for one in told.assumptions:
         yield f"  assumed: {one}"
+
+
+def _safety(told: Told) -> Iterator[str]:
+    """Yield what the quiet part earned with and without what the scenario is about, and what was let go in the play."""
+    on, off = told.of(ON)[0], told.of(THESE_OFF)[0]
+    if off.pnl_quiet <= 0:
+        return
+    yield (
+        f"  while all was quiet trading earned {on.pnl_quiet:,.2f}, without these {off.pnl_quiet:,.2f}: "
+        f"safety cost {1 - on.pnl_quiet / off.pnl_quiet:.1%}"
+    )
+    let_go = [one for one in on.declined if one.reason not in _PAUSES][:DECLINED_SHOWN]
+    if let_go:
+        yield "  let go: " + ", ".join(
+            f"{one.reason} {one.chances} times, {money(one.expected)} promised" for one in let_go
+        )
 
 
 def summary(told: Told) -> dict[str, Any]:
@@ -52,6 +71,8 @@ def summary(told: Told) -> dict[str, Any]:
         "all_off": fmt(told.worst(ALL_OFF).incident),
         "own_loss_on": fmt(on.loss),
         "own_loss_off": fmt(max(one.loss for one in told.of(THESE_OFF))),
+        "pnl_quiet_on": fmt(told.of(ON)[0].pnl_quiet),
+        "pnl_quiet_off": fmt(told.of(THESE_OFF)[0].pnl_quiet),
         "unhedged_s": on.unhedged_s_longest,
         "reaction_min": on.reaction_min,
         "tripped": [one.what for one in on.trips if one.what not in ORDINARY and one.what != "world"],
