@@ -297,8 +297,7 @@ class Engine:
             case OrderExpired():
                 orders.ended(state, step, order, OrderState.EXPIRED, event.filled_qty)
             case CancelRejected():
-                if order.is_live:
-                    orders.query(state, step, order)
+                orders.cancel_refused(state, step, order)
             case OrderStatusReported():
                 orders.reported(state, step, order, event)
         self._advance_arb_of(step, order)

@@ -201,6 +201,16 @@ def cancel(step: Step, order: OrderRecord) -> None:
     )
 
 
+def cancel_refused(state: State, step: Step, order: OrderRecord) -> None:
+    """Ask at once what became of an order that would not be cancelled; when that has been asked often, wait as ever.
+
+    Usually it has just ended. A venue that refuses every cancel would otherwise be asked and cancelled without a pause,
+    once more for every question that the timer asks.
+    """
+    if order.is_live:
+        (query if order.queries < QUERIES_BEFORE_ALERT else ask_later)(state, step, order)
+
+
 def overdue(state: State, step: Step, order: OrderRecord) -> None:
     """Act on a live order past its arb's deadline: cancel what the venue has, and ask about all of it."""
     if order.state in (OrderState.OPEN, OrderState.PART_FILLED):
