@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import StrEnum
@@ -112,7 +113,31 @@ def rebalance_example(*, with_stuck: bool = False) -> str:
     return "\n".join(["```text", *told(make(given)), "```"])
 
 
+def disasters() -> str:
+    """Return what each disaster costs with and without what it is about, as `arbot stress all --write-expected` kept it."""
+    from arbot.backtest.stress.table import as_markdown
+
+    kept = ROOT / "backtests" / "disasters" / "expected.json"
+    return as_markdown(json.loads(kept.read_text(encoding="utf-8")))
+
+
+def disaster_kinds() -> str:
+    """Return every kind of event of a disaster with the keys it needs."""
+    from arbot.backtest.stress.kinds import KINDS
+
+    lines = ["| kind | needs | what happens |", "|---|---|---|"]
+    return "\n".join(
+        lines
+        + [
+            f"| `{name}` | {', '.join(f'`{key}`' for key in kind.needs)} | {kind.about} |"
+            for name, kind in KINDS.items()
+        ]
+    )
+
+
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
+    "disasters": ("docs/guide/risk.md", disasters),
+    "disaster kinds": ("docs/guide/stress.md", disaster_kinds),
     "order life": ("docs/ARCHITECTURE.md", lambda: life(ORDER_LIFE)),
     "arb life": ("docs/ARCHITECTURE.md", lambda: life(ARB_LIFE)),
     "risk rules": ("docs/guide/risk.md", rules),
