@@ -44,7 +44,7 @@ class Stage(Funding):
         self.world = world
         self.replay: Replay
         self.carrier = Carrier(disaster, Random(f"{disaster.seed}:carrier"), tells_closures=not hides_closures(off))  # noqa: S311 - of a model
-        self.watcher = Watcher(self._adds)
+        self.watcher = Watcher(self._adds, disaster.watch.node)
         self.lost: dict[VenueId, int] = {}
         self.samples: list[Sample] = []
         self.peaks: dict[tuple[str, str], Peak] = {}
@@ -256,10 +256,10 @@ class Stage(Funding):
         return sums
 
     def _adds(self, fill: Fill) -> bool:
-        """Return whether a fill adds to the watched exposure: at the venue at all, or more of the issuer's coin."""
+        """Return whether a fill adds to a watched issuer: more of its coin. For venues new arbs count, not unwinding old ones."""
         watch = self.disaster.watch
         if watch.kind == "venue":
-            return fill.venue == watch.node
+            return False
         bought, sold = (fill.base, fill.quote) if fill.side.sign > 0 else (fill.quote, fill.base)
         known = self.disaster.assets
         is_theirs = [asset in known and known[asset].issuer == watch.node for asset in (bought, sold)]

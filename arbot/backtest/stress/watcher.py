@@ -41,8 +41,9 @@ _ORDINARY = frozenset({Reason.NO_EDGE, Reason.COOL_DOWN, Reason.ARBS_OPEN})  # e
 class Watcher:
     """Give it every step; `finish` once."""
 
-    def __init__(self, adds: Callable[[Fill], bool]) -> None:
+    def __init__(self, adds: Callable[[Fill], bool], node: str = "") -> None:
         self._adds = adds  # whether a fill adds to the watched exposure
+        self._node = node  # the watched venue, where an arb that sells brings what has to leave again
         self._trips: dict[tuple[str, str], Trip] = {}
         self._declined: dict[str, list[Decimal]] = {}
         self._looked_ns: dict[tuple[str, str, str], int] = {}
@@ -122,9 +123,11 @@ class Watcher:
             )
             self.trip(now_ns, reason, told)
 
-    def take_opened(self, _now_ns: int, _decision: ArbOpened) -> None:
-        """Count it."""
+    def take_opened(self, now_ns: int, decision: ArbOpened) -> None:
+        """Count it, and whether it brings more to the watched venue."""
         self.arbs += 1
+        if decision.sell.endswith(f"@{self._node}"):
+            self.added_ns.append(now_ns)
 
     def take_moved(self, now_ns: int, decision: ArbMoved) -> None:
         """Start and stop the clock of one arb's exposure."""
