@@ -38,6 +38,11 @@ def instrument_id(symbol: str, venue: str) -> InstrumentId:
     return InstrumentId(f"{symbol}@{venue}")
 
 
+def venue_of(instrument: InstrumentId) -> VenueId:
+    """Return the venue in an instrument's name, which outlives the listing: "BTC/USD@kraken" -> "kraken"."""
+    return VenueId(instrument.rpartition("@")[2])
+
+
 def arb_id(epoch: int, number: int) -> ArbId:
     """Return the id of the `number`th arb of a run."""
     return ArbId(f"{epoch}-{number}")

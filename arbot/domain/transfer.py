@@ -39,16 +39,16 @@ class TransferState(StrEnum):
         return self in (TransferState.CREDITED, TransferState.FAILED)
 
 
-_ON_ITS_WAY = (TransferState.BROADCAST, TransferState.CONFIRMED, TransferState.CREDITED)
+ON_ITS_WAY = (TransferState.BROADCAST, TransferState.CONFIRMED, TransferState.CREDITED)  # the source no longer has it
 _ENDED_BADLY = (TransferState.STUCK, TransferState.FAILED)
 
 TRANSFER_LIFE: dict[TransferState, tuple[TransferState, ...]] = {
-    TransferState.REQUESTED: (TransferState.ACCEPTED, TransferState.UNKNOWN, *_ON_ITS_WAY, *_ENDED_BADLY),
-    TransferState.UNKNOWN: (TransferState.ACCEPTED, *_ON_ITS_WAY, *_ENDED_BADLY),
-    TransferState.ACCEPTED: (*_ON_ITS_WAY, *_ENDED_BADLY),
+    TransferState.REQUESTED: (TransferState.ACCEPTED, TransferState.UNKNOWN, *ON_ITS_WAY, *_ENDED_BADLY),
+    TransferState.UNKNOWN: (TransferState.ACCEPTED, *ON_ITS_WAY, *_ENDED_BADLY),
+    TransferState.ACCEPTED: (*ON_ITS_WAY, *_ENDED_BADLY),
     TransferState.BROADCAST: (TransferState.CONFIRMED, TransferState.CREDITED, *_ENDED_BADLY),
     TransferState.CONFIRMED: (TransferState.CREDITED, *_ENDED_BADLY),
-    TransferState.STUCK: (TransferState.ACCEPTED, *_ON_ITS_WAY, TransferState.FAILED),
+    TransferState.STUCK: (TransferState.ACCEPTED, *ON_ITS_WAY, TransferState.FAILED),
     TransferState.CREDITED: (TransferState.STUCK,),
     TransferState.FAILED: (TransferState.STUCK,),
 }

@@ -18,6 +18,7 @@ from arbot.domain.ids import ArbId, Asset, ClientOrderId, InstrumentId, TradeId,
 from arbot.domain.instrument import FeeRate, Instrument
 from arbot.domain.order import Fill, OrderIntent, OrderState, Side
 from arbot.domain.transfer import (
+    ON_ITS_WAY,
     DelayEvidence,
     Network,
     NetworkTerms,
@@ -216,6 +217,21 @@ class Transfer:
     def qty(self) -> Decimal:
         """What is in flight: no longer in the source's total and not yet in the target's."""
         return max(min(self.qty_sent, self.debited) - self.seen - self.qty_lost, ZERO)
+
+    @property
+    def holder(self) -> VenueId:
+        """Whose to lose what is in flight is: the source's until the network has it, the target's from then on.
+
+        What says so is the id on the network, the source calling it done, or a credit; a stuck one is where it got to.
+        """
+        reached = self.stuck_from if self.state is TransferState.STUCK else self.state
+        return self.target if self.tx_id or self.seen or reached in ON_ITS_WAY else self.source
+
+    @property
+    def qty_to_come(self) -> Decimal:
+        """What the target may still get: the whole of what was sent less what it has, also before the source is debited."""
+        open_qty = self.qty_sent - max(self.seen, self.qty_credited) - self.qty_lost
+        return max(self.qty, ZERO if self.state.is_terminal else open_qty)
 
     @property
     def debit_max(self) -> Decimal:

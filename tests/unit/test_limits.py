@@ -300,6 +300,33 @@ def test_the_same_news_twice_trips() -> None:
         assert [f"declined {reason}"] == world.line(f"kraken book bid 100.0x2 {book}")
 
 
+STAGES = {  # what is known of a first transfer of 1 BTC
+    "asked for": (),
+    "taken off the source": ("kraken holds BTC 8.999 USD 10000",),
+    "broadcast": ("kraken withdrawal W1 1 fee 0.001 pending tx X to bc1-ours", "kraken holds BTC 8.999 USD 10000"),
+    "arrived": (
+        "kraken withdrawal W1 1 fee 0.001 done tx X to bc1-ours",
+        "kraken holds BTC 8.999 USD 10000",
+        "coinbase deposit D1 1 done tx X to bc1-ours",
+        "coinbase holds BTC 11 USD 10000",
+    ),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_share_of_a_transfers_target_trips(stage: str) -> None:
+    """Refuse a second transfer for all that would arrive with it, wherever the first one is counted meanwhile."""
+    verdicts = []
+    for limit in ("0.51", "0.509"):
+        world = TransferWorld(limits=RiskLimits(counterparty_share_max=Decimal(limit)))
+        world.line("ask 1 BTC kraken coinbase bitcoin")
+        for line in ("sent", "accepted W1", *STAGES[stage]):
+            world.line(line)
+        verdicts.append(world.line("ask 1 BTC kraken coinbase bitcoin"))
+
+    assert [["withdraw 1 from kraken to bc1-ours"], ["refused counterparty_share 0.5091 of 0.509"]] == verdicts
+
+
 def test_every_limit_has_a_trip() -> None:
     """Name every field of RiskLimits in this file: a new limit needs its test."""
     with open(__file__, encoding="utf-8") as here:  # noqa: PTH123 - one read of ourselves

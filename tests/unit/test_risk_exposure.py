@@ -44,20 +44,23 @@ def look(world: World) -> ArbOpened | OpportunityDeclined:
     return found[0]
 
 
-def in_flight(world: World, qty: str, asset: str = "BTC", network: str = "bitcoin") -> None:
+def in_flight(
+    world: World, qty: str, asset: str = "BTC", network: str = "bitcoin", stage: TransferState = TransferState.BROADCAST
+) -> Transfer:
     """Let so much be on its way from Kraken to Coinbase, taken off the one and not yet at the other."""
     intent = TransferIntent(
         transfer=TransferId("1-t1"), source=KRAKEN, target=COINBASE, asset=Asset(asset), network=Network(network),
         address="a", qty=Decimal(qty), requested_ts_ns=world.now_ns, actor="test",
     )  # fmt: skip
     sent = Transfer(
-        intent=intent, state=TransferState.BROADCAST, since_ns=world.now_ns, requested_ts_ns=world.now_ns,
+        intent=intent, state=stage, since_ns=world.now_ns, requested_ts_ns=world.now_ns,
         qty_sent=Decimal(qty), debited=Decimal(qty),
     )  # fmt: skip
     state = world.engine.state
     state.transfers[sent.id] = state.unsettled[sent.id] = sent
     state.venue(KRAKEN).totals[Asset(asset)] -= Decimal(qty)
     state.version += 1
+    return sent
 
 
 def exposures(world: World) -> dict[tuple[str, str], Decimal]:
@@ -192,6 +195,41 @@ def test_a_transfer_counts_once() -> None:
     assert found["chain", "bitcoin"] == 400
     halt = [line for line in stress_lines(world.engine.state) if line.scenario == "chain_halt"]
     assert [round(line.loss, 1) for line in halt] == [Decimal("60.0")]  # 15 % a day, for the day that 1 in 100 takes
+
+
+STAGES = {  # stage, its id on the network, where it stuck: who may lose it
+    "requested": (TransferState.REQUESTED, "", TransferState.UNKNOWN, "kraken"),
+    "no answer": (TransferState.UNKNOWN, "", TransferState.UNKNOWN, "kraken"),
+    "accepted": (TransferState.ACCEPTED, "", TransferState.UNKNOWN, "kraken"),
+    "accepted, with an id on the network": (TransferState.ACCEPTED, "0x1", TransferState.UNKNOWN, "coinbase"),
+    "broadcast": (TransferState.BROADCAST, "0x1", TransferState.UNKNOWN, "coinbase"),
+    "done, says the source": (TransferState.CONFIRMED, "", TransferState.UNKNOWN, "coinbase"),
+    "stuck before it left": (TransferState.STUCK, "", TransferState.ACCEPTED, "kraken"),
+    "stuck on the network": (TransferState.STUCK, "", TransferState.BROADCAST, "coinbase"),
+}
+
+
+@pytest.mark.parametrize("case", STAGES)
+def test_what_is_in_flight_counts_where_it_can_be_lost(case: str) -> None:
+    """Count 400 at the source until the network has it, then at the target and on the chain: once at either time."""
+    stage, tx_id, stuck_from, holder = STAGES[case]
+    registry = Registry(
+        venues={KRAKEN: VenueEntry(custodian="here"), COINBASE: VenueEntry(custodian="there")},
+        networks={Network("bitcoin"): NetworkEntry(chain="bitcoin")},
+    )
+    world = World(registry=registry)
+    for line in ("kraken book bid 99.9x1 ask 100.1x1", "coinbase book bid 99.9x1 ask 100.1x1"):
+        world.line(line)
+    sent = in_flight(world, "4", stage=stage)
+    sent.tx_id, sent.stuck_from = tx_id, stuck_from
+    found = exposures(world)
+    expected = {"kraken": (11_000, 11_000, 11_000, 11_000, 0), "coinbase": (10_600, 11_400, 10_600, 11_400, 400)}
+    nodes = (
+        ("venue", "kraken"), ("venue", "coinbase"), ("custodian", "here"), ("custodian", "there"), ("chain", "bitcoin"),
+    )  # fmt: skip
+
+    assert expected[holder] == tuple(found.get(node, 0) for node in nodes)
+    assert table_of(world.engine.state).whole == Decimal(22_000)
 
 
 def test_too_much_on_one_chain_stops_new_arbs() -> None:

@@ -3,9 +3,9 @@
 Rules of the count:
 
 - A venue counts with the other venues of its entity: what lies there, what live orders may still bring, and what is in
-  flight towards it. Fills are in the balances at once, so that nothing is left "unsettled" between the two.
-- A transfer counts once: at its target and on its chain, and no longer at its source (`Transfer.qty` is exactly what is in
-  neither balance).
+  flight and its to lose. Fills are in the balances at once, so that nothing is left "unsettled" between the two.
+- A transfer counts once (`Transfer.qty` is exactly what is in neither balance): at its source as long as the network has
+  not got it, since the source may never send what it has taken off; from then on at its target and on its chain.
 - Live orders bring what they buy: the base of a buy, the quote of a sell, at their limit prices. What they would pay is not
   taken off before they fill.
 - Fiat is at the venue's banks, coins are with its custodian. Which of several banks has it is not known: each counts in full.
@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
-from arbot.domain.ids import Asset, InstrumentId, VenueId
+from arbot.domain.ids import Asset, VenueId, venue_of
 from arbot.domain.order import Side
 from arbot.domain.registry import UNKNOWN_NODE, NodeKind, Registry
 from arbot.domain.units import ONE, WIDE, ZERO, div
@@ -189,7 +189,9 @@ class _Adder:
             if not transfer.qty:
                 continue
             value = transfer.qty * self._rate(transfer.asset)
-            self._hold(transfer.target, transfer.asset, value)
+            self._hold(transfer.holder, transfer.asset, value)
+            if transfer.holder == transfer.source:
+                continue
             chain = self._registry.network(transfer.network).chain or UNKNOWN_NODE
             node = (NodeKind.CHAIN, chain)
             table.exposure[node] = table.exposure.get(node, ZERO) + value
@@ -212,7 +214,7 @@ class _Adder:
                 sides[intent.side] = sides.get(intent.side, ZERO) + value
         for cloud, sides in clouds.items():
             stuck[cloud] = stuck.get(cloud, ZERO) + max(sides.values())
-        homes = dict.fromkeys(self._cloud(_venue(one)) for one in arb.instruments)
+        homes = dict.fromkeys(self._cloud(venue_of(one)) for one in arb.instruments)
         for asset in arb.assets:
             residual = state.residual(arb, asset)
             value = residual * self._rate(asset) if residual else ZERO
@@ -246,8 +248,3 @@ def transit_move(state: State, transfer: Transfer) -> Decimal:
     delay = route_delay(state, transfer.source, transfer.asset, transfer.network)
     days = div(Decimal(delay.quantile_ns(P99)), DAY_NS)
     return min(state.config.transfers.limits.stress_vol_day * WIDE.sqrt(days), ONE)
-
-
-def _venue(instrument: InstrumentId) -> VenueId:
-    """Return an instrument's venue by its name, which outlives the listing."""
-    return VenueId(instrument.rpartition("@")[2])

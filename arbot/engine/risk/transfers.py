@@ -197,16 +197,27 @@ def transit_total(request: Request) -> Breach | None:
 
 
 def target_room(request: Request) -> Breach | None:
-    """Require that the target stays within its cap with what would arrive; a venue that pays out late has less of one."""
+    """Require that the target stays within its cap with all that would arrive; a venue that pays out late has less of one.
+
+    All is this transfer and every other that is on its way there, also those that are still their sources' to lose.
+    """
     event, state = request.event, request.state
-    rate = state.rate(request.asset)
-    if rate is None:
-        return Breach(Reason.PRICE_UNKNOWN)
-    target, source = (state.config.registry.venue(one).entity or one for one in (event.target, event.source))
+    target, source = (_entity(state, one) for one in (event.target, event.source))
     table, node = table_of(state), (NodeKind.VENUE, target)
     if target == source or table.whole <= 0:
         return None
-    share = div(table.exposure.get(node, ZERO) + event.qty * rate, table.whole)
+    arriving = {request.asset: event.qty}
+    for one in state.unsettled.values():
+        if _entity(state, one.target) == target and _entity(state, one.source) != target:
+            counted = one.qty if one.holder == one.target else ZERO
+            arriving[one.asset] = arriving.get(one.asset, ZERO) + one.qty_to_come - counted
+    value = table.exposure.get(node, ZERO)
+    for asset, qty in arriving.items():
+        rate = state.rate(asset)
+        if rate is None:
+            return Breach(Reason.PRICE_UNKNOWN)
+        value += qty * rate
+    share = div(value, table.whole)
     limit = share_max(state, node)
     return Breach(Reason.COUNTERPARTY_SHARE, round(share, 4), limit) if share > limit else None
 
@@ -287,7 +298,7 @@ def stressed_value(state: State, source: VenueId, asset: Asset, network: Network
 def _transit(request: Request, limit: Decimal, counts: Callable[[Network], bool]) -> Breach | None:
     event, state = request.event, request.state
     under_way: Iterator[tuple[VenueId, Asset, Network, Decimal]] = (
-        (one.source, one.asset, one.network, max(one.qty, _still_to_come(one.state, one.qty_sent, one.qty_credited)))
+        (one.source, one.asset, one.network, one.qty_to_come)
         for one in state.unsettled.values()
         if counts(one.network)
     )
@@ -300,8 +311,8 @@ def _transit(request: Request, limit: Decimal, counts: Callable[[Network], bool]
     return Breach(Reason.TRANSIT_VALUE, ceil_to_step(total, CENT), limit) if total > limit else None
 
 
-def _still_to_come(state: TransferState, sent: Decimal, credited: Decimal) -> Decimal:
-    return ZERO if state.is_terminal else max(sent - credited, ZERO)
+def _entity(state: State, venue: VenueId) -> str:
+    return state.config.registry.venue(venue).entity or venue
 
 
 # --- what a stuck transfer means for arbs ----------------------------------------------------------------------------
