@@ -118,7 +118,7 @@ def ended(state: State, step: Step, order: OrderRecord, to: OrderState, filled_q
     order.closing_as, order.closing_qty = to, filled_qty
     _close_if_complete(state, step, order)
     if order.is_live:
-        query(state, step, order)
+        _query_or_wait(state, step, order)
 
 
 def _close_if_complete(state: State, step: Step, order: OrderRecord) -> None:
@@ -208,7 +208,12 @@ def cancel_refused(state: State, step: Step, order: OrderRecord) -> None:
     once more for every question that the timer asks.
     """
     if order.is_live:
-        (query if order.queries < QUERIES_BEFORE_ALERT else ask_later)(state, step, order)
+        _query_or_wait(state, step, order)
+
+
+def _query_or_wait(state: State, step: Step, order: OrderRecord) -> None:
+    """Ask at once what became of an order, unless that was asked often: each answer would bring the next question."""
+    (query if order.queries < QUERIES_BEFORE_ALERT else ask_later)(state, step, order)
 
 
 def overdue(state: State, step: Step, order: OrderRecord) -> None:
