@@ -251,7 +251,7 @@ class StoredTransfer(msgspec.Struct, frozen=True, kw_only=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One step, as it is made durable: the event, what was concluded, the intents, and what it means in the ledger.
 
-    `standing` is given when latches, pause, or the measures of the day changed.
+    `standing` is given when anything in it changed, of its lessons only those that did.
     """
 
     envelope: Envelope

@@ -1,5 +1,8 @@
 """How many fills a second the store makes durable, one by one and in groups, beside the bare database.
 
+And what one commit costs that ends an arb and teaches two legs something, with LESSONS instruments known: of the standing it
+carries what has changed; beside it the same with all of it.
+
 Run: python benchmarks/store_commit.py [database URL]. Without a URL a SQLite file in a temporary folder is used.
 """
 
@@ -17,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from arbot.domain.decisions import Outcome
-from arbot.domain.events import Envelope, OrderFilled
+from arbot.domain.events import Envelope, LegEvidence, OrderFilled, StandingRestored, TimerFired
 from arbot.domain.order import Fill, Liquidity, Side
 from arbot.domain.units import Amount
 from arbot.journal.codec import encode
@@ -28,6 +31,8 @@ from arbot.ports import Record
 FILLS = 2_000
 GROUPS = (1, 10, 100)
 PER_ORDER = 4
+LESSONS = 200
+COMMITS = 300
 
 
 def main():
@@ -56,8 +61,54 @@ def main():
                 f"{cuts[98] * 1e6:,.0f}",
                 f"{bare:,.0f}",
             )
+        taught = commits_that_teach(store, step)
         store.close()
-    Console().print(table)
+    Console().print(table, taught)
+
+
+def commits_that_teach(store, step):
+    """Return a table of what commits cost whose standing has LESSONS instruments in it."""
+    table = Table(title=f"one commit that teaches two legs of {LESSONS}, {COMMITS} in turns")
+    for heading in ("standing in the record", "bytes", "commit p50 us", "commit p99 us"):
+        table.add_column(heading, justify="right")
+    took, sizes = {"all": [], "changed": []}, {}
+    before = a_standing(0)
+    for turn in range(1, COMMITS + 1):
+        after = a_standing(turn, before)
+        for name, standing in (("all", after), ("changed", after.learned_since(before))):
+            step += 1
+            record = Record(envelope=Envelope(step, step, TimerFired(key="t")), outcome=Outcome(), standing=standing)
+            sizes[name] = len(encode(record))
+            took[name].append(timed(store.commit, [record]))
+        before = after
+    for name, seconds in took.items():
+        cuts = statistics.quantiles(seconds, n=100)
+        table.add_row(name, f"{sizes[name]:,}", f"{cuts[49] * 1e6:,.0f}", f"{cuts[98] * 1e6:,.0f}")
+    return table
+
+
+def a_standing(turn, before=None):
+    """Return a standing in which two legs have learned since the one before."""
+    evidence = list(before.evidence) if before else [a_leg(number, 0) for number in range(LESSONS)]
+    for number in (turn % LESSONS, (turn + 1) % LESSONS):
+        evidence[number] = a_leg(number, turn)
+    return StandingRestored(
+        killed=False,
+        paused=False,
+        latched=(),
+        day="2026-11-22",
+        realised_day=Decimal(turn),
+        realised_total=Decimal(turn),
+        realised_peak=Decimal(turn),
+        evidence=tuple(evidence),
+    )
+
+
+def a_leg(number, turn):
+    seen = Decimal(turn) + Decimal("1.234567891")
+    return LegEvidence(
+        instrument=f"A{number}/USD@kraken", legs=seen, failed=seen, unwinds=seen, unwind_bps=seen, answers=seen, latency_log=seen
+    )  # fmt: skip
 
 
 def a_fill(number):

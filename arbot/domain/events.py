@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import TypeVar
 
 import msgspec
 
-from arbot.domain.ids import ClientOrderId, InstrumentId, RunId, VenueId, VenueOrderId
+from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, RunId, VenueId, VenueOrderId
 from arbot.domain.instrument import Balance, FeeRate, Instrument
 from arbot.domain.order import Fill, OrderIntent, OrderState, Side
 from arbot.domain.transfer import (
@@ -420,11 +421,42 @@ class LegEvidence(msgspec.Struct, frozen=True, kw_only=True):
     latency_log: Decimal = ZERO  # natural logarithms of their ms, summed
 
 
-class StandingRestored(_Event, frozen=True, kw_only=True):
-    """What outlives a process: latches, pause, and the measures of the day.
+_Lesson = TypeVar("_Lesson", LegEvidence, DelayEvidence, TypicalFee)
 
-    `latched` are limit names that tripped and wait for a human; `carried` are sub-minimum residuals of closed arbs.
-    Money in the reporting currency.
+
+class VenueConduct(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue has lost by its conduct and must earn back: part of its caps, its place among the healthy."""
+
+    venue: VenueId
+    cap_factor: Decimal  # of its caps
+    shrunk_ns: int  # a withdrawal begun later gives back a part
+    is_quarantined: bool
+    since_ns: int  # when it was put into quarantine, or let out of it; 0 when neither ever was
+    wait_s: int
+    why: tuple[str, ...] = ()
+
+
+class NewsTaken(msgspec.Struct, frozen=True, kw_only=True):
+    """A gap that was information and was taken once: not again until the mids of these two have met."""
+
+    buy: InstrumentId
+    sell: InstrumentId
+    ts_ns: int
+
+
+class NewsBlocked(msgspec.Struct, frozen=True, kw_only=True):
+    """The same of a whole venue that was off the others: nothing more on this side of it until it has come back."""
+
+    venue: VenueId
+    side: Side
+    ts_ns: int
+
+
+class StandingRestored(_Event, frozen=True, kw_only=True):
+    """What outlives a process: latches, pause, the measures of the day, what was learned, and who has to earn back what.
+
+    `latched` are limit names that tripped and wait for a human; `carried` are sub-minimum residuals of closed arbs;
+    `depegged` the stablecoins off their pegs. Money in the reporting currency.
     """
 
     killed: bool
@@ -440,6 +472,29 @@ class StandingRestored(_Event, frozen=True, kw_only=True):
     delays: tuple[DelayEvidence, ...] = ()
     network_fees: tuple[TypicalFee, ...] = ()
     evidence: tuple[LegEvidence, ...] = ()
+    conduct: tuple[VenueConduct, ...] = ()
+    depegged: tuple[Asset, ...] = ()
+    news: tuple[NewsTaken, ...] = ()
+    news_blocks: tuple[NewsBlocked, ...] = ()
+
+    def learned_since(self, before: StandingRestored) -> StandingRestored:
+        """Return this standing with only those lessons that an earlier one does not have: what a record has to carry.
+
+        Lessons are `evidence`, `delays` and `network_fees`: many, of which a step changes two or three; they change or
+        are added and never go.
+        """
+        return msgspec.structs.replace(
+            self,
+            evidence=_unlike(self.evidence, before.evidence),
+            delays=_unlike(self.delays, before.delays),
+            network_fees=_unlike(self.network_fees, before.network_fees),
+        )
+
+
+def _unlike(lessons: tuple[_Lesson, ...], before: tuple[_Lesson, ...]) -> tuple[_Lesson, ...]:
+    """Return what is new, or not what stood in its place before."""
+    known = len(before)
+    return tuple(one for at, one in enumerate(lessons) if at >= known or (one is not before[at] and one != before[at]))
 
 
 class ReconciliationEnded(_Event, frozen=True, kw_only=True):

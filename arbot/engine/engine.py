@@ -74,10 +74,9 @@ from arbot.domain.instrument import Instrument, InstrumentStatus
 from arbot.domain.order import OrderState
 from arbot.domain.transfer import TransferId
 from arbot.domain.units import WIDE, ZERO, Amount, fmt
-from arbot.engine import arbs, orders, quotes, transfers, transit, watchers
+from arbot.engine import arbs, health, orders, pegs, quotes, transfers, transit, watchers
 from arbot.engine.config import EngineConfig
 from arbot.engine.detector import Detector
-from arbot.engine.health import is_quarantined
 from arbot.engine.market_view import MarketView
 from arbot.engine.orders import MS
 from arbot.engine.risk import evidence, losses, news
@@ -490,7 +489,7 @@ class Engine:
             yield Reason.VENUE_NOT_READY
         if not all(v.is_reconciled for v in venues):
             yield Reason.NOT_RECONCILED
-        if sum(1 for one in self.state.config.venues if not is_quarantined(self.state, one)) < VENUES_NEEDED:
+        if sum(1 for one in self.state.config.venues if not health.is_quarantined(self.state, one)) < VENUES_NEEDED:
             yield Reason.VENUE_QUARANTINED
 
     @property
@@ -529,6 +528,7 @@ class Engine:
         for arb in self.state.unfinished.values():
             if arb.is_flush:
                 carried[arb.base] = carried.get(arb.base, ZERO) + arb.residual_in
+        news_taken, news_blocks = news.taken(self.state)
         return StandingRestored(
             killed=standing.killed,
             paused=standing.paused,
@@ -543,6 +543,10 @@ class Engine:
             evidence=tuple(self.state.evidence.values()),
             delays=tuple(self.state.delays.values()),
             network_fees=tuple(self.state.network_fees.values()),
+            conduct=health.conduct(self.state),
+            depegged=pegs.depegged(self.state),
+            news=news_taken,
+            news_blocks=news_blocks,
         )
 
     def digest(self) -> str:

@@ -8,12 +8,13 @@ Rules:
 - Money: a venue whose withdrawals do not work loses its caps at once (half when slow, all when closed) and gets them back one
   step per withdrawal that was seen to work, ours or a person's. What was never told is no evidence, unless
   `require_network_status` says otherwise; what was told once and then no more counts as closed.
+- A restart forgives nothing: shrunk caps stay shrunk, and a venue in quarantine has to be well anew for all of its wait.
 """
 
 from __future__ import annotations
 
 import decimal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from arbot.domain.commands import RequestAccountSnapshot, Severity
@@ -27,6 +28,7 @@ from arbot.domain.events import (
     RejectCode,
     RequestOutcomeUnknown,
     TransferReported,
+    VenueConduct,
     VenueStatusReported,
 )
 from arbot.domain.ids import Asset, VenueId
@@ -114,10 +116,37 @@ def ack_ms_tail(health: VenueHealth) -> Decimal:
 
 
 def begin(state: State, step: Step) -> None:
-    """Take up the maintenance windows of the config at the start of a run."""
+    """Take up the maintenance windows of the config, and what the last run left in quarantine, at the start of a run."""
     for venue in state.config.venues:
-        if any(_configured(state, venue)):
+        if any(_configured(state, venue)) or is_quarantined(state, venue):
             _arm(state, step, venue, _of(state, venue))
+
+
+def conduct(state: State) -> tuple[VenueConduct, ...]:
+    """Return what venues have to earn back, for the store; of a venue that was never at fault nothing."""
+    return tuple(
+        VenueConduct(
+            venue=venue,
+            cap_factor=known.cap_factor,
+            shrunk_ns=known.shrunk_ns,
+            is_quarantined=known.is_quarantined,
+            since_ns=known.since_ns,
+            wait_s=known.wait_s,
+            why=known.why,
+        )
+        for venue, known in state.health.items()
+        if known.since_ns or known.shrunk_ns
+    )
+
+
+def restore(state: State, conducts: Iterable[VenueConduct]) -> None:
+    """Hold against venues what the last run held against them."""
+    for told in conducts:
+        known = _of(state, told.venue)
+        known.cap_factor, known.shrunk_ns = told.cap_factor, told.shrunk_ns
+        known.is_quarantined, known.since_ns = told.is_quarantined, told.since_ns
+        known.wait_s, known.why = told.wait_s, told.why
+        known.bad_ns = state.now_ns  # nobody watched meanwhile
 
 
 def answered(state: State, step: Step, order: OrderRecord, event: OrderAnswer) -> None:
@@ -198,6 +227,7 @@ def moved(state: State, step: Step, event: TransferReported) -> None:
     if raised <= known.cap_factor:
         return
     known.cap_factor = raised
+    known.shrunk_ns = event.venue_ts_ns  # it counts once, also when it is told again after a restart
     text = f"{venue}: a withdrawal has left; its caps are back at {known.cap_factor} of what is configured"
     step.alert(Severity.INFO, "caps_returned", text)
 

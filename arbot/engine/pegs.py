@@ -47,11 +47,26 @@ def off_bps(worth: Decimal) -> Decimal:
 
 
 def watch(state: State, step: Step) -> None:
-    """Take the stablecoins among the traded assets under watch, after instruments changed."""
+    """Take the stablecoins among the traded assets under watch, after instruments changed.
+
+    One that is off its peg stays until it is measured to be on it: also when the venue that measures it is yet to come.
+    """
     coins = [asset for asset in state.assets if _is_measurable(state, asset)]
+    coins += [coin for coin in depegged(state) if coin not in coins]
     state.pegs = {coin: state.pegs.get(coin) or PegState() for coin in coins}
     if coins:
         step.timer(TIMER, state.now_ns + state.config.pegs.peg_look_ms * MS)
+
+
+def depegged(state: State) -> tuple[Asset, ...]:
+    """Return the coins that are off their pegs, for the store."""
+    return tuple(coin for coin, known in state.pegs.items() if known.is_off)
+
+
+def restore(state: State, coins: Iterable[Asset]) -> None:
+    """Hold these coins for off their pegs, as the last run did; they have to hold them for the whole time anew."""
+    for coin in coins:
+        state.pegs[coin] = PegState(is_off=True)
 
 
 def look(state: State, step: Step) -> None:

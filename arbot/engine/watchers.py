@@ -13,6 +13,7 @@ from arbot.domain.events import (
     OrderRejected,
     RequestOutcomeUnknown,
     RunStarted,
+    StandingRestored,
     TimerFired,
     TransferReported,
     TransferRestored,
@@ -44,6 +45,10 @@ def after(state: State, step: Step, event: Event) -> None:
     match event:
         case RunStarted():
             health.begin(state, step)
+        case StandingRestored():
+            health.restore(state, event.conduct)
+            pegs.restore(state, event.depegged)
+            news.restore(state, step, event.news, event.news_blocks)
         case InstrumentsLoaded():
             pegs.watch(state, step)
         case FeedDisconnected():

@@ -57,7 +57,7 @@ class VenueHealth:
     wait_s: int = 0  # how long nothing may be wrong before it is let out
     probes: int = 0  # balances told since something was last wrong
     rails: dict[Asset, Rails] = field(default_factory=dict)
-    shrunk_ns: int = 0  # when its caps last fell; a withdrawal begun later is evidence that money leaves again
+    shrunk_ns: int = 0  # when its caps last fell, or the last withdrawal that counted began: only a later one is news
     cap_factor: Decimal = ONE  # of the venue's caps; falls with withdrawals that do not work, comes back step by step
 
 

@@ -25,6 +25,7 @@ from arbot.domain.errors import ensure
 from arbot.domain.events import (
     Envelope,
     Event,
+    LegEvidence,
     OrderAccepted,
     OrderCanceled,
     OrderExpired,
@@ -33,11 +34,12 @@ from arbot.domain.events import (
     OrderSent,
     OrderStatusReported,
     RequestOutcomeUnknown,
+    StandingRestored,
     TransferReported,
 )
 from arbot.domain.ids import ArbId, Asset, ClientOrderId, VenueOrderId
 from arbot.domain.order import Fill, OrderIntent, OrderState
-from arbot.domain.transfer import TransferIntent
+from arbot.domain.transfer import DelayEvidence, TransferIntent, TypicalFee
 from arbot.domain.units import EXACT, ZERO, fmt
 from arbot.journal import schema
 from arbot.journal.codec import encode
@@ -119,6 +121,7 @@ class Projector:
         self._transactions: list[Row] = []
         self._postings: list[Row] = []
         self._standing: list[Row] = []
+        self._lessons: dict[tuple[str, str], Row] = {}
 
     def absorb(self, seq: int, record: Record) -> None:
         """Note what a record changes. Raises: InvariantBroken when a client order id comes a second time."""
@@ -135,7 +138,7 @@ class Projector:
         for transaction in record.transactions:
             self._post(seq, transaction)
         if record.standing is not None:
-            self._standing = [{"id": 1, "seq": seq, "body": encode(record.standing)}]
+            self._stand(seq, record.standing)
 
     def take(self) -> tuple[tuple[Table, list[Row]], ...]:
         """Return the rows to insert or replace, by table in the order to write them, and forget them."""
@@ -150,10 +153,11 @@ class Projector:
             (schema.POSTINGS, self._postings),
             (schema.BALANCES, [self._balance_row(key) for key in sorted(self._dirty_balances)]),
             (schema.STANDING, self._standing),
+            (schema.LESSONS, list(self._lessons.values())),
         )
         self._arbs, self._fills, self._transfers, self._dirty_orders = {}, {}, {}, {}
         self._transactions, self._postings, self._standing = [], [], []
-        self._own_transfers, self._transfer_news = [], []
+        self._own_transfers, self._transfer_news, self._lessons = [], [], {}
         self._dirty_balances = set()
         while len(self._orders) > ORDERS_KEPT:
             self._orders.popitem(last=False)
@@ -266,8 +270,38 @@ class Projector:
             self._balances[key] = EXACT.add(self._balances.get(key, ZERO), posting.number)
             self._dirty_balances.add(key)
 
+    def _stand(self, seq: int, standing: StandingRestored) -> None:
+        """Keep a standing without its lessons, and those each under its own name: a record has only the new ones."""
+        bare = msgspec.structs.replace(standing, evidence=(), delays=(), network_fees=())
+        self._standing = [{"id": 1, "seq": seq, "body": encode(bare)}]
+        for kind, lessons in lessons_of(standing):
+            for one in lessons:
+                name = lesson_name(one)
+                self._lessons[kind, name] = {"kind": kind, "name": name, "seq": seq, "body": encode(one)}
+
     def _balance_row(self, key: tuple[str, Asset]) -> Row:
         return {"account": key[0], "asset": key[1], "number": fmt(self._balances[key])}
+
+
+Lesson = LegEvidence | DelayEvidence | TypicalFee
+
+LESSON_TYPES: dict[str, type[Lesson]] = {"leg": LegEvidence, "delay": DelayEvidence, "fee": TypicalFee}
+
+
+def lessons_of(standing: StandingRestored) -> tuple[tuple[str, tuple[Lesson, ...]], ...]:
+    """Return the lessons in a standing by kind."""
+    return ("leg", standing.evidence), ("delay", standing.delays), ("fee", standing.network_fees)
+
+
+def lesson_name(lesson: Lesson) -> str:
+    """Return what a lesson is about: the name that the next one about it has too."""
+    match lesson:
+        case LegEvidence():
+            return lesson.instrument
+        case DelayEvidence():
+            return f"{lesson.source} {lesson.asset} {lesson.network}"
+        case TypicalFee():
+            return f"{lesson.venue} {lesson.asset} {lesson.network}"
 
 
 _ABOUT_ORDERS = (

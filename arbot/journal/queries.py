@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Select, bindparam, func, or_, select
@@ -15,7 +16,7 @@ from arbot.domain.ids import ArbId, Asset, ClientOrderId, VenueId, VenueOrderId
 from arbot.domain.order import Fill, OrderIntent, OrderState, Purpose
 from arbot.domain.transfer import TransferIntent
 from arbot.journal.codec import decode
-from arbot.journal.projection import FillKey, OrderRow, fill_key
+from arbot.journal.projection import LESSON_TYPES, FillKey, OrderRow, fill_key
 from arbot.journal.schema import (
     ARBS,
     BALANCES,
@@ -23,6 +24,7 @@ from arbot.journal.schema import (
     HEAD,
     JOURNAL,
     KILL_SWITCH,
+    LESSONS,
     ORDERS,
     OWN_TRANSFER_NEWS,
     OWN_TRANSFERS,
@@ -128,8 +130,21 @@ def standing(connection: Connection) -> StandingRestored | None:
     body, killed = connection.execute(select(STANDING.c.body)).scalar(), is_killed(connection)
     if body is not None:
         last = decode(body, StandingRestored)
-        return msgspec.structs.replace(last, killed=killed, paused=last.paused or (last.killed and not killed))
+        return msgspec.structs.replace(
+            last,
+            killed=killed,
+            paused=last.paused or (last.killed and not killed),
+            evidence=_lessons(connection, "leg"),
+            delays=_lessons(connection, "delay"),
+            network_fees=_lessons(connection, "fee"),
+        )
     return msgspec.structs.replace(_NO_STANDING, killed=True) if killed else None
+
+
+def _lessons(connection: Connection, kind: str) -> tuple[Any, ...]:
+    """Return the newest lessons of a kind by name."""
+    bodies = connection.execute(select(LESSONS.c.body).where(LESSONS.c.kind == kind).order_by(LESSONS.c.name)).scalars()
+    return tuple(decode(body, LESSON_TYPES[kind]) for body in bodies)
 
 
 _NO_STANDING = StandingRestored(

@@ -184,6 +184,16 @@ STANDING: Final = Table(
     Column("body", Text, nullable=False),
 )
 
+LESSONS: Final = Table(
+    "lessons",
+    METADATA,
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+)
+"""What was learned of instruments, routes and fees: parts of the standing, one row each, because a step changes few."""
+
 PROJECTIONS: Final = (
     ARBS,
     ORDERS,
@@ -195,5 +205,6 @@ PROJECTIONS: Final = (
     POSTINGS,
     BALANCES,
     STANDING,
+    LESSONS,
 )
 """In an order in which rows can be inserted; delete in the reverse."""

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from arbot.journal import schema
 
-REPLACED = frozenset({schema.ARBS, schema.ORDERS, schema.TRANSFERS, schema.BALANCES, schema.STANDING})
+REPLACED = frozenset({schema.ARBS, schema.ORDERS, schema.TRANSFERS, schema.BALANCES, schema.STANDING, schema.LESSONS})
 """Tables whose rows change; in all others a row comes once, and a second one is an error."""
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}

@@ -325,13 +325,14 @@ class Sequencer:
             self.order_steps += 1
         standing = self._engine.standing()
         is_changed = standing != self._standing
+        told = standing.learned_since(self._standing) if is_changed else None
         self._standing = standing
         self._waiting.append(
             Record(
                 envelope=envelope,
                 outcome=outcome,
                 transactions=transactions,
-                standing=standing if is_changed else None,
+                standing=told,
             )
         )
         if is_changed or transactions or isinstance(envelope.event, _DURABLE_FIRST) or is_sending:

@@ -13,6 +13,7 @@ from arbot.domain.decisions import ArbState
 from arbot.domain.errors import InvariantBroken, UserError
 from arbot.domain.events import (
     AccountSnapshotReceived,
+    LegEvidence,
     MovementState,
     OrderAccepted,
     OrderCanceled,
@@ -28,6 +29,7 @@ from arbot.domain.events import (
 )
 from arbot.domain.instrument import Balance
 from arbot.domain.order import OrderState, Purpose, Side
+from arbot.domain.transfer import DelayEvidence, TypicalFee
 from arbot.journal import queries
 from arbot.journal.codec import link
 from arbot.journal.database import StoreFailed
@@ -261,6 +263,30 @@ def test_standing_outlives_the_process(store_url):
         assert STANDING == store.standing()
         store.set_killed(True, actor="ann", reason="odd prices")
         assert msgspec.structs.replace(STANDING, killed=True) == store.standing()
+
+
+def test_lessons_are_kept_from_records_that_carry_only_the_new_ones(store_url):
+    """Every lesson comes back in its newest form, whichever record told it; the journal alone gives the same rows."""
+    legs = [LegEvidence(instrument=f"A{number}/USD@kraken", legs=Decimal(1)) for number in range(3)]
+    more = msgspec.structs.replace(legs[1], legs=Decimal("1.99"))
+    delay = DelayEvidence(
+        source="kraken", asset="BTC", network="bitcoin", count=1, log_mean=Decimal(8), log_squares=Decimal(0)
+    )
+    fee = TypicalFee(venue="kraken", asset="BTC", network="bitcoin", fee=Decimal("0.0001"))
+    first = msgspec.structs.replace(STANDING, evidence=tuple(legs), network_fees=(fee,))
+    second = msgspec.structs.replace(first, evidence=(legs[0], more, legs[2]), delays=(delay,), paused=False)
+    changed = second.learned_since(first)
+    assert ((more,), (delay,), ()) == (changed.evidence, changed.delays, changed.network_fees)
+
+    scribe = Scribe()
+    with closing(a_run(store_url)) as store:
+        for standing in (first, changed):
+            store.commit([msgspec.structs.replace(tick(scribe), standing=standing)])
+        assert second == store.standing()
+        assert () == store.verify()
+        store.end_run()
+        store.rebuild()
+        assert second == store.standing()
 
 
 def test_the_kill_switch_survives_and_needs_no_run(store_url):

@@ -69,6 +69,7 @@ from arbot.domain.events import (
     RejectCode,
     RequestOutcomeUnknown,
     RunStarted,
+    StandingRestored,
     Stream,
     TimerFired,
     TransferReported,
@@ -157,6 +158,9 @@ class World:
         reconciled: bool = True,
         epoch: int = 1,
         strategy: Strategy | None = None,
+        standing: StandingRestored | None = None,  # what the last run left in the store
+        now_ns: int = START_NS,
+        is_loaded: bool = True,  # whether the venues have told anything
         **parts: object,  # of the EngineConfig: health, pegs, news, registry ...
     ) -> None:
         self.market = FakeMarket()
@@ -174,7 +178,7 @@ class World:
             execution=execution,
         )
         self.engine = Engine(config, strategy or CrossVenue({"edge_net_bps_min": edge_net_bps_min}), self.market)
-        self.now_ns = START_NS
+        self.now_ns = now_ns
         self.seq = 0
         self.trades = 0
         self.timers: dict[str, int] = {}
@@ -183,8 +187,10 @@ class World:
         self.last_fill: Fill | None = None
         self.log: list[tuple[Envelope, Outcome]] = []
         self.stopped = ""
+        if standing is not None:
+            self.give(standing)
         self.give(RunStarted(run_id=RunId("r"), epoch=epoch, code_version="t", config_digest="d", mode="test"))
-        for venue in config.venues:
+        for venue in config.venues if is_loaded else ():
             mine = tuple(i for i in instruments if i.venue == venue)
             self.give(InstrumentsLoaded(venue=venue, instruments=mine))
             self.give(

@@ -10,11 +10,12 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from arbot.domain.decisions import Reason
-from arbot.domain.ids import Asset, InstrumentId, VenueId
+from arbot.domain.events import NewsBlocked, NewsTaken
+from arbot.domain.ids import Asset, InstrumentId, VenueId, venue_of
 from arbot.domain.instrument import Instrument
 from arbot.domain.order import Side
 from arbot.domain.units import ONE, ZERO, div, share_bps
@@ -57,12 +58,29 @@ def note(state: State, step: Step, plan: Plan) -> None:
     step.timer(TIMER, state.now_ns + policy.news_look_ms * MS)
 
 
+def taken(state: State) -> tuple[tuple[NewsTaken, ...], tuple[NewsBlocked, ...]]:
+    """Return what was taken and has not met since, of instruments and of whole venues, for the store."""
+    return (
+        tuple(NewsTaken(buy=buy, sell=sell, ts_ns=ts_ns) for (buy, sell), ts_ns in state.news.items()),
+        tuple(NewsBlocked(venue=venue, side=side, ts_ns=ts_ns) for (venue, side), ts_ns in state.news_blocks.items()),
+    )
+
+
+def restore(state: State, step: Step, news: Iterable[NewsTaken], blocks: Iterable[NewsBlocked]) -> None:
+    """Remember what the last run took, and look at it in time."""
+    state.news = {(one.buy, one.sell): one.ts_ns for one in news}
+    state.news_blocks = {(one.venue, one.side): one.ts_ns for one in blocks}
+    if state.news or state.news_blocks:
+        step.timer(TIMER, state.now_ns + state.config.news.news_look_ms * MS)
+
+
 def look(state: State, step: Step) -> None:
     """Forget what has met since, and look again later at what has not."""
     policy = state.config.news
+    listing = dict.fromkeys(one.venue for one in state.instruments.values())
     for buy, sell in list(state.news):
-        is_listed = buy in state.instruments and sell in state.instruments
-        if not is_listed or ZERO <= _gap_bps(state, buy, sell) <= policy.mid_news_bps:
+        is_gone = any(one not in state.instruments and venue_of(one) in listing for one in (buy, sell))
+        if is_gone or ZERO <= _gap_bps(state, buy, sell) <= policy.mid_news_bps:
             del state.news[buy, sell]
     for venue, side in list(state.news_blocks):
         away = list(_away_bps(state, venue, side))
