@@ -81,6 +81,13 @@ REASONS = {
     "transit_value": "too much value was in flight",
     "terms_unknown": "a venue had not said lately whether a network is open, and for how much",
     "deposits_closed": "the target took no deposits on the network",
+    "would_take": "at that price a resting order would have traded at once",
+    "hedge_short": "the hedge's book or balance took less than the quote",
+    "hedge_failed": "a hedge had not filled at its price",
+    "hedges_spent": "the quote had been hedged as often as allowed",
+    "own_order": "it could have traded with an order of our own",
+    "quote_moved": "another price was wanted",
+    "quote_unwanted": "the strategy no longer wanted the quote",
 }
 
 ASSUMED = {
@@ -166,7 +173,9 @@ def headline(result: Result) -> list[Line]:
     def line(name: str, meaning: str, cells: Sequence[str]) -> Line:
         return Line(name, meaning, tuple(cells))
 
-    return [
+    quotes = [one.totals.quotes_placed for one in columns]
+    unfilled = [one.totals.quotes_unfilled for one in columns]
+    lines = [
         line(f"Net profit of arbs ({ccy})", "edge, slippage and unwinds, less fees and transfer costs",
              [money(net(one)) for one in columns]),
         line(f"… per day ({ccy})", f"over {span(_length_ns(result))} of tape; of less than a day nothing is concluded",
@@ -180,6 +189,8 @@ def headline(result: Result) -> list[Line]:
         line("Arbs", "opened", [f"{one.totals.arbs_opened:,}" for one in columns]),
         line("… missed", "opened, and neither leg was filled", [f"{one.totals.arbs_missed:,}" for one in columns]),
         line("… stranded", "left for a person to resolve", [f"{one.totals.arbs_stranded:,}" for one in columns]),
+        line("Quotes", "placed to rest; one is an arb from its first fill on", [f"{one:,}" for one in quotes]),
+        line("… unfilled", "pulled before anybody came", [f"{one:,}" for one in unfilled]),
         line("Fill ratio", "of what the legs ordered, by value", [percent(one.fill_ratio) for one in columns]),
         line("Orders", "sent, hedges and unwinds included", [f"{one.orders:,}" for one in columns]),
         line("… rejected", "by the venue", [f"{one.rejects:,}" for one in columns]),
@@ -198,6 +209,7 @@ def headline(result: Result) -> list[Line]:
              ["agrees" if one.ledger_matches_venues else "DIFFERS" for one in columns]),
         line("Digest", "equal runs, equal digests (first 10 digits)", [one.digest[:10] for one in columns]),
     ]  # fmt: skip
+    return lines if any(quotes) else [one for one in lines if one.name not in {"Quotes", "… unfilled"}]
 
 
 def pennies(column: Replayed) -> str:

@@ -229,6 +229,7 @@ class ResidualWorked(_Decision, frozen=True, kw_only=True):
     side: Side
     qty: Decimal
     limit_price: Decimal
+    is_expected: bool = False  # a quote's fill hedged where it was to be hedged: its ordinary life
 
 
 class ArbClosed(_Decision, frozen=True, kw_only=True):

@@ -76,6 +76,7 @@ def work_residual(  # noqa: PLR0917 - an arb and what is open of it
                 side=side,
                 qty=intent.qty,
                 limit_price=intent.limit_price,
+                is_expected=arb.is_quote and instrument.id == (arb.sell if side is Side.SELL else arb.buy),
             )
         )
         return verdict

@@ -75,7 +75,9 @@ _ROWS: tuple[Metric, ...] = (
     ),
     # execution
     Metric("arbot_arbs_opened_total", "counter", "arbs", (), "Arbs whose legs were both approved."),
-    Metric("arbot_arbs_closed_total", "counter", "arbs", ("outcome",), "Arbs that ended: flat, missed or stranded."),
+    Metric(
+        "arbot_arbs_closed_total", "counter", "arbs", ("outcome",), "Arbs that ended: flat, missed, unfilled, stranded."
+    ),
     Metric("arbot_arbs_open", "gauge", "arbs", ("state",), "Arbs that are not flat, by state."),
     Metric("arbot_orders_sent_total", "counter", "orders", ("venue", "purpose"), "Orders handed to a venue."),
     Metric("arbot_orders_rejected_total", "counter", "orders", ("venue", "code"), "Orders a venue refused."),
@@ -151,6 +153,7 @@ _ROWS: tuple[Metric, ...] = (
     ),
     Metric("arbot_transfers_total", "counter", "transfers", ("outcome",), "Transfers by outcome, stuck ones too."),
     Metric("arbot_transfers_refused_total", "counter", "transfers", ("reason",), "Transfers not begun, by reason."),
+    Metric("arbot_quotes_pulled_total", "counter", "orders", ("reason",), "Resting orders cancelled, by reason."),
     Metric("arbot_quotes_resting", "gauge", "orders", ("venue",), "Our orders that rest to be filled by others."),
     # tape
     Metric("arbot_tape_recording", "gauge", "", (), "1 while market data is recorded."),

@@ -20,6 +20,7 @@ from arbot.domain.decisions import (
     OrderRefused,
     OrphanFillFound,
     Outcome,
+    QuotePulled,
     Reason,
     TransferMoved,
     TransferRefused,
@@ -62,7 +63,7 @@ LIMITS = (
     "unanswered_share",
     "peg_band",
     "stress_budget",
-    *(f"{kind}_exposure" for kind in NodeKind),
+    *(f"{kind}_exposure" for kind in NodeKind if kind is not NodeKind.VENUE),  # a venue's is counterparty_share
 )
 
 
@@ -117,6 +118,7 @@ class Collector:
             OpportunityDeclined: lambda d: metrics.add("arbot_opportunities_declined_total", (d.reason.value,)),
             OrderRefused: lambda d: metrics.add("arbot_orders_refused_total", (d.reason.value,)),
             ArbOpened: self._opened,
+            QuotePulled: lambda d: metrics.add("arbot_quotes_pulled_total", (d.reason.value,)),
             ArbClosed: self._closed,
             ArbStranded: lambda _: metrics.add("arbot_arbs_closed_total", ("stranded",)),
             OrphanFillFound: lambda _: metrics.add("arbot_orphan_fills_total"),
@@ -251,7 +253,8 @@ class Collector:
         make("arbot_book_faults_total", venues, BookFault)
         make("arbot_opportunities_declined_total", Reason)
         make("arbot_orders_refused_total", Reason)
-        make("arbot_arbs_closed_total", ("flat", "missed", "stranded"))
+        make("arbot_quotes_pulled_total", Reason)
+        make("arbot_arbs_closed_total", ("flat", "missed", "unfilled", "stranded"))
         make("arbot_arbs_open", OPEN_STATES)
         make("arbot_orders_sent_total", venues, Purpose)
         make("arbot_orders_rejected_total", venues, RejectCode)
@@ -306,5 +309,6 @@ class Collector:
             self._metrics.add("arbot_transfers_total", (moved.after.value,))
 
     def _closed(self, closed: ArbClosed) -> None:
-        self._metrics.add("arbot_arbs_closed_total", ("missed" if closed.missed else "flat",))
+        outcome = "flat" if not closed.missed else "unfilled" if closed.is_quote else "missed"
+        self._metrics.add("arbot_arbs_closed_total", (outcome,))
         self._metrics.add("arbot_unhedged_seconds_total", (), closed.unhedged_ns / NS_PER_S)

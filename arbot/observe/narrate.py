@@ -66,6 +66,8 @@ def narrate(envelope: Envelope, outcome: Outcome) -> None:
 
 def _tell(said: msgspec.Struct | Decision) -> None:
     level = _LEVELS.get(type(said))
+    if isinstance(said, ResidualWorked) and said.is_expected:
+        level = "debug"
     if level is not None:
         told = msgspec.to_builtins(said, builtin_types=(), enc_hook=str)
         told.pop("type", None)

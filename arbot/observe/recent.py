@@ -41,6 +41,7 @@ class ArbLine(msgspec.Struct, frozen=True, kw_only=True):
     pnl_net: Decimal = ZERO
     fees: Decimal = ZERO
     missed: bool = False
+    is_quote: bool = False
     ts_ns: int = 0
     age_ms: int = 0
 
@@ -85,6 +86,7 @@ class Recent:
                 conversion="" if decision.conversion is None else decision.conversion.instrument,
                 qty=decision.qty,
                 edge_net_bps=decision.edge_net_bps,
+                is_quote=decision.is_quote,
                 ts_ns=ts_ns,
             )
         elif isinstance(decision, ArbMoved):

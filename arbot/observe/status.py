@@ -13,11 +13,11 @@ from decimal import Decimal
 import msgspec
 
 from arbot.domain.decisions import ArbState
-from arbot.domain.ids import Asset
 from arbot.domain.instrument import Instrument
 from arbot.domain.order import OrderState, Side
+from arbot.domain.registry import NodeKind
 from arbot.domain.units import ONE, ZERO, div, share_bps
-from arbot.engine.risk.exposure import cap_lines
+from arbot.engine.risk.exposure import cap_lines, table_of
 from arbot.engine.risk.losses import measures
 from arbot.engine.risk.stress import stress_lines
 from arbot.engine.state import State
@@ -189,36 +189,20 @@ def snapshot(
     )
 
 
-def mid_price(state: State, asset: Asset) -> Decimal | None:
-    """Return the mid of an asset in the reporting currency from a valid book, or None. No parity is assumed."""
-    if asset == state.config.ccy:
-        return ONE
-    for instrument in state.instruments.values():
-        if (instrument.base, instrument.quote) == (asset, state.config.ccy):
-            ask, bid = state.market.best(instrument.id, Side.BUY), state.market.best(instrument.id, Side.SELL)
-            if state.market.state(instrument.id).is_valid and ask is not None and bid is not None:
-                return (ask.price + bid.price) / 2
-    return None
-
-
 def limits_in_use(state: State, now_ns: int) -> Iterator[LimitLine]:
     """Yield the limits that fill up over time, with their use; what has no price now is left out of the sums."""
     limits, standing = state.config.limits, state.standing
     held: list[Decimal] = []
-    capital: dict[str, Decimal] = {}
     deltas = [ZERO]
     for asset in state.assets:
-        price = mid_price(state, asset)
+        price = state.rate(asset)
         if price is None:
             continue
-        for name, venue in state.venues.items():
-            value = venue.totals.get(asset, ZERO) * price
-            capital[name] = capital.get(name, ZERO) + value
-            if asset != state.config.ccy:
-                held.append(value)
         if asset != state.config.ccy:
+            held.extend(venue.totals.get(asset, ZERO) * price for venue in state.venues.values())
             deltas.append(state.net_delta_worst(asset) * price)
-    whole = sum(capital.values(), ZERO)
+    fullest, whole = fullest_nodes(state), table_of(state).whole
+    at_venue, cap = fullest.pop(NodeKind.VENUE.value, (ZERO, ZERO))
     rates = [
         sum(1 for sent in venue.orders_sent_ts_ns if sent > now_ns - _MINUTE_NS) for venue in state.venues.values()
     ]
@@ -227,8 +211,8 @@ def limits_in_use(state: State, now_ns: int) -> Iterator[LimitLine]:
         "inventory": (max(held, default=ZERO), limits.inventory_notional_max),
         "net_delta": (max(deltas), limits.net_delta_notional_max),
         "counterparty_share": (
-            div(max(capital.values()), whole) if whole > 0 else ZERO,
-            limits.counterparty_share_max,
+            div(at_venue, whole) if cap else ZERO,
+            div(cap, whole) if cap else limits.counterparty_share_max,
         ),
         "order_rate": (Decimal(max(rates, default=0)), Decimal(limits.orders_per_minute_max)),
         **{limit.value: (max(value, ZERO), bound) for limit, value, bound in measures(state)},
@@ -236,7 +220,7 @@ def limits_in_use(state: State, now_ns: int) -> Iterator[LimitLine]:
         "unanswered_share": (worst_share(state, AnswerKind.NONE), state.config.health.unanswered_share_max),
         "peg_band": (worst_peg_bps(state), state.config.pegs.peg_band_bps),
     }
-    for kind, (value, bound) in fullest_nodes(state).items():
+    for kind, (value, bound) in fullest.items():
         used[f"{kind}_exposure"] = (value, bound)
     used["stress_budget"] = max(
         ((row.loss, row.budget) for row in stress_lines(state) if row.budget > 0),
@@ -292,7 +276,11 @@ def _book(state: State, instrument: Instrument, now_ns: int) -> BookLine:
 
 
 def _edges(state: State, recent: Recent) -> Iterator[EdgeLine]:
-    """Yield every route whose two books have both sides, with its edge at the touch. Fees not told count as zero, and say so."""
+    """Yield every route whose two books have both sides, with its edge at the touch. Fees not told count as zero, and say so.
+
+    Between unlike quotes the edge is what it would be if one could be turned into the other at the mid of a live book;
+    without such a book it is the bare ratio of the prices. Either way the reason says that nobody trades it like that.
+    """
     instruments = tuple(state.instruments.values())
     for buy in instruments:
         for sell in instruments:
@@ -303,17 +291,19 @@ def _edges(state: State, recent: Recent) -> Iterator[EdgeLine]:
                 continue
             fee_buy, fee_sell = state.fees.get(buy.id), state.fees.get(sell.id)
             rate_buy, rate_sell = fee_buy.taker if fee_buy else ZERO, fee_sell.taker if fee_sell else ZERO
-            reason = recent.reason(buy.id, sell.id)
+            reason, symbol, paid, got = recent.reason(buy.id, sell.id), buy.symbol, ask.price, bid.price
             if buy.quote != sell.quote:
-                reason = "quote_mismatch"
+                reason, symbol = "quote_mismatch", f"{buy.symbol} to {sell.symbol}"
+                rates = (state.rate(buy.quote), state.rate(sell.quote))
+                paid, got = (paid * rates[0], got * rates[1]) if rates[0] and rates[1] else (paid, got)
             elif fee_buy is None or fee_sell is None:
                 reason = "fee_unknown"
             yield EdgeLine(
-                symbol=buy.symbol,
+                symbol=symbol,
                 buy=buy.venue,
                 sell=sell.venue,
-                edge_gross_bps=share_bps(bid.price - ask.price, ask.price),
-                edge_net_bps=share_bps(bid.price * (ONE - rate_sell) - ask.price * (ONE + rate_buy), ask.price),
+                edge_gross_bps=share_bps(got - paid, paid),
+                edge_net_bps=share_bps(got * (ONE - rate_sell) - paid * (ONE + rate_buy), paid),
                 fees_bps=(rate_buy + rate_sell).scaleb(4),
                 qty=min(ask.qty, bid.qty),
                 reason=reason,

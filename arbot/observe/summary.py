@@ -1,7 +1,8 @@
 """Running totals of one run, counted from what the engine was told and concluded, for the last word of demo and daemon.
 
 An arb that was reopened by a late fill closes again with its whole result: the newer replaces the older. A flush (a
-carried residual that is sold on its own) earns and pays like an arb but is not counted as one.
+carried residual that is sold on its own) earns and pays like an arb but is not counted as one. A quote is an arb from its
+first fill on; before that it is a quote that was placed, and without one it ends as unfilled.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     orders_unknown: int
     orders_unknown_settled: int
     opportunities_declined: dict[str, int]
+    quotes_placed: int = 0
+    quotes_unfilled: int = 0
 
 
 class Summary:
@@ -64,6 +67,7 @@ class Summary:
 
     def __init__(self) -> None:
         self._opened: set[ArbId] = set()
+        self._quotes: set[ArbId] = set()
         self._closed: dict[ArbId, ArbClosed] = {}
         self._stranded: set[ArbId] = set()
         self._unhedged_since: dict[ArbId, int] = {}
@@ -98,6 +102,8 @@ class Summary:
             orders_unknown=len(self._unknown),
             orders_unknown_settled=self._unknown_settled,
             opportunities_declined=dict(sorted(self._declined.items())),
+            quotes_placed=len(self._quotes),
+            quotes_unfilled=sum(1 for arb in closed if arb.arb_id in self._quotes and arb.missed),
         )
 
     def _count_event(self, event: Event) -> None:
@@ -106,6 +112,9 @@ class Summary:
             if not fill.is_reversal:
                 self._fills.add((fill.venue, fill.venue_order_id, fill.trade_id))
             self._settle(fill.client_order_id)
+            arb = _arb_of(fill.client_order_id)
+            if arb is not None and arb in self._quotes:
+                self._opened.add(arb)
         elif isinstance(event, RequestOutcomeUnknown):
             if event.request == "submit":
                 self._unknown.add(event.client_order_id)
@@ -122,7 +131,7 @@ class Summary:
         if isinstance(decision, OpportunityDeclined):
             self._declined[decision.reason.value] += 1
         elif isinstance(decision, ArbOpened):
-            self._opened.add(decision.arb_id)
+            (self._quotes if decision.is_quote else self._opened).add(decision.arb_id)
         elif isinstance(decision, ArbMoved):
             self._move(decision, ts_ns)
         elif isinstance(decision, ArbStranded):

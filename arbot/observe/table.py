@@ -85,7 +85,7 @@ def _arbs(status: Status) -> Table:
     table = _table("arbs", "arb", "symbol", "buy at", "sell at", ">qty", ">bps", "state", ">net", ">age s")
     for arb in (*status.arbs_open, *status.arbs_recent)[:_ROWS_MAX]:
         symbol, _, buy_at = arb.buy.partition("@")
-        state = "missed" if arb.missed else arb.state
+        state = arb.state if not arb.missed else "unfilled" if arb.is_quote else "missed"
         style = {"flat": "green", "stranded": "bold red"}.get(state, "yellow")
         open_now = " ".join(fmt(number) for number in (arb.residual, arb.residual_foreign) if number) or "0"
         net = _two(arb.pnl_net) if arb.state == ArbState.FLAT else f"open {open_now}"
@@ -150,13 +150,16 @@ def _money(status: Status) -> RenderableType:
     reasons = "  ".join(f"{_words(reason)} {count}" for reason, count in declined[:4])
     unknown = sum(counts.get("unknown", 0) for counts in status.orders_live.values())
     live = sum(sum(counts.values()) for counts in status.orders_live.values())
+    quotes = (
+        f"quotes {totals.quotes_placed} placed, {totals.quotes_unfilled} unfilled   " if totals.quotes_placed else ""
+    )
     text = Text()
     text.append(f"net {_two(totals.pnl_net)} {status.ccy}", style="bold green" if totals.pnl_net >= 0 else "bold red")
     text.append(f"  gross {_two(totals.pnl_gross)}  fees {_two(totals.fees)}  volume {_two(totals.volume_quote)}")
     text.append(f"  fills {totals.fills}\n")
     text.append(
         f"arbs {totals.arbs_opened} opened, {totals.arbs_flat} flat ({totals.arbs_missed} missed), "
-        f"{totals.arbs_stranded} stranded   orders {live} live, {unknown} unknown   "
+        f"{totals.arbs_stranded} stranded   {quotes}orders {live} live, {unknown} unknown   "
         f"unhedged at most {fmt(totals.unhedged_seconds_max)} s\n"
     )
     text.append(f"declined  {reasons or 'nothing yet'}")

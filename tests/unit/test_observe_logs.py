@@ -7,13 +7,18 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from urllib.parse import quote
 
 import pytest
 import structlog
 
+from arbot.domain.decisions import Outcome, ResidualWorked
+from arbot.domain.events import Envelope, TimerFired
+from arbot.domain.order import Purpose, Side
 from arbot.domain.redact import redactor
 from arbot.observe import logs
+from arbot.observe.narrate import narrate
 
 SECRET = "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg=="
 NOW_NS = 1_700_000_000_123_456_789
@@ -123,3 +128,17 @@ def test_secrets_learnt_later_join_those_known_before(written: Callable[..., io.
     structlog.get_logger("arbot.test").info(SECRET + " second-secret")
     assert "second-secret" not in stream.getvalue()
     assert SECRET not in stream.getvalue()
+
+
+@pytest.mark.parametrize(("is_expected", "count"), [(True, 0), (False, 1)])
+def test_the_ordinary_hedge_of_a_quote_is_no_warning(
+    is_expected: bool, count: int, written: Callable[..., io.StringIO]
+) -> None:
+    """A residual that is worked speaks up, but not the hedge that a quote's fill was placed for."""
+    worked = ResidualWorked(
+        arb_id="1-1", client_order_id="x", purpose=Purpose.HEDGE, instrument="BTC/USD@kraken", side=Side.SELL,
+        qty=Decimal(1), limit_price=Decimal(1), is_expected=is_expected,
+    )  # fmt: skip
+    stream = written(level="warning")
+    narrate(Envelope(1, NOW_NS, TimerFired(key="x")), Outcome(decisions=(worked,)))
+    assert stream.getvalue().count("ResidualWorked") == count

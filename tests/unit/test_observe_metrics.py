@@ -24,6 +24,7 @@ from arbot.domain.decisions import (
     OrderRefused,
     OrphanFillFound,
     Outcome,
+    QuotePulled,
     Reason,
 )
 from arbot.domain.errors import InvariantBroken
@@ -304,6 +305,20 @@ def test_arbs_and_alerts_are_counted(metrics: Metrics, collector: Collector) -> 
     assert metrics.value("arbot_arbs_closed_total", ("missed",)) == 0
     assert metrics.value("arbot_unhedged_seconds_total") == 1.5
     assert metrics.value("arbot_alerts_total", ("critical",)) == 1
+
+
+def test_quotes_are_counted_apart_from_missed_arbs(metrics: Metrics, collector: Collector) -> None:
+    """A quote that nobody took ends as unfilled, and why it was pulled is counted by reason."""
+    pulled = QuotePulled(arb_id="1-1", client_order_id=ORDER, reason=Reason.QUOTE_MOVED)
+    closed = ArbClosed(
+        arb_id="1-1", pnl_gross=Decimal(0), fees=Decimal(0), pnl_net=Decimal(0), residual=Decimal(0),
+        volume_quote=Decimal(0), unhedged_ns=0, missed=True, is_quote=True,
+    )  # fmt: skip
+    collector.observe(envelope(TimerFired(key="x")), Outcome(decisions=(pulled, closed)))
+    assert metrics.value("arbot_quotes_pulled_total", ("quote_moved",)) == 1
+    assert metrics.value("arbot_quotes_pulled_total", ("hedge_short",)) == 0
+    assert metrics.value("arbot_arbs_closed_total", ("unfilled",)) == 1
+    assert metrics.value("arbot_arbs_closed_total", ("missed",)) == 0
 
 
 class NoBooks:

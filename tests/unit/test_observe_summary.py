@@ -112,6 +112,15 @@ def test_a_flat_arb_adds_its_money() -> None:
     assert totals.volume_quote == 20
 
 
+def test_a_quote_is_an_arb_from_its_first_fill_on() -> None:
+    """Two quotes are placed; the one that nobody took is unfilled, no arb and not missed; the other is an arb."""
+    placed = [msgspec.structs.replace(opened(number), is_quote=True) for number in (1, 2)]
+    ended = [msgspec.structs.replace(closed(number, missed=number == 2), is_quote=True) for number in (1, 2)]
+    totals = summed(step(*placed), step(event=filled()), step(*ended))
+    assert (totals.quotes_placed, totals.quotes_unfilled) == (2, 1)
+    assert (totals.arbs_opened, totals.arbs_flat, totals.arbs_missed) == (1, 1, 0)
+
+
 def test_an_arb_that_closes_twice_counts_once_with_its_last_result() -> None:
     """A late fill reopens an arb; its second end replaces the first."""
     totals = summed(step(opened()), step(closed(net="1")), step(closed(net="3")))
@@ -188,16 +197,19 @@ def test_declines_are_counted_by_reason() -> None:
 
 
 class Market:
-    """Two books with both sides."""
+    """Books with both sides, by bid and ask."""
+
+    def __init__(self) -> None:
+        self.touches = {BUY: (Decimal(99), Decimal(100)), SELL: (Decimal(101), Decimal(102))}
 
     def state(self, _instrument: object) -> BookState:
         return BookState(is_valid=True, recv_ts_ns=START_NS - 5_000_000, venue_ts_ns=0)
 
-    def best(self, instrument: object, side: Side) -> Level:
-        ask = Decimal(100) if instrument == BUY else Decimal(102)
-        return Level(ask if side is Side.BUY else ask - 1, Decimal(2))
+    def best(self, instrument: InstrumentId, side: Side) -> Level:
+        bid, ask = self.touches[instrument]
+        return Level(ask if side is Side.BUY else bid, Decimal(2))
 
-    def levels(self, instrument: object, side: Side, _depth: int) -> tuple[Level, ...]:
+    def levels(self, instrument: InstrumentId, side: Side, _depth: int) -> tuple[Level, ...]:
         return (self.best(instrument, side),)
 
 
@@ -230,6 +242,23 @@ def test_the_status_shows_exact_edges() -> None:
     """Buying at 100 and selling at 101 with 10 bps taken twice is 100 bps gross and 79.9 net."""
     edge = next(edge for edge in status_of(world()).edges if edge.buy == "kraken")
     assert (edge.edge_gross_bps, edge.edge_net_bps, edge.fees_bps) == (Decimal(100), Decimal("79.9"), Decimal(20))
+
+
+def test_an_edge_between_unlike_quotes_is_told_at_the_mid() -> None:
+    """Bitcoin for 100 USD and for 50 EUR, the euro at 1.98 to 2.02 USD, is no gap at all, and still no trade."""
+    state, market, change = world(), Market(), msgspec.structs.replace
+    in_euro, of_euro = InstrumentId("BTC/EUR@coinbase"), InstrumentId("EUR/USD@coinbase")
+    old = state.instruments[SELL]
+    listed = {
+        BUY: state.instruments[BUY],
+        in_euro: change(old, id=in_euro, symbol="BTC/EUR", venue_symbol="BTC/EUR", quote=Asset("EUR")),
+        of_euro: change(old, id=of_euro, symbol="EUR/USD", venue_symbol="EUR/USD", base=Asset("EUR")),
+    }
+    state.relist(listed)
+    market.touches |= {in_euro: (Decimal(50), Decimal(51)), of_euro: (Decimal("1.98"), Decimal("2.02"))}
+    state.market = market
+    edge = next(edge for edge in status_of(state).edges if edge.buy == "kraken")
+    assert (edge.symbol, edge.reason, edge.edge_gross_bps) == ("BTC/USD to BTC/EUR", "quote_mismatch", Decimal(0))
 
 
 def test_an_edge_without_a_known_fee_says_so() -> None:
