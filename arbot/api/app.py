@@ -33,7 +33,12 @@ BODY_BYTES_MAX = 4_096
 TEXT_CHARS_MAX = 300
 FAILURES_MAX = 10  # wrong tokens per minute before nobody is listened to for a while
 _MINUTE_NS = 60_000_000_000
-NEEDS_REASON = (Verb.UNKILL, Verb.RESET_LIMIT)
+NEEDS_REASON = (Verb.UNKILL, Verb.RESET_LIMIT, Verb.QUARANTINE, Verb.RELEASE)
+NEEDS_ARGUMENT = {
+    Verb.RESET_LIMIT: "the name of the limit",
+    Verb.QUARANTINE: "the name of the venue",
+    Verb.RELEASE: "the name of the venue",
+}
 _PROMETHEUS = {"Content-Type": CONTENT_TYPE_LATEST}
 
 
@@ -41,7 +46,7 @@ Asked = TypeVar("Asked", "Request", "Adjustment", "TransferWish", "Closing")
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an operator asks for. `argument` names the limit for reset_limit."""
+    """What an operator asks for. `argument` names the limit for reset_limit, the venue for quarantine and release."""
 
     verb: Verb
     reason: str = ""
@@ -192,8 +197,8 @@ def _check(asked: Request | Adjustment | TransferWish | Closing) -> None:
     )
     if needs_reason and not asked.reason.strip():
         raise ValueError("a reason is needed")
-    if isinstance(asked, Request) and asked.verb is Verb.RESET_LIMIT and not asked.argument:
-        raise ValueError("reset_limit needs the name of the limit as its argument")
+    if isinstance(asked, Request) and asked.verb in NEEDS_ARGUMENT and not asked.argument:
+        raise ValueError(f"{asked.verb.value} needs {NEEDS_ARGUMENT[asked.verb]} as its argument")
     if isinstance(asked, TransferWish) and not asked.request_key:
         raise ValueError("a request_key is needed, so that a repetition is known as one")
     texts = (text for text in msgspec.structs.astuple(asked) if isinstance(text, str))

@@ -47,10 +47,23 @@ def page(settings: Settings) -> Callable[[Daemon], AbstractAsyncContextManager[o
     return served
 
 
+def _check_argument(daemon: Daemon, asked: Request) -> None:
+    """Refuse an argument that names nothing of this run. Raises: ValueError."""
+    name, venues = asked.argument, daemon.wiring.config.venues
+    if asked.verb in (Verb.QUARANTINE, Verb.RELEASE):
+        if name not in venues:
+            raise ValueError(f"there is no venue {name!r}; there are {', '.join(venues)}")
+        held = [venue for venue, known in daemon.engine.state.health.items() if known.held]
+        if asked.verb is Verb.RELEASE and name not in held:
+            others = f"those held are {', '.join(held)}" if held else "nothing is"
+            raise ValueError(f"{name} is not held by hand, {others}; what its own conduct did, only conduct undoes")
+    elif name and name not in LATCHING:
+        raise ValueError(f"{name!r} is no limit that latches; those are {', '.join(LATCHING)}")
+
+
 def _desk(daemon: Daemon, token: str, hosts: frozenset[str]) -> Desk:
     def operate(asked: Request) -> None:
-        if asked.argument and asked.argument not in LATCHING:
-            raise ValueError(f"{asked.argument!r} is no limit that latches; those are {', '.join(LATCHING)}")
+        _check_argument(daemon, asked)
         if asked.verb in _SWITCH:  # the switch outlives the process, so it is written before it is obeyed
             daemon.wiring.store.set_killed(_SWITCH[asked.verb], actor=asked.actor, reason=asked.reason)
         daemon.request(asked.verb, asked.actor, asked.reason, asked.argument)

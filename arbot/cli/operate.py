@@ -1,4 +1,4 @@
-"""What an operator says to a running daemon: status, pause, resume, halt, flatten, kill, unkill, reset-limit.
+"""What an operator says to a running daemon: status, pause, resume, halt, flatten, kill, unkill, reset-limit, quarantine, release.
 
 `kill` writes the switch to the store first and then tells the daemon, so it works whether or not one is running, and a
 daemon that does not answer finds it within half a second.
@@ -106,6 +106,26 @@ def reset_limit(
     _operate(config, "reset_limit", reason=reason, argument=name, as_json=as_json)
 
 
+VenueArgument = Annotated[str, typer.Argument(help="The venue, by its name in the config.")]
+
+
+def quarantine(
+    venue: VenueArgument, reason: NeededReason, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Give a venue no new arbs and no money until `release`: at the first rumour, before anybody is sure.
+
+    What is open there is finished. Its resting quotes are pulled, its caps are zero. It survives restarts.
+    """
+    _operate(config, "quarantine", reason=reason, argument=venue, as_json=as_json)
+
+
+def release(
+    venue: VenueArgument, reason: NeededReason, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Let a venue out that `quarantine` held; its caps come back with each withdrawal seen to work from then on."""
+    _operate(config, "release", reason=reason, argument=venue, as_json=as_json)
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for name, command in (
@@ -117,6 +137,8 @@ def register(app: typer.Typer) -> None:
         ("kill", kill),
         ("unkill", unkill),
         ("reset-limit", reset_limit),
+        ("quarantine", quarantine),
+        ("release", release),
     ):
         app.command(name)(command)
 

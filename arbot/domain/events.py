@@ -389,10 +389,15 @@ class Verb(StrEnum):
     UNKILL = "unkill"
     RESET_LIMIT = "reset_limit"
     DRAIN = "drain"
+    QUARANTINE = "quarantine"
+    RELEASE = "release"
 
 
 class OperatorRequested(_Event, frozen=True, kw_only=True):
-    """A person (or SIGTERM, as DRAIN) asked for something. `argument` names the limit for RESET_LIMIT."""
+    """A person, a service that watches for alerts, or SIGTERM (as DRAIN) asked for something.
+
+    `argument` names the limit for RESET_LIMIT, the venue for QUARANTINE and RELEASE.
+    """
 
     verb: Verb
     actor: str
@@ -434,6 +439,7 @@ class VenueConduct(msgspec.Struct, frozen=True, kw_only=True):
     since_ns: int  # when it was put into quarantine, or let out of it; 0 when neither ever was
     wait_s: int
     why: tuple[str, ...] = ()
+    held: str = ""  # what was said when it was put there by hand: until it is released in the same way
 
 
 class NewsTaken(msgspec.Struct, frozen=True, kw_only=True):

@@ -442,6 +442,10 @@ class Engine:
             case Verb.DRAIN:
                 standing.draining = True
                 self._finish_drain(step)
+            case Verb.QUARANTINE:
+                health.hold(self.state, step, VenueId(event.argument), f"{event.actor}: {event.reason}")
+            case Verb.RELEASE:
+                health.release(self.state, step, VenueId(event.argument))
             case _:
                 assert_never(event.verb)
 

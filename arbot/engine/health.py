@@ -8,6 +8,8 @@ Rules:
 - Money: a venue whose withdrawals do not work loses its caps at once (half when slow, all when closed) and gets them back one
   step per withdrawal that was seen to work, ours or a person's. What was never told is no evidence, unless
   `require_network_status` says otherwise; what was told once and then no more counts as closed.
+- Anybody may put a venue into quarantine by hand, at the first rumour: its caps are zero until it is released in the same
+  way. The rest of its caps then comes back as after closed withdrawals: a person's word does not replace one that works.
 - A restart forgives nothing: shrunk caps stay shrunk, and a venue in quarantine has to be well anew for all of its wait.
 """
 
@@ -133,6 +135,7 @@ def conduct(state: State) -> tuple[VenueConduct, ...]:
             since_ns=known.since_ns,
             wait_s=known.wait_s,
             why=known.why,
+            held=known.held,
         )
         for venue, known in state.health.items()
         if known.since_ns or known.shrunk_ns
@@ -145,7 +148,7 @@ def restore(state: State, conducts: Iterable[VenueConduct]) -> None:
         known = _of(state, told.venue)
         known.cap_factor, known.shrunk_ns = told.cap_factor, told.shrunk_ns
         known.is_quarantined, known.since_ns = told.is_quarantined, told.since_ns
-        known.wait_s, known.why = told.wait_s, told.why
+        known.wait_s, known.why, known.held = told.wait_s, told.why, told.held
         known.bad_ns = state.now_ns  # nobody watched meanwhile
 
 
@@ -241,6 +244,32 @@ def fired(state: State, step: Step, venue: VenueId) -> None:
     _arm(state, step, venue, known)
 
 
+def hold(state: State, step: Step, venue: VenueId, said: str) -> None:
+    """Put a venue into quarantine, with caps of zero, until `release`; a venue that is not ours is not taken note of."""
+    if venue not in state.config.venues:
+        return
+    known = _of(state, venue)
+    known.held = said
+    _shrink(state, step, venue, known)
+    _judge(state, step, venue, known)
+
+
+def release(state: State, step: Step, venue: VenueId) -> None:
+    """Let a venue out that was put into quarantine by hand, at once unless its own conduct keeps it there."""
+    known = state.health.get(venue)
+    if known is None or not known.held:
+        return
+    known.held = ""
+    _judge(state, step, venue, known)
+    if not known.is_quarantined:
+        return
+    if known.bad_ns:
+        causes = tuple(_causes(state, venue, known))
+        known.why = causes or (f"released by hand, and not yet well for {known.wait_s} s",)
+    else:
+        _let_out(state, step, venue, known, "released by hand, and its conduct gave no cause")
+
+
 # --- judging -----------------------------------------------------------------------------------------------------------
 
 
@@ -261,34 +290,40 @@ def _judge(state: State, step: Step, venue: VenueId, known: VenueHealth) -> None
     causes = tuple(_causes(state, venue, known))
     if causes:
         _spoil(state, known)
+    if known.held:
+        causes = (f"by hand, {known.held}", *causes)
+    if causes:
         if not known.is_quarantined:
             _put_in(state, step, venue, known, causes)
+        elif known.held:
+            known.why = causes
         return
     link = state.venue(venue)
     policy = state.config.health
     is_over = state.now_ns - known.bad_ns >= known.wait_s * S and known.probes >= policy.probes_min
     if known.is_quarantined and is_over and link.is_market_up and link.is_account_up:
-        _let_out(state, step, venue, known)
+        text = f"nothing wrong for {known.wait_s} s, {known.probes} answers about balances"
+        _let_out(state, step, venue, known, text)
 
 
 def _put_in(state: State, step: Step, venue: VenueId, known: VenueHealth, causes: tuple[str, ...]) -> None:
     policy = state.config.health
-    is_relapse = known.wait_s > 0 and state.now_ns - known.since_ns < 2 * known.wait_s * S
+    is_relapse = known.wait_s > 0 and not known.held and state.now_ns - known.since_ns < 2 * known.wait_s * S
     known.wait_s = min(known.wait_s * 2, policy.recovery_s_max) if is_relapse else policy.recovery_s
     known.is_quarantined, known.since_ns, known.why = True, state.now_ns, causes
     known.answers.clear()
     known.drops_ts_ns.clear()
     step.decide(VenueHealthChanged(venue=venue, is_quarantined=True, why=causes))
-    text = f"{venue} gets no new arbs until {known.wait_s} s after the last of this: {'; '.join(causes)}"
+    until = "it is released by hand" if known.held else f"{known.wait_s} s after the last of this"
+    text = f"{venue} gets no new arbs until {until}: {'; '.join(causes)}"
     step.alert(Severity.WARNING, "venue_quarantined", text)
     _arm(state, step, venue, known)
 
 
-def _let_out(state: State, step: Step, venue: VenueId, known: VenueHealth) -> None:
-    why = (f"nothing wrong for {known.wait_s} s, {known.probes} answers about balances",)
+def _let_out(state: State, step: Step, venue: VenueId, known: VenueHealth, text: str) -> None:
     known.is_quarantined, known.since_ns, known.why = False, state.now_ns, ()
-    step.decide(VenueHealthChanged(venue=venue, is_quarantined=False, why=why))
-    step.alert(Severity.INFO, "venue_released", f"{venue} may be given arbs again: {why[0]}")
+    step.decide(VenueHealthChanged(venue=venue, is_quarantined=False, why=(text,)))
+    step.alert(Severity.INFO, "venue_released", f"{venue} may be given arbs again: {text}")
 
 
 def _causes(state: State, venue: VenueId, known: VenueHealth) -> Iterator[str]:
@@ -359,6 +394,8 @@ def _configured(state: State, venue: VenueId) -> Iterator[MaintenanceWindow]:
 
 def _payouts(state: State, venue: VenueId, known: VenueHealth) -> Decimal:
     """Return what the evidence allows of a venue's caps now, whatever was shrunk before."""
+    if known.held:
+        return CLOSED
     stuck = _stuck(state, venue)
     closed = sum(1 for rails in known.rails.values() if not rails.open or _is_silent(state, rails))
     if stuck >= STUCK_MEANS_CLOSED or (known.rails and closed == len(known.rails)):
@@ -373,8 +410,9 @@ def _shrink(state: State, step: Step, venue: VenueId, known: VenueHealth) -> Non
     allowed = _payouts(state, venue, known)
     if allowed < known.cap_factor:
         known.cap_factor, known.shrunk_ns = allowed, state.now_ns
-        text = f"{venue}: its caps are at {allowed} of what is configured, for its withdrawals do not work as they should; "
-        text += "each one that is seen to work from now on gives back a part"
+        why = "it was put into quarantine by hand" if known.held else "its withdrawals do not work as they should"
+        text = f"{venue}: its caps are at {allowed} of what is configured, for {why}; "
+        text += "each withdrawal that is seen to work from now on gives back a part"
         step.alert(Severity.WARNING, "caps_shrunk", text)
 
 

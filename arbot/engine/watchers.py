@@ -90,7 +90,7 @@ def lines(state: State) -> list[str]:
         facts = (known.is_quarantined, known.status.value, known.wait_s, known.since_ns, known.bad_ns, known.probes)
         rails = {asset: tuple(rails) for asset, rails in known.rails.items()}
         told.append(f"health {venue} {facts} {fmt(known.cap_factor)} {known.windows} {rails} {answers}")
-        told[-1] += f" {list(known.drops_ts_ns)}"
+        told[-1] += f" {list(known.drops_ts_ns)} {known.held}"
     for coin, peg in state.pegs.items():
         looks = [fmt(worth) for worth in peg.looks]
         told.append(f"peg {coin} {peg.is_known} {peg.is_off} {peg.inside_since_ns} {looks}")

@@ -52,6 +52,7 @@ class VenueHealth:
     windows: tuple[MaintenanceWindow, ...] = ()  # as the venue announced them last
     is_quarantined: bool = False
     why: tuple[str, ...] = ()
+    held: str = ""  # what was said when it was put into quarantine by hand; empty when nobody did, or it was released
     since_ns: int = 0  # when it was put into quarantine, or let out of it; 0 when neither ever was
     bad_ns: int = 0  # when something was last wrong
     wait_s: int = 0  # how long nothing may be wrong before it is let out

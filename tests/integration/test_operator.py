@@ -100,6 +100,15 @@ def test_the_commands_of_an_operator_take_hold(desk: Desk) -> None:
     time.sleep(1)  # longer than the daemon's watch over the switch in the store
     assert desk.status()["killed"] is False
 
+    for verb, place, told in (("quarantine", "nowhere", "kraken"), ("release", "coinbase", "not held by hand")):
+        refused = desk.run(verb, place, "--reason", "drill")
+        assert (refused.returncode, told in refused.stderr) == (ExitCode.FAILURE, True)
+    assert desk.run("quarantine", "coinbase", "--reason", "an alert").returncode == ExitCode.OK
+    assert "venue_quarantined" in desk.status()["reasons"]
+    assert "an alert" in desk.run("status").stdout
+    assert desk.run("release", "coinbase", "--reason", "a false one").returncode == ExitCode.OK
+    assert "venue_quarantined" not in desk.status()["reasons"]
+
     refused = desk.run("reset-limit", "bogus", "--reason", "x")
     assert (refused.returncode, "loss_day" in refused.stderr) == (ExitCode.FAILURE, True)
     refused = desk.run("ledger", "adjust", "nowhere", "BTC", "1", "--reason", "x")

@@ -174,6 +174,22 @@ kraken   quote filled 0.5 @100.6          -> stranded 0.55
 kraken   quote canceled
 operator flatten                          -> coinbase sell 0.5 @100.9 flatten
 """,
+    "a venue put into quarantine by hand pulls at once, no book need move": """
+operator quarantine coinbase              -> kraken cancel; coinbase quarantined; pulled venue_quarantined
+""",
+    "so does one that is quarantined for its conduct, where it rests or where it would be hedged": """
+kraken   status cancel_only               -> kraken cancel; kraken quarantined; pulled venue_quarantined
+""",
+    "what the hedge would bring can no longer leave its venue: pulled at once": """
+coinbase networks USD closed, BTC open    -> kraken cancel; pulled withdrawals_closed
+""",
+    "what the quote would bring can no longer leave its venue: pulled at once": """
+kraken   networks BTC closed, USD open    -> kraken cancel; pulled withdrawals_closed
+""",
+    "what it takes away could not leave anyway: it goes on resting": """
+coinbase networks BTC closed, USD open
+kraken   filled 0.9 @100.6                -> coinbase sell 0.9 @100.9 hedge
+""",
     "silence is caught by a timer, not only by messages": """
 coinbase silent
 wait 3s                                   -> kraken cancel; pulled book_age_recv

@@ -155,6 +155,18 @@ def _operator(stage: Stage, event: Event, _: VenueId) -> None:
     stage.tell((OperatorRequested(verb=Verb(event.code), actor="stress", reason=event.text),))
 
 
+def _by_hand(verb: Verb) -> Deed:
+    """Return the deed of a person, or of a service that watches chains, who puts a venue into quarantine or lets it out."""
+
+    def deed(stage: Stage, event: Event, venue: VenueId) -> None:
+        stage.tell((OperatorRequested(verb=verb, actor="stress", reason=event.text, argument=venue),))
+
+    return deed
+
+
+_RELEASE = _by_hand(Verb.RELEASE)
+
+
 # --- money between venues -------------------------------------------------------------------------------------------------
 
 
@@ -231,4 +243,8 @@ KINDS: dict[str, Kind] = {
         "every `every_h` hours coins are sent to where they ran low", ("asset", "network", "every_h"), _even_out
     ),
     "operator": Kind("a person asks for `code`", ("code",), _operator),
+    "quarantine": Kind(
+        "somebody says `text` of the venue: nothing new with it", ("venue", "text"), _by_hand(Verb.QUARANTINE), _RELEASE
+    ),
+    "release": Kind("somebody lets the venue out", ("venue", "text"), _RELEASE),
 }
