@@ -11,8 +11,7 @@ from decimal import Decimal
 
 from arbot.domain.decisions import OpportunityDeclined
 from arbot.domain.ids import InstrumentId
-from arbot.domain.units import parse_decimal
-from arbot.engine.strategy import Context, Proposal
+from arbot.engine.strategy import Context, Params, Proposal
 
 DEFAULTS: Mapping[str, object] = {"edge_net_bps_min": "2"}
 
@@ -24,12 +23,9 @@ class CrossVenue:
     look_ms = 0
 
     def __init__(self, params: Mapping[str, object]) -> None:
-        unknown = [name for name in params if name not in DEFAULTS]
-        if unknown:
-            raise ValueError(f"unknown parameter {unknown[0]!r}; known: {', '.join(DEFAULTS)}")
-        self._edge_net_bps_min = parse_decimal(str({**DEFAULTS, **params}["edge_net_bps_min"]))
-        if self._edge_net_bps_min <= 0:
-            raise ValueError("edge_net_bps_min must be above zero: at zero every arb would only pay the venues")
+        read = Params(params, DEFAULTS)
+        self._edge_net_bps_min = read.above_zero("edge_net_bps_min")
+        read.done()
 
     @property
     def edge_net_bps_min(self) -> Decimal:

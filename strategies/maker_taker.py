@@ -22,8 +22,8 @@ from arbot.domain.decisions import OpportunityDeclined, Reason
 from arbot.domain.ids import InstrumentId
 from arbot.domain.instrument import Instrument
 from arbot.domain.order import Side
-from arbot.domain.units import ONE, ZERO, bps_to_rate, ceil_to_step, div, floor_to_step, parse_decimal, share_bps
-from arbot.engine.strategy import Context, Quote
+from arbot.domain.units import ONE, ZERO, bps_to_rate, ceil_to_step, div, floor_to_step, share_bps
+from arbot.engine.strategy import Context, Params, Quote
 
 DEFAULTS: Mapping[str, object] = {
     "edge_net_bps_min": "2",
@@ -49,22 +49,15 @@ class MakerTaker:
     name = "maker_taker"
 
     def __init__(self, params: Mapping[str, object]) -> None:
-        unknown = [name for name in params if name not in DEFAULTS]
-        if unknown:
-            raise ValueError(f"unknown parameter {unknown[0]!r}; known: {', '.join(DEFAULTS)}")
-        said = {name: str(value) for name, value in {**DEFAULTS, **params}.items()}
-        self._edge_net_bps_min = _above_zero(said, "edge_net_bps_min")
-        self._margin_bps = _above_zero(said, "edge_margin_bps")
-        self._move_bps = _above_zero(said, "move_bps")
-        self._notional = _above_zero(said, "notional")
-        if said["sides"] not in _SIDES:
-            raise ValueError(f"sides is {said['sides']!r}; it can be {', '.join(_SIDES)}")
-        self._sides = _SIDES[said["sides"]]
-        self._makers, self._hedges = _venues(said["makers"]), _venues(said["hedges"])
-        look_ms = _above_zero(said, "look_ms")
-        if look_ms != int(look_ms):
-            raise ValueError("look_ms must be whole: it is counted in milliseconds")
-        self._look_ms = int(look_ms)
+        read = Params(params, DEFAULTS)
+        self._edge_net_bps_min = read.above_zero("edge_net_bps_min")
+        self._margin_bps = read.above_zero("edge_margin_bps")
+        self._move_bps = read.above_zero("move_bps")
+        self._notional = read.above_zero("notional")
+        self._sides = _SIDES[read.one_of("sides", tuple(_SIDES))]
+        self._makers, self._hedges = read.names("makers"), read.names("hedges")
+        self._look_ms = read.whole("look_ms")
+        read.done()
 
     @property
     def edge_net_bps_min(self) -> Decimal:
@@ -146,17 +139,6 @@ class MakerTaker:
             edge_net_bps=net,
             move_bps=self._move_bps,
         )
-
-
-def _above_zero(said: Mapping[str, str], name: str) -> Decimal:
-    number = parse_decimal(said[name])
-    if number <= 0:
-        raise ValueError(f"{name} must be above zero")
-    return number
-
-
-def _venues(text: str) -> frozenset[str]:
-    return frozenset(name.strip() for name in text.split(",") if name.strip())
 
 
 strategy = MakerTaker

@@ -20,8 +20,7 @@ from decimal import Decimal
 
 from arbot.domain.decisions import OpportunityDeclined
 from arbot.domain.ids import InstrumentId
-from arbot.domain.units import parse_decimal
-from arbot.engine.strategy import Context, Proposal
+from arbot.engine.strategy import Context, Params, Proposal
 
 DEFAULTS: Mapping[str, object] = {
     "edge_net_bps_min": "1",
@@ -38,20 +37,13 @@ class Stablecoin:
     name = "stablecoin"
 
     def __init__(self, params: Mapping[str, object]) -> None:
-        unknown = [name for name in params if name not in DEFAULTS]
-        if unknown:
-            raise ValueError(f"unknown parameter {unknown[0]!r}; known: {', '.join(DEFAULTS)}")
-        given = {**DEFAULTS, **params}
-        self._edge_net_bps_min = parse_decimal(str(given["edge_net_bps_min"]))
-        if self._edge_net_bps_min <= 0:
-            raise ValueError("edge_net_bps_min must be above zero: at zero every arb would only pay the venues")
-        coins, look_ms = given["coins"], given["look_ms"]
-        if not isinstance(coins, list | tuple) or not coins:
-            raise ValueError('coins must be a list of names, such as ["USDT"]')
-        if not isinstance(look_ms, int) or isinstance(look_ms, bool) or look_ms < 1:
-            raise ValueError("look_ms must be a whole number of milliseconds, 1 or more")
-        self._coins = frozenset(str(coin) for coin in coins)
-        self._look_ms = look_ms
+        read = Params(params, DEFAULTS)
+        self._edge_net_bps_min = read.above_zero("edge_net_bps_min")
+        self._coins = read.names("coins")
+        if not self._coins:
+            read.wrong('coins must name at least one, such as ["USDT"]')
+        self._look_ms = read.whole("look_ms")
+        read.done()
 
     @property
     def edge_net_bps_min(self) -> Decimal:

@@ -16,8 +16,7 @@ from decimal import Decimal
 
 from arbot.domain.decisions import OpportunityDeclined
 from arbot.domain.ids import InstrumentId
-from arbot.domain.units import parse_decimal
-from arbot.engine.strategy import Context, Proposal
+from arbot.engine.strategy import Context, Params, Proposal
 
 DEFAULTS: Mapping[str, object] = {"edge_net_bps_min": "2", "across": False, "assets": (), "look_ms": 50}
 
@@ -28,23 +27,12 @@ class Triangular:
     name = "triangular"
 
     def __init__(self, params: Mapping[str, object]) -> None:
-        unknown = [name for name in params if name not in DEFAULTS]
-        if unknown:
-            raise ValueError(f"unknown parameter {unknown[0]!r}; known: {', '.join(DEFAULTS)}")
-        given = {**DEFAULTS, **params}
-        self._edge_net_bps_min = parse_decimal(str(given["edge_net_bps_min"]))
-        if self._edge_net_bps_min <= 0:
-            raise ValueError("edge_net_bps_min must be above zero: at zero every arb would only pay the venues")
-        across, assets, look_ms = given["across"], given["assets"], given["look_ms"]
-        if not isinstance(across, bool):
-            raise ValueError("across must be true or false")  # noqa: TRY004 - a mistake in a file, told as the others
-        if not isinstance(assets, list | tuple):
-            raise ValueError('assets must be a list of names, such as ["ETH"]')  # noqa: TRY004
-        if not isinstance(look_ms, int) or isinstance(look_ms, bool) or look_ms < 1:
-            raise ValueError("look_ms must be a whole number of milliseconds, 1 or more")
-        self._is_across = across
-        self._assets = frozenset(str(asset) for asset in assets)
-        self._look_ms = look_ms
+        read = Params(params, DEFAULTS)
+        self._edge_net_bps_min = read.above_zero("edge_net_bps_min")
+        self._is_across = read.yes("across")
+        self._assets = read.names("assets")
+        self._look_ms = read.whole("look_ms")
+        read.done()
 
     @property
     def edge_net_bps_min(self) -> Decimal:

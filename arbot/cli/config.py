@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from arbot.cli.output import say, to_json
@@ -17,7 +19,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from arbot.settings.show import digest
 
     settings = settings_of(config)
-    load_strategy(settings.strategy.name, settings.strategy.params, settings.run.state_dir)
+    load_strategy(settings.strategy.name, settings.strategy.params, Path.cwd())
     facts = {
         "valid": True,
         "mode": settings.run.mode.value,

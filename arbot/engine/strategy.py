@@ -16,10 +16,10 @@ from arbot.domain.decisions import OpportunityDeclined
 from arbot.domain.ids import InstrumentId
 from arbot.domain.instrument import FeeRate, Instrument
 from arbot.domain.order import Side
-from arbot.domain.units import ZERO
+from arbot.domain.units import ZERO, parse_decimal
 from arbot.engine.market_view import Level
 
-__all__ = ["Context", "Conversion", "Level", "Proposal", "Quote", "Strategy", "Triangle"]
+__all__ = ["Context", "Conversion", "Level", "Params", "Proposal", "Quote", "Strategy", "Triangle"]
 
 
 class Conversion(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,9 +112,7 @@ class Context(Protocol):
         """Yield every triangle that has a changed book in it, each once, in a fixed order, on one venue or across."""
         ...
 
-    def round_trip(
-        self, triangle: Triangle, edge_net_bps_min: Decimal
-    ) -> Proposal | OpportunityDeclined | None:
+    def round_trip(self, triangle: Triangle, edge_net_bps_min: Decimal) -> Proposal | OpportunityDeclined | None:
         """Walk three books until the marginal unit no longer clears `edge_net_bps_min` after three taker fees.
 
         Returns as `opportunity` does. Edges are of the buying price in the home quote; rates come from books alone.
@@ -136,7 +134,7 @@ class Strategy(Protocol):
     name: str
 
     def __init__(self, params: Mapping[str, object]) -> None:
-        """Read the parameters. Raises: ValueError naming the parameter that is wrong."""
+        """Read the parameters. Raises: ValueError with a text for each that is wrong."""
         ...
 
     @property
@@ -154,3 +152,66 @@ class Strategy(Protocol):
     ) -> Iterator[Proposal | Quote | OpportunityDeclined]:
         """Yield what should be done about these book changes, best first."""
         ...
+
+
+class Params:
+    """Reads [strategy.params] by kind. What does not fit is kept, and told all at once by `done`."""
+
+    def __init__(self, given: Mapping[str, object], defaults: Mapping[str, object]) -> None:
+        """Take what is given and, for what is not, the default; a name that has no default is a mistake."""
+        known = ", ".join(defaults)
+        self._mistakes = [f"unknown parameter {name!r}; known: {known}" for name in given if name not in defaults]
+        self._values = {**defaults, **given}
+
+    def above_zero(self, name: str) -> Decimal:
+        """Return a positive number."""
+        try:
+            number = parse_decimal(str(self._values[name]))
+        except ValueError as error:
+            self._mistakes.append(f"{name}: {error}")
+            return Decimal(1)
+        if number <= 0:
+            self._mistakes.append(f"{name} must be above zero, and it is {number}")
+        return number
+
+    def whole(self, name: str) -> int:
+        """Return a whole number, 1 or more."""
+        text = str(self._values[name])
+        if not text.isdecimal() or int(text) < 1:
+            self._mistakes.append(f"{name} must be a whole number, 1 or more, and it is {text}")
+            return 1
+        return int(text)
+
+    def yes(self, name: str) -> bool:
+        """Return a truth value."""
+        value = self._values[name]
+        if not isinstance(value, bool):
+            self._mistakes.append(f"{name} must be true or false")
+        return value is True
+
+    def one_of(self, name: str, choices: Sequence[str]) -> str:
+        """Return one of the choices, of which there is at least one."""
+        value = str(self._values[name])
+        if value not in choices:
+            self._mistakes.append(f"{name} is {value!r}; it can be {', '.join(choices)}")
+            return choices[0]
+        return value
+
+    def names(self, name: str) -> frozenset[str]:
+        """Return names: of a list, or of one text with commas between them; there may be none."""
+        value = self._values[name]
+        if isinstance(value, str):
+            value = [one.strip() for one in value.split(",") if one.strip()]
+        if not isinstance(value, list | tuple):
+            self._mistakes.append(f'{name} must be a list of names, such as ["one", "other"]')
+            return frozenset()
+        return frozenset(str(one) for one in value)
+
+    def wrong(self, text: str) -> None:
+        """Keep a mistake that only the strategy can see."""
+        self._mistakes.append(text)
+
+    def done(self) -> None:
+        """Tell what was wrong. Raises: ValueError with a text for each mistake, when there is one."""
+        if self._mistakes:
+            raise ValueError(*self._mistakes)

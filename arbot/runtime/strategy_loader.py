@@ -34,7 +34,9 @@ def load_strategy(name: str, params: Mapping[str, object], base: Path) -> Strate
     try:
         strategy: Strategy = found[0](params)
     except ValueError as error:
-        raise UserError(Mistake("strategy.params", str(error), f"see the parameters of {name}")) from error
+        raise UserError(
+            *(Mistake("strategy.params", str(told), f"see the parameters of {name}") for told in error.args)
+        ) from error
     return strategy
 
 

@@ -12,10 +12,11 @@ from sqlalchemy.exc import ArgumentError
 
 from arbot.domain.errors import Mistake
 from arbot.domain.ids import VenueId
+from arbot.domain.transfer import Network
 from arbot.domain.units import fmt
 from arbot.settings.fields import moment_ns
 from arbot.settings.model import BacktestVenue, Mode, Settings, Venue
-from arbot.settings.registry import mistakes_in
+from arbot.settings.registry import load_registry, mistakes_in
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -290,6 +291,35 @@ def _allow(settings: Settings) -> Iterator[Mistake]:
             told = " ".join(where)
             yield Mistake(place, f"a second address for {told}", "keep one: which of two is meant is never guessed")
         seen.add(where)
+    if settings.transfers.enabled and not settings.transfers.allow:
+        yield Mistake(
+            "transfers.enabled",
+            "it is true and nothing is on the allow-list: keys that can withdraw would be accepted for nothing",
+            "add a [[transfers.allow]] entry, or set it to false",
+        )
+
+
+def _allowed_networks(settings: Settings) -> Iterator[Mistake]:
+    """Require that the registry knows each network: whether it needs a tag, and how long it takes, stands there."""
+    path: Any = settings.exposure.registry  # type: ignore[attr-defined]
+    if any(mistakes_in(path)):
+        return  # told by the registry's own rule
+    networks = load_registry(path).networks
+    for number, row in enumerate(settings.transfers.allow):
+        place, known = f"transfers.allow.{number}", networks.get(Network(row.network))
+        if known is None:
+            told = ", ".join(networks)
+            yield Mistake(
+                f"{place}.network",
+                f"the registry has no network {row.network!r}",
+                f"use one of {told}, or describe it in a registry of your own ([exposure] registry)",
+            )
+        elif known.needs_tag and not row.tag:
+            yield Mistake(
+                f"{place}.tag",
+                f"{row.network} needs a tag (memo): without it the coins belong to nobody at {row.venue}",
+                "give the tag that the venue shows with the address",
+            )
 
 
 def _registry(settings: Settings) -> Iterator[Mistake]:
@@ -301,7 +331,8 @@ RULES: tuple[Rule, ...] = (
     *(_not_above(*row) for row in _NOT_ABOVE),
     Rule(("execution.leg_deadline_ms", "execution.hedge_seconds_max"), _hedge_time),
     Rule(("health.maintenance", "venues"), _maintenance),
-    Rule(("transfers.allow", "venues"), _allow),
+    Rule(("transfers.allow", "transfers.enabled", "venues"), _allow),
+    Rule(("transfers.allow", "exposure.registry"), _allowed_networks),
     Rule(("run.live", "run.mode"), _locks),
     Rule(("http.bind", "http.allow_remote"), _bind),
     Rule(("store.url",), _store),

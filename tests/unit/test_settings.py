@@ -89,6 +89,7 @@ def test_the_live_example_stays_locked() -> None:
 
 DEPOSIT = "[[backtest.deposits]]\nafter_s = 60\nvenue = 'kraken'\nasset = 'USD'\nqty = 5\n"
 
+ALLOWED = "[[transfers.allow]]\nvenue = 'kraken'\nasset = 'XRP'\nnetwork = 'ripple'\naddress = 'r1'"
 ADDED = [
     # what is added to the minimal file, where the mistake is, a part of what is said, a part of the remedy
     ("[limits]\nnotional_per_arb_mx = 5", "limits.notional_per_arb_mx", "no such key", "notional_per_arb_max"),
@@ -124,6 +125,9 @@ ADDED = [
     ('[store]\nurl = "mysql://x/y"', "store.url", "neither", "postgresql+psycopg"),
     ('[store]\nurl = "postgresql+psycopg://a@h:port/x"', "store.url", "neither", "postgresql+psycopg"),
     ("[transfers]\nenabled = 1", "transfers.enabled", "neither true nor false", "true or false"),
+    ("[transfers]\nenabled = true", "transfers.enabled", "allow-list", "[[transfers.allow]]"),
+    (ALLOWED.replace("ripple", "ripple2"), "transfers.allow.0.network", "no network 'ripple2'", "bitcoin"),
+    (ALLOWED, "transfers.allow.0.tag", "needs a tag", "shows with the address"),
     ("[sim]\nfaults = 'ws-cut'", "sim.faults", "not a list", "["),
     ("[sim]\nfaults = ['Cut it']", "sim.faults.0", "not a fault", "ws-cut"),
     ("[sim.map]\nbitfinex = 'x'", "sim.map.bitfinex", "no such venue", "kraken"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from arbot.domain.decisions import OpportunityDeclined, Reason
+from arbot.domain.errors import UserError
 from arbot.domain.events import (
     ClockSkewMeasured,
     FeedDisconnected,
@@ -23,6 +25,7 @@ from arbot.domain.order import Side
 from arbot.domain.registry import AssetEntry, Registry
 from arbot.engine.config import ExposureCaps, RiskLimits
 from arbot.engine.strategy import Conversion, Proposal
+from arbot.runtime.strategy_loader import load_strategy
 from strategies.stablecoin import Stablecoin
 from strategies.triangular import Triangular
 from tests.support.engine_world import MS, World, an_instrument
@@ -251,7 +254,7 @@ def test_peg_and_issuer_stand_in_front(rate: str, parts: dict, reason: Reason) -
         (Triangular, {"edge": 1}, "edge"),
         (Triangular, {"edge_net_bps_min": "0"}, "edge_net_bps_min"),
         (Triangular, {"across": "yes"}, "across"),
-        (Triangular, {"assets": "ETH"}, "assets"),
+        (Triangular, {"assets": 1}, "assets"),
         (Triangular, {"look_ms": 0}, "look_ms"),
         (Stablecoin, {"coin": 1}, "coin"),
         (Stablecoin, {"edge_net_bps_min": "-1"}, "edge_net_bps_min"),
@@ -263,6 +266,13 @@ def test_a_wrong_parameter_is_named(make: Callable[[dict], object], params: dict
     """Refuse a parameter that is unknown or senseless, by its name."""
     with pytest.raises(ValueError, match=named):
         make(params)
+
+
+def test_wrong_parameters_are_told_all_at_once() -> None:
+    """Three mistakes in the parameters are three texts, and the loader makes a mistake of each."""
+    with pytest.raises(UserError) as raised:
+        load_strategy("strategies.triangular", {"acros": True, "edge_net_bps_min": "x", "look_ms": 0}, Path())
+    assert [mistake.what.split()[0] for mistake in raised.value.mistakes] == ["unknown", "edge_net_bps_min:", "look_ms"]
 
 
 def test_triangles_on_one_venue_and_of_wanted_assets_only() -> None:
