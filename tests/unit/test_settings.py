@@ -294,10 +294,10 @@ def test_a_missing_file_is_a_mistake(tmp_path: Path) -> None:
 
 def test_decimals_in_toml_stay_exact(tmp_path: Path) -> None:
     """A TOML float is read as the decimal that is written, with no binary rounding on the way."""
-    settings = load(written(tmp_path, MINIMAL + "[limits]\ncounterparty_share_max = 0.1\nloss_day_max = 50.10"))
+    settings = load(written(tmp_path, MINIMAL + "[limits]\ncounterparty_share_max = 0.1\nloss_day_max = 80.10"))
     limits = settings.engine_config().limits
     assert limits.counterparty_share_max == Decimal("0.1")
-    assert str(limits.loss_day_max) == "50.10"
+    assert str(limits.loss_day_max) == "80.10"
 
 
 def test_the_digest_tells_configurations_apart_and_ignores_how_they_are_written(tmp_path: Path) -> None:
