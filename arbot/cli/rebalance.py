@@ -7,6 +7,7 @@ the daemon opens arbs by strategy only. Nothing is handed over without a yes for
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ import typer
 from arbot.cli.errors import NotRunning
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.output import say, tell, to_json
+from arbot.cli.refusals import refused
 from arbot.cli.where import ConfigOption, JsonOption, settings_of
 from arbot.domain.decisions import Reason
 
@@ -186,13 +188,13 @@ def _asked(made: Plan, client: Client, step: Step) -> str:
         return "left out"
     answer = _request(client, step, is_confirmed=False)
     if answer.get("reason") == NEEDS_YES:
-        question = f"    it is worth {answer['value']}, above {answer['limit']}. Really send it?"
+        worth, limit = Decimal(answer["value"]), Decimal(answer["limit"])
+        question = f"    it is worth {worth:,.2f}, above {limit:,.2f}. Really send it?"
         if not typer.confirm(question, default=False, err=True):
             return "left out"
         answer = _request(client, step, is_confirmed=True)
     if "reason" in answer:
-        detail = f": {answer['detail']}" if answer.get("detail") else ""
-        tell(f"    refused, {answer['reason']} ({answer['value']} against {answer['limit']}){detail}")
+        tell("    " + refused(answer).replace("\n", "\n    "))
         return "refused"
     tell(f"    begun as {answer['transfer']}: `arbot transfers show {answer['transfer']}`")
     return "begun"

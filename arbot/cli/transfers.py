@@ -33,7 +33,7 @@ def register(root: typer.Typer) -> None:
     root.add_typer(app)
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})  # so that -1 is a quantity, and refused as one
 def request(  # noqa: PLR0917 - one per option
     source: Annotated[str, typer.Argument(help="Venue that sends.")],
     target: Annotated[str, typer.Argument(help="Venue that receives.")],
@@ -53,10 +53,22 @@ def request(  # noqa: PLR0917 - one per option
     from arbot.domain.units import parse_decimal
 
     settings = settings_of(config)
+    mistakes = [
+        Mistake(name, f"there is no venue {venue!r}", f"use one of {', '.join(settings.venues)}")
+        for name, venue in (("source", source), ("target", target))
+        if venue not in settings.venues
+    ]
+    if source == target:
+        mistakes.append(Mistake("target", f"{target} is the source too", "name two venues"))
+    if network not in (known := settings.engine_config().registry.networks):
+        mistakes.append(Mistake("--network", f"there is no network {network!r}", f"use one of {', '.join(known)}"))
     try:
-        parse_decimal(qty)
+        if parse_decimal(qty) <= 0:
+            mistakes.append(Mistake("qty", f"{qty} is not above zero", "write what should arrive, such as 0.25"))
     except ValueError as error:
-        raise UserError(Mistake("qty", str(error), "write a plain number such as 0.25")) from error
+        mistakes.append(Mistake("qty", str(error), "write a plain number such as 0.25"))
+    if mistakes:
+        raise UserError(*mistakes)
     client = Client.find(settings.run.state_dir)
     what = f"{qty} {asset} from {source} to {target} over {network}"
     if not (confirm or typer.confirm(f"Send {what}?", default=False, err=True)):
@@ -72,7 +84,8 @@ def request(  # noqa: PLR0917 - one per option
     wish["request_key"] = secrets.token_hex(8)  # the same for both questions: one transfer comes of it, or none
     answer = client.request_transfer(**wish)
     if answer.get("reason") == _NEEDS_YES:
-        question = f"It is worth {answer['value']}, above {answer['limit']}. Really send {what}?"
+        worth, limit = Decimal(answer["value"]), Decimal(answer["limit"])
+        question = f"It is worth {worth:,.2f} {settings.run.ccy}, above {limit:,.2f}. Really send {what}?"
         if not typer.confirm(question, default=False, err=True):
             raise typer.Exit(ExitCode.REFUSED)
         answer = client.request_transfer(**wish, is_confirmed=True)
@@ -82,9 +95,10 @@ def request(  # noqa: PLR0917 - one per option
 
 
 def _answered(answer: dict[str, Any], what: str) -> str:
+    from arbot.cli.refusals import refused
+
     if "reason" in answer:
-        detail = f": {answer['detail']}" if answer.get("detail") else ""
-        return f"refused, {answer['reason']} ({answer['value']} against {answer['limit']}){detail}"
+        return refused(answer)
     return f"begun as {answer['transfer']}: {what}; look at it with `arbot transfers show {answer['transfer']}`"
 
 
@@ -151,7 +165,8 @@ def show(
         return
     say(_line(row))
     for step in life:
-        say("  ".join(text for text in (step["at"], f"{step['before']} -> {step['after']}", step["detail"]) if text))
+        move = step["after"] if step["before"] == step["after"] else f"{step['before']} -> {step['after']}"
+        say("  ".join(text for text in (step["at"], move, step["detail"]) if text))
     for text in _words(row):
         say(text)
 
@@ -172,6 +187,7 @@ def _row(one: StoredTransfer) -> dict[str, Any]:
         "minutes": (ended_ns - (news.sent_ts_ns or intent.requested_ts_ns)) // NS_PER_MINUTE,
         "venue_transfer_id": news.venue_transfer_id,
         "tx_id": news.tx_id,
+        "is_listed": news.is_listed,
         "qty_sent": news.qty_sent,
         "fee_paid": news.fee_paid,
         "qty_credited": sum((credit.qty for credit in news.credits), Decimal(0)),
@@ -221,7 +237,13 @@ def _words(row: dict[str, Any]) -> Iterator[str]:
     from arbot.domain.units import fmt
 
     yield f"venue id {row['venue_transfer_id'] or 'not told'}, transaction {row['tx_id'] or 'not told'}"
-    yield f"sent {fmt(row['qty_sent'])}, fee {fmt(row['fee_paid'])}, credited {fmt(row['qty_credited'])}, lost {fmt(row['qty_lost'])}"
+    if row["is_listed"]:
+        sent = f"sent {fmt(row['qty_sent'])}, fee {fmt(row['fee_paid'])}"
+    elif row["state"] == "failed":
+        sent = "nothing left the source"
+    else:
+        sent = "what was sent and its fee: not told by the source's history yet"
+    yield f"{sent}; credited {fmt(row['qty_credited'])}, lost {fmt(row['qty_lost'])}"
     usual = (
         f"half of this route take less than {row['minutes_p50']} min, {fmt(row['overdue_quantile'] * 100)} % less than"
     )

@@ -320,11 +320,11 @@ def _wrong_targets(situation: Situation) -> list[Mistake]:
     present, coming = held(situation), arriving(situation)
     venues = {market.venue for market in situation.markets} | {venue for venue, _ in present}
     for one in situation.targets:
-        if one.venue not in venues or one.qty < 0:
-            known = ", ".join(sorted(venues))
-            found.append(
-                Mistake(f"target {one.venue}:{one.asset}", "there is no such venue, or it is negative", f"use {known}")
-            )
+        place = f"target {one.venue}:{one.asset}"
+        if one.venue not in venues:
+            found.append(Mistake(place, "there is no such venue", f"use {', '.join(sorted(venues))}"))
+        if one.qty < 0:
+            found.append(Mistake(place, f"{one.qty} is negative", "write what should lie there: zero or more"))
     for asset in sorted({one.asset for one in situation.targets}):
         wanted = {one.venue: one.qty for one in situation.targets if one.asset == asset}
         total = sum((qty for source in (present, coming) for (_, name), qty in source.items() if name == asset), ZERO)

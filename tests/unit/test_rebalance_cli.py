@@ -128,7 +128,7 @@ def test_a_second_no_leaves_a_large_transfer_out(monkeypatch: pytest.MonkeyPatch
 def test_a_refusal_of_the_daemon_stands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Tell the daemon's reason with its numbers and exit with REFUSED."""
     assert ExitCode.REFUSED == execute(monkeypatch, FakeClient(REFUSED), "y\n")
-    assert "refused, network_fee (0.9 against 0.3)" in capsys.readouterr().err
+    assert "refused, the network takes 0.9, and more than 0.3 is not usual (network_fee)" in capsys.readouterr().err
 
 
 def test_trades_are_told_and_what_waits_for_them_is_not_handed_over(
