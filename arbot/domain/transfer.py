@@ -107,12 +107,16 @@ class DelayEvidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TypicalFee(msgspec.Struct, frozen=True, kw_only=True):
-    """The running median of what a venue takes for a withdrawal of an asset over a network, in the asset."""
+    """The running median of what a venue takes for a withdrawal of an asset over a network, in the asset.
+
+    `is_paid`: the venue tells no fee, and this is what our own transfers paid.
+    """
 
     venue: VenueId
     asset: Asset
     network: Network
     fee: Decimal
+    is_paid: bool = False
 
 
 class NetworkTerms(msgspec.Struct, frozen=True, kw_only=True):

@@ -122,7 +122,10 @@ class TransferLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AllowedAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """The one place at a venue to which an asset may be sent over a network. `key` is the source's name of it."""
+    """The one place at a venue to which an asset may be sent over a network. `key` is the source's name of it.
+
+    `fee_max`, in the asset, is what a source that tells no fee may take; 0: nothing is known.
+    """
 
     venue: VenueId
     asset: Asset
@@ -130,6 +133,7 @@ class AllowedAddress(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     tag: str = ""
     key: str = ""
+    fee_max: Decimal = Decimal(0)
 
 
 class TransferPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,13 +160,13 @@ class RiskPolicy(msgspec.Struct, frozen=True, kw_only=True):
     Shares are of capital, in the worst case of one scenario. Each number is derived in docs/decisions/0013.
     """
 
-    gap_loss_share_max: Decimal = Decimal("0.02")  # the market jumps by gap_bps while legs stand alone
+    gap_loss_share_max: Decimal = Decimal("0.005")  # the market jumps by gap_bps while legs stand alone
     venue_loss_share_max: Decimal = Decimal("0.75")
-    issuer_loss_share_max: Decimal = Decimal("0.3")
+    issuer_loss_share_max: Decimal = Decimal("0.1")
     bank_loss_share_max: Decimal = Decimal("0.75")
     custodian_loss_share_max: Decimal = Decimal("0.75")
-    chain_loss_share_max: Decimal = Decimal("0.05")  # what is in flight loses its worth while the chain stands
-    cloud_loss_share_max: Decimal = Decimal("0.1")  # legs at venues of one region cannot be closed for an hour
+    chain_loss_share_max: Decimal = Decimal("0.015")  # what is in flight loses its worth while the chain stands
+    cloud_loss_share_max: Decimal = Decimal("0.02")  # legs at venues of one region cannot be closed for an hour
     budget_max: Decimal = Decimal(10_000_000)  # money; for each scenario that moves prices: gap, chain, cloud
     gap_bps: Decimal = Decimal(500)
     outage_bps: Decimal = Decimal(1_500)  # how far prices move while a region is out

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from arbot.domain.book import BookState
 from arbot.domain.decisions import ArbState, ConversionLeg
-from arbot.domain.events import LegEvidence
+from arbot.domain.events import LegEvidence, TransferReported
 from arbot.domain.ids import ArbId, Asset, ClientOrderId, InstrumentId, TradeId, VenueId, VenueOrderId
 from arbot.domain.instrument import FeeRate, Instrument
 from arbot.domain.order import Fill, OrderIntent, OrderState, Side
@@ -30,7 +30,7 @@ from arbot.domain.transfer import (
 from arbot.domain.units import ONE, ZERO, div
 from arbot.engine.config import EngineConfig
 from arbot.engine.market_view import MarketView
-from arbot.engine.risk.table import ExposureTable
+from arbot.engine.risk.table import ExposureTable, Stand
 from arbot.engine.watching import PegState, VenueHealth
 
 if TYPE_CHECKING:
@@ -148,11 +148,6 @@ class Arb:
         """Whether nothing more is to be done for it."""
         return self.state is ArbState.FLAT
 
-    @property
-    def is_active(self) -> bool:
-        """Whether it still occupies a place among the open arbs."""
-        return self.state not in (ArbState.FLAT, ArbState.STRANDED)
-
 
 TransferTerms = tuple[VenueId, VenueId, Asset, Network, Decimal]
 """What a request asks for: source, target, asset, network, quantity."""
@@ -177,6 +172,7 @@ class Transfer:
     qty_sent: Decimal = ZERO  # what should arrive: of the intent, then of the source's report
     fee_paid: Decimal = ZERO
     is_listed: bool = False  # in the source's own history: what it took is known
+    is_fee_learned: bool = False  # and the fee is in `State.network_fees`, of a source that tells none
     debited: Decimal = ZERO
     seen: Decimal = ZERO
     qty_lost: Decimal = ZERO  # a hidden fee: credited for less, and that is all there will be
@@ -317,6 +313,7 @@ class State:
     next_transfer: int = 1
     transfers: dict[TransferId, Transfer] = field(default_factory=dict)
     transfer_keys: dict[str, TransferId] = field(default_factory=dict)  # by the key of whoever asked
+    unclaimed: dict[tuple[VenueId, str], TransferReported] = field(default_factory=dict)  # deposits that may be ours
     unconfirmed: dict[str, tuple[TransferTerms, int]] = field(default_factory=dict)  # large ones, and when asked
     delays: dict[tuple[VenueId, Asset, Network], DelayEvidence] = field(default_factory=dict)
     network_fees: dict[tuple[VenueId, Asset, Network], TypicalFee] = field(default_factory=dict)
@@ -332,6 +329,8 @@ class State:
     exposure_table: tuple[int, ExposureTable] | None = None  # of that version
     rooms: Rooms | None = None  # of that table
     grounds: dict[tuple[VenueId, Side, Asset], Ground] = field(default_factory=dict)  # of the registry: never changes
+    stood_on: dict[tuple[VenueId, Asset], tuple[Stand, ...]] = field(default_factory=dict)  # likewise
+    moves: dict[tuple[VenueId, Asset, Network], tuple[DelayEvidence | None, Decimal]] = field(default_factory=dict)
     health: dict[VenueId, VenueHealth] = field(default_factory=dict)
     pegs: dict[Asset, PegState] = field(default_factory=dict)  # the stablecoins that are traded, and may be measured
     news: dict[tuple[InstrumentId, InstrumentId], int] = field(default_factory=dict)  # gaps taken once, and when
@@ -374,7 +373,7 @@ class State:
         Fees are in it whatever they were taken in; of the foreign quote, what legs and conversion together moved.
         """
         if arb.foreign is None and asset in (None, arb.base):
-            return arb.residual_in + sum((order.base_delta for order in self.arb_orders(arb)), ZERO)
+            return sum([self.orders[one].base_delta for one in arb.orders], arb.residual_in)
         wanted = arb.base if asset is None else asset
         taken_over = arb.residual_in if wanted == arb.base else ZERO
         return taken_over + sum((order.delta(wanted) for order in self.arb_orders(arb)), ZERO)
@@ -385,12 +384,13 @@ class State:
         return arb is not None and arb.foreign == intent.quote
 
     def active_arbs(self) -> int:
-        """Return how many arbs are under way."""
-        return sum(1 for arb in self.unfinished.values() if arb.is_active)
+        """Return how many arbs are under way: neither flat nor waiting for a person."""
+        states = [arb.state for arb in self.unfinished.values()]  # asked at every look, hence no property per arb
+        return len(states) - states.count(ArbState.STRANDED) - states.count(ArbState.FLAT)
 
     def stranded_arbs(self) -> int:
         """Return how many arbs wait for a person."""
-        return sum(1 for arb in self.unfinished.values() if arb.state is ArbState.STRANDED)
+        return [arb.state for arb in self.unfinished.values()].count(ArbState.STRANDED)
 
     def live_orders(self, venue: VenueId | None = None) -> Iterator[OrderRecord]:
         """Yield orders that may still fill."""
@@ -404,11 +404,10 @@ class State:
 
     def quotes(self) -> Iterator[tuple[Arb, OrderRecord]]:
         """Yield every arb one leg of which rests, with the order that does."""
-        for arb in self.unfinished.values():
-            if arb.is_quote:
-                for order in self.arb_orders(arb):
-                    if order.is_resting:
-                        yield arb, order
+        for arb in [one for one in self.unfinished.values() if one.is_quote]:
+            for order in self.arb_orders(arb):
+                if order.is_resting:
+                    yield arb, order
 
     def meets_own(self, instrument: InstrumentId, side: Side) -> bool:
         """Return whether trading on `side` may meet a resting order of our own."""
@@ -455,8 +454,8 @@ class State:
 
     def net_delta(self, base: Asset) -> Decimal:
         """Return what is open of an asset over all venues, by fills: carried residuals and every arb not yet flat."""
-        open_residuals = (self.residual(arb, base) for arb in self.unfinished.values() if base in arb.assets)
-        return self.carried.get(base, ZERO) + sum(open_residuals, ZERO)
+        concerned = [arb for arb in self.unfinished.values() if arb.base == base or arb.foreign == base]
+        return sum([self.residual(arb, base) for arb in concerned], self.carried.get(base, ZERO))
 
     def net_delta_worst(self, base: Asset) -> Decimal:
         """Return the largest |net delta| if live orders of one side fill and those of the other do not.

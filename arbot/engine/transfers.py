@@ -5,6 +5,8 @@ Rules of this file:
   looked for there by id, by transaction, else by what was intended (asset, network, address, quantity, time).
 - Every coin is counted once: in the source's total, in flight, or in the target's total. Reports and snapshots come in
   any order; how they are reconciled is said in transit.py.
+- A deposit that fits no intent (much too small) and names a transaction that no source has told yet may still be ours:
+  it is set aside until the sources have told theirs, and counted meanwhile as if it were (as transit.py explains balances).
 - Credited for less than was sent, by no more than `fee_max`, is a hidden fee, named and done. By more, the rest stays
   counted as in flight, and a person is called.
 - Later than the quantile of its route is STUCK: a person is called, and what depends on it stops. Any news sets it going.
@@ -39,7 +41,7 @@ from arbot.domain.transfer import (
     TransferState,
     TypicalFee,
 )
-from arbot.domain.units import ONE, ZERO, fmt
+from arbot.domain.units import ONE, ZERO, ceil_to_step, fmt
 from arbot.engine import delays, transit
 from arbot.engine.risk.plan import Breach
 from arbot.engine.risk.transfers import Request, judge_transfer
@@ -52,6 +54,7 @@ EARLY_NS = 60 * NS_PER_S  # a venue's clock may be behind ours by so much
 ENDED_KEPT = 500  # ended transfers that late news can still be about
 CONFIRM_WITHIN_NS = 15 * MINUTE_NS  # a large one that was refused waits so long for its second yes
 FEE_LOOK_NS = 60 * MINUTE_NS  # the running median of a fee moves once in this time
+FEE_QTY_STEP = Decimal("1E-12")
 FEE_STEP = Decimal("0.01")  # of itself: a spike of days does not become the new normal
 
 _RANK = {
@@ -141,6 +144,16 @@ def answered(
     transfer = state.transfers.get(event.transfer)
     if transfer is None:
         return
+    _take_answer(state, step, transfer, event)
+    _decide_unclaimed(state, step)
+
+
+def _take_answer(
+    state: State,
+    step: Step,
+    transfer: Transfer,
+    event: TransferSent | TransferAccepted | TransferRejected | TransferOutcomeUnknown,
+) -> None:
     before = transfer.state
     match event:
         case TransferSent():
@@ -190,17 +203,48 @@ def reported(state: State, step: Step, report: TransferReported) -> None:
     else:
         transfer = _of_deposit(state, report)
         if transfer is not None:
+            _decide_unclaimed(state, step, but=transfer)
             _deposited(state, step, transfer, report)
         else:
             transfer = _returned_one(state, report)
             if transfer is not None and report.state is MovementState.DONE:
                 _returned(state, step, transfer, f"came back as {report.transfer_id}", report.qty)
     if transfer is None:
-        transit.not_ours(state, report)
+        if _may_be_claimed(state, report):
+            state.unclaimed[report.venue, report.transfer_id] = report
+        else:
+            state.unclaimed.pop((report.venue, report.transfer_id), None)
+            transit.not_ours(state, report)
+    _decide_unclaimed(state, step)
+
+
+def _may_be_claimed(state: State, report: TransferReported, but: Transfer | None = None) -> bool:
+    """Return whether a deposit may be of a transfer whose source has not told its transaction yet."""
+    return report.qty > 0 and bool(report.tx_id) and report.state is not MovementState.FAILED and any(
+        one is not but and one.target == report.venue and one.asset == report.asset and one.sent_ts_ns
+        and not one.tx_id and not one.state.is_terminal and _is_same_way(one, report)
+        for one in state.unsettled.values()
+    )  # fmt: skip
+
+
+def _decide_unclaimed(state: State, step: Step, but: Transfer | None = None) -> None:
+    """Give each deposit that was set aside to the transfer with its transaction, or to others once none can have it.
+
+    `but` is a transfer that is about to be given another deposit.
+    """
+    for key, report in list(state.unclaimed.items()):
+        transfer = next((one for one in _towards(state, report) if one.tx_id == report.tx_id), None)
+        if transfer is None and _may_be_claimed(state, report, but):
+            continue
+        del state.unclaimed[key]
+        if transfer is None:
+            transit.not_ours(state, report)
+        else:
+            _deposited(state, step, transfer, report)
 
 
 def _withdrawn(state: State, step: Step, transfer: Transfer, report: TransferReported) -> None:
-    before, had_tx = _facts(transfer), transfer.tx_id
+    before, had_tx, before_fee = _facts(transfer), transfer.tx_id, transfer.fee_paid
     transfer.venue_transfer_id = report.transfer_id
     if report.state is MovementState.FAILED:
         if not transfer.state.is_terminal:
@@ -218,6 +262,9 @@ def _withdrawn(state: State, step: Step, transfer: Transfer, report: TransferRep
     if abs(transfer.qty_sent - transfer.intent.qty) > transfer.intent.fee_max:
         text = f"{_words(transfer)}: its source sends {fmt(transfer.qty_sent)}"
         step.alert(Severity.CRITICAL, "transfer_amount", text)
+    if transfer.fee_paid > max(before_fee, transfer.intent.fee_max):
+        text = f"{_words(transfer)}: a fee of {fmt(transfer.fee_paid)}, {fmt(transfer.intent.fee_max)} was allowed"
+        step.alert(Severity.CRITICAL, "transfer_fee_above", text)
     transfer.debit_told_ns = state.now_ns
     transit.debit(state, transfer, transfer.qty_sent + transfer.fee_paid)
     if transfer.state is TransferState.FAILED:
@@ -225,6 +272,8 @@ def _withdrawn(state: State, step: Step, transfer: Transfer, report: TransferRep
         return
     is_done, has_tx = report.state is MovementState.DONE, bool(transfer.tx_id)
     to = TransferState.CONFIRMED if is_done else TransferState.BROADCAST if has_tx else TransferState.ACCEPTED
+    if is_done:
+        _learn_fee(state, transfer)
     if not _advance(state, step, transfer, to, "", is_news=transfer.tx_id != had_tx) and before != _facts(transfer):
         _tell(step, transfer, transfer.state, "more is known")
 
@@ -300,6 +349,22 @@ def _learn(state: State, transfer: Transfer) -> None:
     state.delays[route] = delays.added(state.delays.get(route), *route, took_ns)
 
 
+def _learn_fee(state: State, transfer: Transfer) -> None:
+    """Note what a source that tells no fee took: half way from what was known, as there are few. A fee of 0 may be untold."""
+    route = (transfer.source, transfer.asset, transfer.network)
+    terms = state.venue(transfer.source).networks.get((transfer.asset, transfer.network))
+    if not transfer.fee_paid or (terms is not None and terms.is_told) or transfer.is_fee_learned:
+        return
+    transfer.is_fee_learned = True
+    known = state.network_fees.get(route)
+    fee = transfer.fee_paid
+    if known is not None and known.is_paid:
+        fee = ceil_to_step((known.fee + fee) / 2, FEE_QTY_STEP)
+    state.network_fees[route] = TypicalFee(
+        venue=transfer.source, asset=transfer.asset, network=transfer.network, fee=fee, is_paid=True
+    )
+
+
 # --- which transfer a line of history is about -----------------------------------------------------------------------
 
 
@@ -311,11 +376,15 @@ def _of_withdrawal(state: State, report: TransferReported) -> Transfer | None:
 
 
 def _of_deposit(state: State, report: TransferReported) -> Transfer | None:
-    mine = [one for one in state.transfers.values() if one.target == report.venue and one.asset == report.asset]
+    mine = _towards(state, report)
     known = next((one for one in mine if report.transfer_id in one.credits), None)
     by_tx = (one for one in mine if report.tx_id and one.tx_id == report.tx_id)
     by_intent = (one for one in mine if not one.qty_credited and not one.state.is_terminal and _fits(one, report, ONE))
     return known or next(by_tx, None) or next((one for one in by_intent if one.sent_ts_ns), None)
+
+
+def _towards(state: State, report: TransferReported) -> list[Transfer]:
+    return [one for one in state.transfers.values() if one.target == report.venue and one.asset == report.asset]
 
 
 def _returned_one(state: State, report: TransferReported) -> Transfer | None:
@@ -341,13 +410,14 @@ def _fits(transfer: Transfer, report: TransferReported, less: Decimal) -> bool:
 
 def _fits_but_address(transfer: Transfer, report: TransferReported, less: Decimal) -> bool:
     """Compare asset, network, time and quantity; `less` 1 allows only less than was sent, 0 some more as well."""
-    intent, qty = transfer.intent, abs(report.qty)
-    room = intent.fee_max
-    return (
-        report.network in ("", intent.network)
-        and (report.venue_ts_ns == 0 or report.venue_ts_ns >= transfer.requested_ts_ns - EARLY_NS)
-        and transfer.qty_sent - room <= qty <= transfer.qty_sent + room * (ONE - less)
-    )
+    qty, room = abs(report.qty), transfer.intent.fee_max
+    is_near = transfer.qty_sent - room <= qty <= transfer.qty_sent + room * (ONE - less)
+    return is_near and _is_same_way(transfer, report)
+
+
+def _is_same_way(transfer: Transfer, report: TransferReported) -> bool:
+    is_early = 0 < report.venue_ts_ns < transfer.requested_ts_ns - EARLY_NS
+    return report.network in ("", transfer.network) and not is_early
 
 
 # --- late ------------------------------------------------------------------------------------------------------------
@@ -499,6 +569,7 @@ def restore(state: State, step: Step, event: TransferRestored) -> None:
         tx_id=event.tx_id,
         sent_ts_ns=event.sent_ts_ns or intent.requested_ts_ns,  # it may have left before that was written down
         is_listed=event.is_listed,
+        is_fee_learned=event.state in (TransferState.CONFIRMED, TransferState.CREDITED),
         qty_sent=event.qty_sent or intent.qty,
         fee_paid=event.fee_paid,
         credits={credit.deposit: credit.qty for credit in event.credits},
@@ -528,7 +599,7 @@ def networks_reported(state: State, event: NetworksReported) -> None:
             continue
         route = (event.venue, terms.asset, Network(terms.network))
         typical, looked_ns = state.network_fees.get(route), state.network_fees_ts_ns.get(route, 0)
-        if typical is None or not typical.fee:
+        if typical is None or not typical.fee or typical.is_paid:
             fee = terms.fee
         elif state.now_ns - looked_ns < FEE_LOOK_NS:
             continue
@@ -555,6 +626,8 @@ def digest_lines(state: State) -> Iterator[str]:
         counted = " ".join(map(fmt, (one.debited, one.seen, one.qty_sent, one.fee_paid, one.qty_lost)))
         facts = (one.state.value, one.venue_transfer_id, one.tx_id, one.is_listed, one.is_settled, one.overdue_at_ns)
         yield f"transfer {one.id} {facts} {counted} {sorted(one.credits)}"
+    for venue_id, deposit in state.unclaimed:
+        yield f"unclaimed {venue_id} {deposit} {state.unclaimed[venue_id, deposit].state}"
     for name, venue in state.venues.items():
         for terms in venue.networks.values():
             is_open = (terms.can_withdraw, terms.can_deposit, terms.is_told)

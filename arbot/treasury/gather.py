@@ -48,7 +48,7 @@ def gather(
         holdings=holdings,
         transits=transits,
         markets=markets,
-        routes=_routes(config, known, laws, holdings),
+        routes=_routes(config, known, laws, _fees_paid(store), holdings),
         targets=tuple(targets),
         policy=_policy(settings, config),
         transfers_enabled=config.transfers.is_enabled,
@@ -177,8 +177,19 @@ def _laws(store: SqlStore, config: EngineConfig) -> Mapping[tuple[str, str, str]
     }
 
 
+def _fees_paid(store: SqlStore) -> Mapping[tuple[str, str, str], Decimal]:
+    """Return what our own transfers paid on the routes of sources that tell no fee."""
+    standing = store.standing()
+    told_fees = standing.network_fees if standing is not None else ()
+    return {(one.venue, one.asset, one.network): one.fee for one in told_fees if one.is_paid}
+
+
 def _routes(
-    config: EngineConfig, known: told.Told, laws: Mapping[tuple[str, str, str], Delay], holdings: Sequence[Holding]
+    config: EngineConfig,
+    known: told.Told,
+    laws: Mapping[tuple[str, str, str], Delay],
+    fees: Mapping[tuple[str, str, str], Decimal],
+    holdings: Sequence[Holding],
 ) -> tuple[Route, ...]:
     """Return every network that two venues name for an asset we hold, open or not."""
     assets = dict.fromkeys(one.asset for one in holdings)
@@ -190,14 +201,19 @@ def _routes(
                 if source == target or not there or one.asset not in assets:
                     continue
                 law = laws.get((source, one.asset, one.network)) or prior(config.registry.network(one.network))
-                closed = _closed_why(one, there[0], source, target)
+                fee = (
+                    one.fee
+                    if one.is_told
+                    else fees.get((source, one.asset, one.network), _granted(config, target, one))
+                )
+                closed = _closed_why(one, there[0], source, target, is_fee_known=fee is not None)
                 found.append(
                     Route(
                         source=source,
                         target=target,
                         asset=one.asset,
                         network=one.network,
-                        fee=one.fee,
+                        fee=ZERO if fee is None else fee,
                         qty_min=max(one.qty_min, there[0].qty_min),
                         minutes_p50=_minutes(law, MEDIAN),
                         minutes_p99=_minutes(law, P99),
@@ -209,8 +225,15 @@ def _routes(
     return tuple(found)
 
 
-def _closed_why(here: NetworkTerms, there: NetworkTerms, source: str, target: str) -> str:
-    if not here.is_told:
+def _granted(config: EngineConfig, target: str, terms: NetworkTerms) -> Decimal | None:
+    """Return the most that the allow-list grants a source that tells no fee, None when it grants nothing."""
+    wanted = (target, terms.asset, terms.network)
+    granted = [one.fee_max for one in config.transfers.allow if (one.venue, one.asset, one.network) == wanted]
+    return granted[0] if granted and granted[0] else None
+
+
+def _closed_why(here: NetworkTerms, there: NetworkTerms, source: str, target: str, *, is_fee_known: bool) -> str:
+    if not is_fee_known:
         return f"{source} does not tell the fee of {here.network} for {here.asset}"
     if not here.can_withdraw:
         return f"{source} does not send {here.asset} by {here.network} now"

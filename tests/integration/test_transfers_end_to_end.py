@@ -15,7 +15,7 @@ import msgspec
 from arbot.domain.commands import RaiseAlert
 from arbot.domain.decisions import TransferMoved, TransferRefused
 from arbot.domain.events import TransferRequested
-from arbot.domain.ids import VenueId
+from arbot.domain.ids import Asset, VenueId
 from arbot.domain.transfer import TRANSFER_LIFE, Network, TransferState
 from arbot.journal.store import SqlStore
 from arbot.runtime.clock import SystemClock
@@ -35,7 +35,15 @@ ALLOW = [
         "address": "sim-coinbase-btc-bitcoin-main",
         "key": "coinbase-btc",
     },
+    {
+        "venue": "kraken",
+        "asset": "BTC",
+        "network": "bitcoin",
+        "address": "sim-kraken-btc-bitcoin-main",
+        "fee_max": "0.001",
+    },
 ]
+ROUTE = (VenueId("coinbase"), Asset("BTC"), Network("bitcoin"))
 TRANSFERS = {
     "enabled": True,
     "confirm_above": "50000",
@@ -64,14 +72,14 @@ class World:
             elif isinstance(decision, TransferRefused):
                 self.refusals.append(str(decision.reason))
 
-    def ask(self, qty: str = "0.1", network: str = "bitcoin") -> None:
+    def ask(self, qty: str = "0.1", network: str = "bitcoin", way: tuple[str, str] = ("kraken", "coinbase")) -> None:
         """Ask for a transfer as a person would."""
         self.moves.clear()
         self.daemon.sequencer.submit(
             (
                 TransferRequested(
-                    source=VenueId("kraken"),
-                    target=VenueId("coinbase"),
+                    source=VenueId(way[0]),
+                    target=VenueId(way[1]),
                     asset="BTC",
                     network=Network(network),
                     qty=Decimal(qty),
@@ -198,8 +206,7 @@ async def test_what_is_not_as_it_should_be_is_refused_or_found(tmp_path: Path):
         await world.until(lambda: "network_mismatch" in world.refusals, "the refusal of another network")
         assert 0 == await world.sent()
 
-        # congested, so that the source tells its transaction before the target credits it
-        await world.arm("credit-less:count=1", "congestion:count=1,factor=10")
+        await world.arm("credit-less:count=1")  # the target may well credit it before the source tells its transaction
         world.ask("0.3")
         await world.until(lambda: "transfer_short" in world.alerts, "the half that is missing")
         assert "stuck" == world.moves[-1]
@@ -229,4 +236,22 @@ async def test_a_transfer_that_never_arrives_is_overdue(tmp_path: Path):
 
     report, ours, truth = await play(tmp_path, story, exposure={"registry": str(registry)})
     assert report.ending.failure is None
+    assert ours_equal(ours, truth)
+
+
+async def test_a_source_that_tells_no_fee_sends_for_what_was_granted(tmp_path: Path):
+    """Coinbase tells no fee: it sends for what the allow-list grants, its fee is booked as it was, and is then known."""
+
+    async def story(world: World) -> None:
+        world.ask(way=("coinbase", "kraken"))
+        await world.until(lambda: "credited" in world.moves, "the transfer from Coinbase")
+        await world.until(world.is_all_listed, "Coinbase's history")
+        (transfer,) = world.daemon.engine.state.transfers.values()
+        await world.until(lambda: world.daemon.engine.state.network_fees.get(ROUTE), "the lesson")
+        assert Decimal("0.001") == transfer.intent.fee_max
+        assert 0 < transfer.fee_paid <= transfer.intent.fee_max
+        assert transfer.fee_paid == world.daemon.engine.state.network_fees[ROUTE].fee
+
+    report, ours, truth = await play(tmp_path, story)
+    assert report.ending.is_clean
     assert ours_equal(ours, truth)

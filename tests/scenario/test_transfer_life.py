@@ -8,7 +8,7 @@ import pytest
 
 from arbot.domain.transfer import TransferState
 from tests.support.engine_world import play
-from tests.support.transfer_world import TransferWorld, allowed, policy
+from tests.support.transfer_world import FEE, TransferWorld, allowed, policy
 
 BEGUN = """
 ask 1 BTC kraken coinbase bitcoin  -> withdraw 1 from kraken to bc1-ours
@@ -38,6 +38,27 @@ coinbase deposit D1 0.9995 done tx X              -> alert transfer_fee_hidden; 
 kraken withdrawal W1 1 fee 0.001 done tx X        -> accepted > confirmed
 coinbase deposit D1 0.5 done tx X                 -> alert transfer_short; confirmed > stuck
 coinbase deposit D2 0.5 done tx X                 -> stuck > credited
+""",
+    "half of it arrives before the source has named its transaction: it is matched when that is told": """
+coinbase deposit D1 0.5 pending tx X              ->
+coinbase deposit D1 0.5 done tx X                 ->
+coinbase holds BTC 10.5 USD 10000                 ->
+kraken withdrawal W1 1 fee 0.001 pending          ->
+kraken withdrawal W1 1 fee 0.001 pending tx X     -> alert transfer_short; accepted > broadcast; broadcast > stuck
+coinbase deposit D2 0.5 done tx X                 -> stuck > credited
+""",
+    "somebody else's half is not taken for it once the source has named its transaction": """
+coinbase deposit D1 0.5 done tx Q                 ->
+kraken withdrawal W1 1 fee 0.001 pending tx X     -> accepted > broadcast
+coinbase deposit D2 1 done tx X                   -> broadcast > credited
+""",
+    "nor when it turns out to have come in another deposit": """
+coinbase deposit D1 0.5 done tx Q                 ->
+coinbase deposit D2 1 done tx X to bc1-ours       -> accepted > credited
+kraken withdrawal W1 1 fee 0.001 done tx X        ->
+""",
+    "more is taken for it than was allowed": """
+kraken withdrawal W1 1 fee 0.002 done tx X        -> alert transfer_fee_above; accepted > confirmed
 """,
     "credited twice, one taken back": """
 kraken withdrawal W1 1 fee 0.001 done tx X        -> accepted > confirmed
@@ -271,3 +292,60 @@ ask 1 BTC kraken coinbase bitcoin key K confirmed -> refused confirmation_needed
 ask 1 BTC kraken coinbase bitcoin key K confirmed -> withdraw 1 from kraken to bc1-ours
 """,
     )
+
+
+MUTE = "kraken network bitcoin fee 0 min 0 mute"
+
+
+def granted(fee_max: str) -> TransferWorld:
+    """Return a world whose list grants a fee on the way to coinbase, and whose Kraken tells none (it never did)."""
+    entry = allowed(fee_max=Decimal(fee_max))  # type: ignore[arg-type]
+    world = TransferWorld(policy(entry), networks=False)
+    for line in (MUTE, "coinbase network bitcoin fee 0 min 0.01"):
+        world.line(line)
+    return world
+
+
+def test_a_granted_fee_lets_a_source_send_that_tells_none() -> None:
+    """Allow exactly what the list grants, book what was taken, and call a person when that was more."""
+    world = granted("0.0004")
+    assert ["withdraw 1 from kraken to bc1-ours"] == world.line("ask 1 BTC kraken coinbase bitcoin")
+    assert Decimal("0.0004") == world.submitted[-1].fee_max
+    world.line("sent")
+    said = world.line("kraken withdrawal W1 1 fee 0.0006 done tx X")
+
+    assert "alert transfer_fee_above" in said
+    assert Decimal("0.0006") == world.transfer.fee_paid
+    assert ["refused balance_short 1 of 1.0004"] == [
+        *world.line("coinbase deposit D1 1 done tx X"), *world.line("kraken holds BTC 1 USD 10000"),
+        *world.line("ask 1 BTC kraken coinbase bitcoin"),
+    ][-1:]  # fmt: skip
+
+
+def test_a_fee_is_learned_from_our_own_transfers_only() -> None:
+    """Refuse a source that tells no fee until one transfer has shown it; then allow half as much again."""
+    world = granted("0")
+    assert ["refused terms_unknown"] == world.line("ask 1 BTC kraken coinbase bitcoin")
+    for line in (f"kraken network bitcoin fee {FEE} min 0", "ask 1 BTC kraken coinbase bitcoin", "sent", MUTE):
+        world.line(line)
+    world.line("kraken withdrawal W1 1 fee 0 pending tx X")
+    assert "refused terms_unknown" in world.line("ask 1 BTC kraken coinbase bitcoin")
+    world.line("kraken withdrawal W1 1 fee 0.0008 done tx X")
+    world.line("coinbase deposit D1 1 done tx X")
+    fee_max = Decimal("0.0012")
+
+    assert ["withdraw 1 from kraken to bc1-ours"] == world.line("ask 1 BTC kraken coinbase bitcoin")
+    assert fee_max == world.submitted[-1].fee_max
+    world.line("sent")
+    world.line("kraken withdrawal W2 1 fee 0.0012 done tx Y")
+    world.line("kraken withdrawal W2 1 fee 0.0012 done tx Y")
+    assert [Decimal("0.001")] == [one.fee for one in world.engine.standing().network_fees if one.is_paid]
+
+
+def test_a_source_that_tells_its_fee_is_held_to_that() -> None:
+    """Take no grant for a fee where the source says what it takes."""
+    world = granted("5")
+    world.line(f"kraken network bitcoin fee {FEE} min 0.01")
+    world.line("ask 1 BTC kraken coinbase bitcoin")
+
+    assert Decimal(FEE) * Decimal("1.5") == world.submitted[-1].fee_max

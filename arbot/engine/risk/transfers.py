@@ -14,7 +14,15 @@ from arbot.domain.decisions import Reason
 from arbot.domain.events import TransferRequested
 from arbot.domain.ids import Asset, VenueId
 from arbot.domain.registry import NodeKind
-from arbot.domain.transfer import ApprovedTransfer, Network, NetworkTerms, TransferId, TransferIntent, TransferState
+from arbot.domain.transfer import (
+    ApprovedTransfer,
+    Network,
+    NetworkTerms,
+    TransferId,
+    TransferIntent,
+    TransferState,
+    TypicalFee,
+)
 from arbot.domain.units import ONE, WIDE, ZERO, ceil_to_step, div
 from arbot.engine.config import AllowedAddress, TransferLimits
 from arbot.engine.delays import P99, route_delay
@@ -57,15 +65,27 @@ class Request(NamedTuple):
         return self.state.venue(venue).networks.get((self.asset, self.event.network))
 
     @property
-    def fee(self) -> Decimal:
-        """What the source takes now; the rule `networks_open` has seen that it told."""
-        terms = self.terms(self.event.source)
-        return terms.fee if terms is not None else ZERO
+    def typical(self) -> TypicalFee | None:
+        """What the source usually takes on this route, None when it neither told nor took any."""
+        return self.state.network_fees.get((self.event.source, self.asset, self.event.network))
 
     @property
-    def fee_max(self) -> Decimal:
-        """The most the source may take, and the most that may go missing on the way."""
-        return self.fee * FEE_ROOM
+    def fee(self) -> Decimal | None:
+        """What the source takes now, by its own word; else what our own transfers paid. None: neither is known."""
+        terms, typical = self.terms(self.event.source), self.typical
+        if terms is not None and terms.is_told:
+            return terms.fee
+        return typical.fee if typical is not None and typical.is_paid else None
+
+    @property
+    def fee_max(self) -> Decimal | None:
+        """The most the source may take, and the most that may go missing on the way; None when nothing bounds it.
+
+        Of a source that tells no fee it is what the allow-list grants, if that is anything.
+        """
+        terms, fee = self.terms(self.event.source), self.fee
+        granted = ZERO if terms is not None and terms.is_told else self.entries()[0].fee_max
+        return granted or (None if fee is None else fee * FEE_ROOM)
 
 
 Rule = Callable[[Request], Breach | None]
@@ -87,7 +107,10 @@ def not_stopped(request: Request) -> Breach | None:
 
 
 def venues_ready(request: Request) -> Breach | None:
-    """Require of two different venues of ours: account streams up, reconciled, and not in quarantine."""
+    """Require of two different venues of ours: account streams up, reconciled, and the target not in quarantine.
+
+    Money may leave a venue that is not well: that is what it should do.
+    """
     event, state = request.event, request.state
     if event.source == event.target:
         return Breach(Reason.NOT_ALLOW_LISTED)
@@ -96,9 +119,7 @@ def venues_ready(request: Request) -> Breach | None:
             return Breach(Reason.VENUE_NOT_READY)
         if not state.venue(venue).is_reconciled:
             return Breach(Reason.NOT_RECONCILED, Decimal(len(state.venue(venue).differences)))
-        if is_quarantined(state, venue):
-            return Breach(Reason.VENUE_QUARANTINED)
-    return None
+    return Breach(Reason.VENUE_QUARANTINED) if is_quarantined(state, request.event.target) else None
 
 
 def allow_listed(request: Request) -> Breach | None:
@@ -118,7 +139,7 @@ def tag_present(request: Request) -> Breach | None:
 
 
 def networks_open(request: Request) -> Breach | None:
-    """Require both ends' recent word that this network is theirs and open, the source's with its fee."""
+    """Require both ends' recent word that this network is theirs and open, and a fee that is told, granted or known."""
     event, limit = request.event, request.limits.terms_minutes_max
     for venue in (event.source, event.target):
         told_ns = request.state.venue(venue).networks_ts_ns
@@ -128,7 +149,7 @@ def networks_open(request: Request) -> Breach | None:
     source, target = request.terms(event.source), request.terms(event.target)
     if source is None or target is None:
         return Breach(Reason.NETWORK_MISMATCH)
-    if not source.is_told:
+    if request.fee_max is None:
         return Breach(Reason.TERMS_UNKNOWN)
     if not source.can_withdraw:
         return Breach(Reason.WITHDRAWALS_CLOSED)
@@ -144,13 +165,17 @@ def minimum(request: Request) -> Breach | None:
 
 
 def fee_usual(request: Request) -> Breach | None:
-    """Require a network fee of at most `fee_factor_max` times its running median: a jam shows in fees first."""
-    event = request.event
-    typical = request.state.network_fees.get((event.source, request.asset, event.network))
+    """Require a network fee of at most `fee_factor_max` times its running median: a jam shows in fees first.
+
+    Of a source that tells no fee nothing can be seen beforehand; the allow-list's `fee_max` bounds it.
+    """
+    fee, typical = request.fee, request.typical
+    if fee is None:
+        return None
     if typical is None:
         return Breach(Reason.TERMS_UNKNOWN)
     limit = typical.fee * request.limits.fee_factor_max
-    return Breach(Reason.NETWORK_FEE, request.fee, limit) if request.fee > limit else None
+    return Breach(Reason.NETWORK_FEE, fee, limit) if fee > limit else None
 
 
 def nothing_stuck(request: Request) -> Breach | None:
@@ -181,6 +206,8 @@ def balance(request: Request) -> Breach | None:
     available = request.state.available(request.event.source, request.asset)
     if available is None:
         return Breach(Reason.BALANCE_UNKNOWN)
+    if request.fee_max is None:
+        return Breach(Reason.TERMS_UNKNOWN)
     needed = request.event.qty + request.fee_max
     return Breach(Reason.BALANCE_SHORT, available, needed) if available < needed else None
 
@@ -261,7 +288,9 @@ def judge_transfer(request: Request) -> ApprovedTransfer | Breach:
         breach = rule(request)
         if breach is not None:
             return breach
-    event, entry = request.event, request.entries()[0]
+    event, entry, fee_max = request.event, request.entries()[0], request.fee_max
+    if fee_max is None:
+        return Breach(Reason.TERMS_UNKNOWN)
     intent = TransferIntent(
         transfer=request.name,
         source=event.source,
@@ -272,7 +301,7 @@ def judge_transfer(request: Request) -> ApprovedTransfer | Breach:
         tag=entry.tag,
         key=entry.key,
         qty=event.qty,
-        fee_max=request.fee_max,
+        fee_max=fee_max,
         requested_ts_ns=request.state.now_ns,
         actor=event.actor,
         request_key=event.request_key,
@@ -298,9 +327,7 @@ def stressed_value(state: State, source: VenueId, asset: Asset, network: Network
 def _transit(request: Request, limit: Decimal, counts: Callable[[Network], bool]) -> Breach | None:
     event, state = request.event, request.state
     under_way: Iterator[tuple[VenueId, Asset, Network, Decimal]] = (
-        (one.source, one.asset, one.network, one.qty_to_come)
-        for one in state.unsettled.values()
-        if counts(one.network)
+        (one.source, one.asset, one.network, one.qty_to_come) for one in state.unsettled.values() if counts(one.network)
     )
     total = ZERO
     for part in ((event.source, request.asset, event.network, event.qty), *under_way):
@@ -324,13 +351,14 @@ def transfer_overdue(plan: Plan) -> Breach | None:
     An arb piles up the base where it buys and the quote where it sells. Trading against the stuck way needs no transfer:
     it brings the coins where the stuck ones were to go.
     """
+    state, late = plan.state, TransferState.STUCK
+    stuck = [one for one in state.unsettled.values() if one.state is late]
     needed = (
         (plan.buy.venue, plan.sell.venue, plan.buy.base),
         (plan.sell.venue, plan.buy.venue, plan.sell.quote),
     )
-    state = plan.state
-    for one in state.unsettled.values():
-        if one.state is TransferState.STUCK and (one.source, one.target, one.asset) in needed:
+    for one in stuck:
+        if (one.source, one.target, one.asset) in needed:
             age_ns = state.now_ns - (one.sent_ts_ns or one.requested_ts_ns)
             law = route_delay(state, one.source, one.asset, one.network)
             limit_ns = law.quantile_ns(state.config.transfers.limits.overdue_quantile)
