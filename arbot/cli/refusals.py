@@ -32,8 +32,8 @@ _WORDS: dict[Reason, _Words] = {
     ),
     Reason.TAG_MISSING: _Words("this network needs a tag, and the allow-list has none", "add tag to its entry"),
     Reason.TERMS_UNKNOWN: _Words(
-        "the venues' word on this network, and its fee, is not known or too old (minutes: {value}, at most {limit}; -1: never told)",
-        "they are asked every so often: try again in a minute; of a venue that tells no fee, grant one as fee_max of its entry",
+        "a venue's word on its networks is {value} minutes old, and {limit} are allowed (-1: it never came)",
+        "it is asked for every so often: try again in a minute",
     ),
     Reason.WITHDRAWALS_CLOSED: _Words("the source has closed withdrawals", "another network, or wait"),
     Reason.DEPOSITS_CLOSED: _Words("the target has closed deposits", "another network, or wait"),
@@ -63,9 +63,17 @@ _WORDS: dict[Reason, _Words] = {
 }
 
 
+_NO_FEE = _Words(
+    "the source tells no fee for this network, and none is granted", "grant one: fee_max of the allow-list's entry"
+)
+
+
 def refused(answer: dict[str, Any]) -> str:
     """Return the two lines of a refusal: the words with the reason's own name, and the remedy."""
     value, limit = (fmt(Decimal(answer[name])) for name in ("value", "limit"))
-    told = _WORDS.get(Reason(answer["reason"]), _Words(f"{value} against {limit}", _LOOK))
+    reason = Reason(answer["reason"])
+    told = _WORDS.get(reason, _Words(f"{value} against {limit}", _LOOK))
+    if reason is Reason.TERMS_UNKNOWN and limit == "0":  # no age was measured: it is the fee that is missing
+        told = _NO_FEE
     detail = f": {answer['detail']}" if answer.get("detail") else ""
     return f"refused, {told.what.format(value=value, limit=limit)} ({answer['reason']}){detail}\n    -> {told.remedy}"
