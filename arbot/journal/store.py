@@ -26,6 +26,8 @@ from arbot.journal import queries, schema
 from arbot.journal.anchor import Anchor, read_anchor, write_anchor
 from arbot.journal.codec import GENESIS, encode, link
 from arbot.journal.database import Database
+from arbot.journal.deriving import derive
+from arbot.journal.migration import STEPS, migrate
 from arbot.journal.projection import Projector
 from arbot.journal.queries import Head, StoredFill, StoredPast
 from arbot.journal.statements import execute, write_rows
@@ -105,8 +107,8 @@ class SqlStore:
     ) -> Self:
         """Open the store at `url`, made if need be (WRITE). The anchor of an SQLite store lies beside it by default.
 
-        Raises: UserError when another process holds it, it is not there (READ), is of another version, or is on a
-        database that does not keep its commits.
+        Raises: UserError when another process holds it, it is not there (READ), is of a version that this arbot does
+        not bring to its own (READ: of any other), or is on a database that does not keep its commits.
         """
         database = Database(url, may_create=access is Access.WRITE)
         if anchor is None and database.path is not None:
@@ -114,7 +116,7 @@ class SqlStore:
         try:
             if access is Access.WRITE:
                 database.lock()
-            _prepare_tables(database, access)
+            _prepare_tables(database, access, anchor)
             store = cls(database, now_ns=now_ns, access=access, anchor=anchor)
         except BaseException:  # raised on to whoever opens; only the lock must not outlive it
             database.close()
@@ -384,23 +386,10 @@ class SqlStore:
         Raises: InvariantBroken while a run is on, or when a record cannot be read.
         """
         ensure(self.access is Access.WRITE and self._epoch == 0, "projections are rebuilt between runs only")
-        count = 0
         with self.database.write() as connection:
             for table in reversed(schema.PROJECTIONS):
                 connection.execute(delete(table))
-            projector = Projector(StoredPast(connection))
-            for row in queries.journal_rows(connection):
-                projector.absorb(row.seq, row.record())
-                count += 1
-                if count % queries.PAGE == 0:
-                    _write_projected(connection, projector)
-            _write_projected(connection, projector)
-        return count
-
-
-def _write_projected(connection: Connection, projector: Projector) -> None:
-    for table, rows in projector.take():
-        write_rows(connection, table, rows)
+            return derive(connection, connection)
 
 
 def _journal_row(head: Head, record: Record, body: str, epoch: int) -> dict[str, Any]:
@@ -421,8 +410,8 @@ def _stored_mode(connection: Connection) -> str | None:
     return connection.execute(select(schema.META.c.value).where(schema.META.c.name == "mode")).scalar()
 
 
-def _prepare_tables(database: Database, access: Access) -> None:
-    """Make the tables of a new store, or check that they are this version's. Raises: UserError."""
+def _prepare_tables(database: Database, access: Access, anchor: Path | None) -> None:
+    """Make the tables of a new store, or bring those of an older version to this one (WRITE). Raises: UserError."""
     with database.read() as connection:
         is_new = not inspect(connection).has_table(schema.META.name)
     if is_new and access is Access.READ:
@@ -434,11 +423,16 @@ def _prepare_tables(database: Database, access: Access) -> None:
             connection.execute(insert(schema.HEAD).values(id=1, epoch=0, seq=0, hash=GENESIS))
     with database.read() as connection:
         version = connection.execute(select(schema.META.c.value).where(schema.META.c.name == "schema")).scalar()
-    if version != str(schema.VERSION):
-        raise UserError(
-            Mistake(
-                database.name,
-                f"was written with schema {version}; this arbot has {schema.VERSION}",
-                "use the arbot that wrote it",
-            )
-        )
+    if version == str(schema.VERSION):
+        return
+    stored = int(version) if version and version.isdecimal() else 0
+    if stored not in STEPS:
+        remedy = "use the arbot that wrote it"
+    elif access is Access.READ:
+        remedy = "start the daemon once: it copies the store and brings it to this schema"
+    else:
+        migrate(database, stored, None if anchor is None else read_anchor(anchor))
+        return
+    raise UserError(
+        Mistake(database.name, f"was written with schema {version}; this arbot has {schema.VERSION}", remedy)
+    )

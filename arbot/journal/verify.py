@@ -28,9 +28,8 @@ from arbot.journal import queries, schema
 from arbot.journal.anchor import Anchor, read_anchor
 from arbot.journal.codec import GENESIS, BodyRefused, decode, link
 from arbot.journal.database import Database
-from arbot.journal.projection import Projector
-from arbot.journal.queries import JournalRow, StoredPast
-from arbot.journal.statements import write_rows
+from arbot.journal.deriving import derive
+from arbot.journal.queries import JournalRow
 
 PROBLEMS_MAX = 100
 """After this many the rest is not worth printing."""
@@ -53,7 +52,7 @@ def verify_store(database: Database, anchor_path: Path | None) -> tuple[Problem,
     anchor = None if anchor_path is None else read_anchor(anchor_path)  # first: it is never ahead of the database
     found: list[Problem] = []
     with database.read(is_snapshot=True) as connection:
-        for problem in _problems(database, connection, anchor):
+        for problem in problems_in(database, connection, anchor):
             found.append(problem)
             if len(found) == PROBLEMS_MAX:
                 break
@@ -83,7 +82,8 @@ def chain_problem(connection: Connection, anchor: Anchor | None) -> Problem | No
     return None
 
 
-def _problems(database: Database, connection: Connection, anchor: Anchor | None) -> Iterator[Problem]:
+def problems_in(database: Database, connection: Connection, anchor: Anchor | None) -> Iterator[Problem]:
+    """Yield everything that is wrong as an open transaction sees it."""
     for text in database.integrity(connection):
         yield Problem(seq=0, what=f"the database file is damaged: {text}")
     end = chain_problem(connection, anchor)
@@ -217,7 +217,8 @@ def _projection_problems(connection: Connection) -> Iterator[Problem]:
     try:
         with engine.connect() as scratch:
             try:
-                _derive(connection, scratch)
+                schema.METADATA.create_all(scratch, tables=schema.PROJECTIONS)
+                derive(connection, scratch)
             except (InvariantBroken, SQLAlchemyError) as error:  # told to whoever asked, as one more problem
                 yield Problem(seq=0, what=f"the journal cannot be projected: {error}")
                 return
@@ -225,21 +226,6 @@ def _projection_problems(connection: Connection) -> Iterator[Problem]:
                 yield from _table_problems(table, connection, scratch)
     finally:
         engine.dispose()
-
-
-def _derive(connection: Connection, scratch: Connection) -> None:
-    schema.METADATA.create_all(scratch, tables=schema.PROJECTIONS)
-    projector = Projector(StoredPast(scratch))
-    for row in queries.journal_rows(connection):
-        projector.absorb(row.seq, row.record())
-        if row.seq % queries.PAGE == 0:
-            _write(scratch, projector)
-    _write(scratch, projector)
-
-
-def _write(scratch: Connection, projector: Projector) -> None:
-    for table, rows in projector.take():
-        write_rows(scratch, table, rows)
 
 
 def _table_problems(table: Table, connection: Connection, scratch: Connection) -> Iterator[Problem]:
