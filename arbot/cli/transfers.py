@@ -230,7 +230,8 @@ def _line(row: dict[str, Any]) -> str:
     from arbot.domain.units import fmt
 
     route = f"{row['source']} -> {row['target']} over {row['network']}"
-    return f"{row['transfer']}  {fmt(row['qty'])} {row['asset']}  {route}  {row['state']}  {row['minutes']} min"
+    part = f", {fmt(row['qty_credited'])} of it credited" if 0 < row["qty_credited"] < row["qty"] else ""
+    return f"{row['transfer']}  {fmt(row['qty'])} {row['asset']}  {route}  {row['state']}{part}  {row['minutes']} min"
 
 
 def _words(row: dict[str, Any]) -> Iterator[str]:
