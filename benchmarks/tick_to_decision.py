@@ -11,7 +11,7 @@ Garbage collection is off, as in the daemon. Times are wall time per frame, with
 all. Run: python benchmarks/tick_to_decision.py [--frames 20000] [--assets 5] [--seed 7] [--json]
 Exit code 1 when ours is less than RATIO_MIN times faster at the median anywhere.
 
-With --risk: the same with the risk evaluation on against off, among ten venues; exit code 1 above RISK_RATIO_MAX.
+With --risk: the risk evaluation on against off, among ten venues, in processor time; exit code 1 above RISK_RATIO_MAX.
 """
 
 from __future__ import annotations

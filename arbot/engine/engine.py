@@ -124,8 +124,10 @@ class Engine:
         watchers.before(self.state, step, envelope.event)
         self._apply(step, envelope.event)
         self._learn(step)
+        self.state.version += 1  # what was asked on the way is not what is
         quotes.review(self.state, step, self._strategy.edge_net_bps_min)
         watchers.after(self.state, step, envelope.event)
+        self.state.version += 1
         quotes.review(self.state, step, self._strategy.edge_net_bps_min)
         self._announce(step)
         return step.outcome()

@@ -87,10 +87,14 @@ def can_leave(state: State, venue: VenueId, asset: Asset) -> bool:
 
 def next_window(state: State, venue: VenueId) -> MaintenanceWindow | None:
     """Return the maintenance that is under way at a venue, else the next one known, else None."""
-    now_ns = state.now_ns
-    known = state.health.get(venue)
-    windows = [*(known.windows if known is not None else ()), *_configured(state, venue)]
-    return min((one for one in windows if one.until_ns > now_ns), key=lambda one: one.from_ns, default=None)
+    known, found = state.health.get(venue), None
+    windows = known.windows if known is not None else ()
+    if state.config.maintenance:
+        windows = (*windows, *_configured(state, venue))
+    for one in windows:  # asked by a gate at every look: of most venues there are none
+        if one.until_ns > state.now_ns and (found is None or one.from_ns < found.from_ns):
+            found = one
+    return found
 
 
 def share(health: VenueHealth, kind: AnswerKind) -> Decimal:
@@ -397,7 +401,8 @@ def _payouts(state: State, venue: VenueId, known: VenueHealth) -> Decimal:
     if known.held:
         return CLOSED
     stuck = _stuck(state, venue)
-    closed = sum(1 for rails in known.rails.values() if not rails.open or _is_silent(state, rails))
+    heard_ns = state.now_ns - state.config.health.network_silence_s * S
+    closed = sum([not rails.open or rails.ts_ns < heard_ns for rails in known.rails.values()])
     if stuck >= STUCK_MEANS_CLOSED or (known.rails and closed == len(known.rails)):
         return CLOSED
     if not known.rails and state.config.health.require_network_status:
@@ -417,13 +422,18 @@ def _shrink(state: State, step: Step, venue: VenueId, known: VenueHealth) -> Non
 
 
 def _is_silent(state: State, rails: Rails) -> bool:
-    return state.now_ns - rails.ts_ns > state.config.health.network_silence_s * S
+    return state.now_ns >= silent_after_ns(state, rails.ts_ns)
+
+
+def silent_after_ns(state: State, ts_ns: int) -> int:
+    """Return from when on a word of that time is too old."""
+    return ts_ns + state.config.health.network_silence_s * S + 1
 
 
 def _stuck(state: State, venue: VenueId) -> int:
     """Return how many of our transfers are overdue without a trace on the network: what has one has left the venue."""
     return sum(
         1
-        for transfer in state.transfers.values()
-        if transfer.intent.source == venue and transfer.state is TransferState.STUCK and not transfer.tx_id
+        for transfer in state.unsettled.values()
+        if transfer.state is TransferState.STUCK and transfer.source == venue and not transfer.tx_id
     )

@@ -14,6 +14,7 @@ Rules of the file:
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
@@ -236,7 +237,7 @@ def _judge(plan: Plan, edge_net_bps_min: Decimal) -> Decimal | Breach:
     room = plan.proposal.qty - (need - got)
     if room <= 0:
         return Breach(Reason.HEDGE_SHORT, got, need)
-    return judge(plan._replace(proposal=msgspec.structs.replace(plan.proposal, qty=room)))
+    return judge(dataclasses.replace(plan, proposal=msgspec.structs.replace(plan.proposal, qty=room)))
 
 
 def _clear(plan: Plan, edge_net_bps_min: Decimal) -> Breach | None:

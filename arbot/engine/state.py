@@ -34,6 +34,7 @@ from arbot.engine.risk.table import ExposureTable, Stand
 from arbot.engine.watching import PegState, VenueHealth
 
 if TYPE_CHECKING:
+    from arbot.engine.risk.calm import Calm
     from arbot.engine.risk.rooms import Ground, Rooms
 
 FINISHED_ARBS_KEPT = 500  # a later fill than this is treated as an orphan of an unknown arb
@@ -328,6 +329,7 @@ class State:
     version: int = 0  # raised by every step that may change an exposure
     exposure_table: tuple[int, ExposureTable] | None = None  # of that version
     rooms: Rooms | None = None  # of that table
+    calm: Calm | None = None  # of its version
     grounds: dict[tuple[VenueId, Side, Asset], Ground] = field(default_factory=dict)  # of the registry: never changes
     stood_on: dict[tuple[VenueId, Asset], tuple[Stand, ...]] = field(default_factory=dict)  # likewise
     moves: dict[tuple[VenueId, Asset, Network], tuple[DelayEvidence | None, Decimal]] = field(default_factory=dict)
@@ -454,7 +456,7 @@ class State:
 
     def net_delta(self, base: Asset) -> Decimal:
         """Return what is open of an asset over all venues, by fills: carried residuals and every arb not yet flat."""
-        concerned = [arb for arb in self.unfinished.values() if arb.base == base or arb.foreign == base]
+        concerned = [arb for arb in self.unfinished.values() if base in (arb.base, arb.foreign)]
         return sum([self.residual(arb, base) for arb in concerned], self.carried.get(base, ZERO))
 
     def net_delta_worst(self, base: Asset) -> Decimal:

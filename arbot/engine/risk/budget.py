@@ -7,17 +7,41 @@ from decimal import Decimal
 
 from arbot.domain.decisions import Reason
 from arbot.domain.order import Side
-from arbot.domain.units import ZERO, div
+from arbot.domain.units import ONE, ZERO, div
 from arbot.engine.risk.exposure import share_max
 from arbot.engine.risk.plan import Plan
-from arbot.engine.risk.rooms import REASONS, Place, place_of, rooms_of
+from arbot.engine.risk.rooms import REASONS, Place, Rooms, place_of, rooms_of
 from arbot.engine.risk.stress import Leg, marginals, worst
 from arbot.engine.risk.table import Node
-from arbot.engine.risk.tail import leg_of, tail_bps
+from arbot.engine.risk.tail import leg_of, route_tail_bps, tail_bps
 from arbot.engine.sizing import Bound
-from arbot.engine.state import Pennies
+from arbot.engine.state import Pennies, State
 
 TWO = 2  # legs; a conversion is a third
+
+
+def _is_light(plan: Plan) -> bool:
+    """Return whether no cap and no budget bounds a plan: each leg fits where it stands, and they share nothing.
+
+    Nearly always so, and then both bounds are done. Asked at every look, hence by instruments and without a `Leg`.
+    """
+    if plan.conversion is not None:
+        return False
+    state, buy, sell, qty = plan.state, plan.buy, plan.sell, plan.proposal.qty
+    rooms, rate = rooms_of(state), state.rate(buy.quote)
+    if rate is None or buy.quote != sell.quote or rooms.cap_stop is not None or rooms.stress_stop is not None:
+        return False
+    most = rooms.routes.get((buy.id, sell.id))
+    if most is None:
+        most = rooms.routes[buy.id, sell.id] = _route_rooms(state, rooms, legs_of(plan))
+    value = qty * rate
+    return value * plan.buy_price <= most[0] and value * plan.sell_price <= most[1]
+
+
+def _route_rooms(state: State, rooms: Rooms, legs: Sequence[Leg]) -> tuple[Decimal, Decimal]:
+    """Return the value that each of two legs may have at the most; nothing when they stand on something in common."""
+    one, other = (place_of(state, rooms, leg) for leg in legs)
+    return (-ONE, -ONE) if any(node in other.nodes for node in one.nodes) else (one.room, other.room)
 
 
 def legs_of(plan: Plan) -> tuple[Leg, ...]:
@@ -38,6 +62,8 @@ def legs_of(plan: Plan) -> tuple[Leg, ...]:
 
 def plan_tail_bps(plan: Plan) -> Decimal:
     """Return what the tail of this plan costs in bps of its notional."""
+    if plan.conversion is None:
+        return route_tail_bps(plan.state, plan.buy, plan.sell)
     return tail_bps(plan.state, *((leg.instrument, leg.side) for leg in plan.legs))
 
 
@@ -57,6 +83,9 @@ def note_pennies(plan: Plan, qty: Decimal, expected_home: Decimal) -> Decimal:
 
 def exposure_bound(plan: Plan) -> Bound:
     """Return how much of the arb the caps on everything that its legs stand on leave; shares of capital in the numbers."""
+    plan.is_light = _is_light(plan)
+    if plan.is_light:
+        return Bound(plan.proposal.qty, Reason.COUNTERPARTY_SHARE)
     rooms, legs = rooms_of(plan.state), legs_of(plan)
     if rooms.cap_stop is not None:
         return rooms.cap_stop
@@ -75,12 +104,14 @@ def exposure_bound(plan: Plan) -> Bound:
 
 def stress_bound(plan: Plan) -> Bound:
     """Return how much of the arb the scenarios' budgets leave; nothing once any of them is spent."""
+    if plan.is_light:
+        return Bound(plan.proposal.qty, Reason.STRESS_BUDGET)
     rooms, legs = rooms_of(plan.state), legs_of(plan)
     if rooms.stress_stop is not None:
         return rooms.stress_stop
+    places = [place_of(plan.state, rooms, leg) for leg in legs]
     qty = plan.proposal.qty
     tightest = Bound(qty, Reason.STRESS_BUDGET)
-    places = [place_of(plan.state, rooms, leg) for leg in legs]
     for leg, place in zip(legs, places, strict=True):
         tight = place.stress
         if tight is not None and tight.room < tightest.qty_max * leg.value:

@@ -27,18 +27,11 @@ from arbot.domain.registry import UNKNOWN_NODE, NodeKind, Registry
 from arbot.domain.units import ONE, WIDE, ZERO, div
 from arbot.engine.delays import P99, route_delay
 from arbot.engine.health import cap_factor
-from arbot.engine.risk.table import ExposureTable, Node
+from arbot.engine.risk.table import ExposureTable, Node, Stand
 from arbot.engine.state import Arb, State, Transfer
 
 DAY_NS = Decimal(86_400_000_000_000)
 UNKNOWN_IS_FREE = (NodeKind.BANK, NodeKind.CUSTODIAN, NodeKind.CLOUD, NodeKind.CHAIN)
-
-
-class Stand(NamedTuple):
-    """One thing that an amount stands on, and the share of it that is lost when this fails."""
-
-    node: Node
-    loss_share: Decimal
 
 
 class CapLine(NamedTuple):
@@ -87,7 +80,7 @@ def share_max(state: State, node: Node) -> Decimal:
     }
     share = config.registry.share_max.get(node, by_kind[kind])
     if kind is NodeKind.VENUE:
-        members = [one for one in state.venues if (config.registry.venue(one).entity or one) == name]
+        members = [one for one in state.health if (config.registry.venue(one).entity or one) == name]
         share *= min((cap_factor(state, one) for one in members), default=ONE)
     return share
 
@@ -135,7 +128,7 @@ class _Adder:
         self._table = ExposureTable()
         self._rates: dict[Asset, Decimal] = {}
         self._unpriced: dict[Asset, None] = {}
-        self._stands: dict[tuple[VenueId, Asset], tuple[Stand, ...]] = {}
+        self._amounts: dict[tuple[VenueId, Asset], Decimal] = {}
 
     def table(self) -> ExposureTable:
         """Return the table."""
@@ -155,6 +148,7 @@ class _Adder:
         for asset, qty in state.carried.items():
             if qty:
                 self._residual(qty * self._rate(asset), ZERO, ZERO)
+        self._spread()
         table.unpriced = tuple(self._unpriced)
         return table
 
@@ -176,12 +170,18 @@ class _Adder:
 
     def _put(self, venue: VenueId, asset: Asset, value: Decimal) -> None:
         place = (venue, asset)
-        if place not in self._stands:
-            self._stands[place] = tuple(stands(self._registry, venue, asset))
-        table = self._table
-        for node, loss_share in self._stands[place]:
-            table.exposure[node] = table.exposure.get(node, ZERO) + value
-            table.loss[node] = table.loss.get(node, ZERO) + value * loss_share
+        self._amounts[place] = self._amounts.get(place, ZERO) + value
+
+    def _spread(self) -> None:
+        """Put each amount on all that it stands on: once for a venue and asset, however many things make it up."""
+        exposure, loss, known = self._table.exposure, self._table.loss, self._state.stood_on
+        for place, value in self._amounts.items():
+            mine = known.get(place)
+            if mine is None:
+                mine = known[place] = tuple(stands(self._registry, *place))
+            for node, loss_share in mine:
+                exposure[node] = exposure.get(node, ZERO) + value
+                loss[node] = loss.get(node, ZERO) + (value if loss_share == ONE else value * loss_share)
 
     def _transit(self) -> None:
         table = self._table
@@ -245,6 +245,10 @@ def transit_move(state: State, transfer: Transfer) -> Decimal:
     """
     if transfer.asset == state.config.ccy:
         return ZERO
-    delay = route_delay(state, transfer.source, transfer.asset, transfer.network)
-    days = div(Decimal(delay.quantile_ns(P99)), DAY_NS)
-    return min(state.config.transfers.limits.stress_vol_day * WIDE.sqrt(days), ONE)
+    route = (transfer.source, transfer.asset, transfer.network)
+    seen, known = state.delays.get(route), state.moves.get(route)
+    if known is None or known[0] is not seen:  # it follows from evidence and config alone, whenever it is asked
+        vol = state.config.transfers.limits.stress_vol_day
+        days = div(Decimal(route_delay(state, *route).quantile_ns(P99)), DAY_NS)
+        known = state.moves[route] = (seen, min(WIDE.multiply(vol, WIDE.sqrt(days)), ONE))
+    return known[1]

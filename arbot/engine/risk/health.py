@@ -13,6 +13,7 @@ from arbot.domain.instrument import Instrument
 from arbot.domain.order import Side
 from arbot.domain.units import ONE, ZERO
 from arbot.engine import health, pegs
+from arbot.engine.risk.calm import calm_of
 from arbot.engine.risk.plan import Breach, Plan
 from arbot.engine.state import State
 
@@ -21,6 +22,8 @@ S = 1_000_000_000
 
 def venues_healthy(plan: Plan) -> Breach | None:
     """Require that no venue is in quarantine; told are the seconds in it against those it has to be well for."""
+    if plan.state.now_ns < calm_of(plan.state).venues_ns:
+        return None
     for venue in plan.venues:
         known = plan.state.health.get(venue)
         if known is not None and known.is_quarantined:
@@ -31,6 +34,8 @@ def venues_healthy(plan: Plan) -> Breach | None:
 
 def no_maintenance(plan: Plan) -> Breach | None:
     """Require that no venue's maintenance is under way or begins within `maintenance_lead_s`; told are the seconds left."""
+    if plan.state.now_ns < calm_of(plan.state).venues_ns:
+        return None
     lead_s = plan.state.config.health.maintenance_lead_s
     for venue in plan.venues:
         window = health.next_window(plan.state, venue)
@@ -47,6 +52,9 @@ def money_can_leave(plan: Plan) -> Breach | None:
     A venue whose money cannot leave does not set prices: its premium pays with what nobody can take home. An arb that
     brings there only what can leave, and takes away what cannot, is let through.
     """
+    calm = calm_of(plan.state)
+    if not calm.locked and plan.state.now_ns < calm.money_ns:
+        return None
     for leg in plan.legs:
         instrument = leg.instrument
         asset = instrument.base if leg.side is Side.BUY else instrument.quote

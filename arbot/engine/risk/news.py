@@ -39,7 +39,7 @@ def not_news(plan: Plan) -> Breach | None:
             return _pinned(plan) or Breach(
                 Reason.PRICE_IS_NEWS, _gap_bps(state, buy, sell), state.config.news.mid_news_bps
             )
-    for leg in plan.legs[:2]:
+    for leg in plan.legs[:2] if state.news_blocks else ():
         if (leg.instrument.venue, leg.side) in state.news_blocks:
             away = _away_bps(state, leg.instrument.venue, leg.side)
             return Breach(Reason.PRICE_IS_NEWS, max(away, default=ZERO), state.config.news.mid_news_bps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -25,10 +26,13 @@ class Leg(NamedTuple):
     fee: FeeRate
 
 
-class Plan(NamedTuple):
-    """A proposal with its instruments and fees looked up; prices are on the venues' ticks.
+@dataclass(slots=True, eq=False)
+class Plan:
+    """A proposal with its instruments and fees looked up; prices are on the venues' ticks. Never changed once judged.
 
     With a conversion the legs have unlike quotes: the conversion's base is the foreign one, its quote the home one.
+    What every rule asks for is laid out once: the legs that leave together (the buying one, the selling one, the conversion
+    if there is one), their instruments, and their venues, each once.
     """
 
     state: State
@@ -42,26 +46,21 @@ class Plan(NamedTuple):
     conversion: Leg | None = None
     maker: Side | None = None  # the leg that rests, whose fee here is the maker's; None: both take
 
-    @property
-    def legs(self) -> tuple[Leg, ...]:
-        """The orders that leave together: the buying one, the selling one, the conversion if there is one."""
-        legs = (
-            Leg(self.buy, Side.BUY, self.buy_price, self.fee_buy),
-            Leg(self.sell, Side.SELL, self.sell_price, self.fee_sell),
-        )
-        return legs if self.conversion is None else (*legs, self.conversion)
+    legs: tuple[Leg, ...] = field(init=False)
+    instruments: tuple[Instrument, ...] = field(init=False)
+    venues: tuple[VenueId, ...] = field(init=False)
+    is_light: bool = field(init=False, default=False)  # found by `risk.budget`: its legs fit wherever they stand
 
-    @property
-    def instruments(self) -> tuple[Instrument, ...]:
-        """The instruments of all legs."""
-        if self.conversion is None:
-            return self.buy, self.sell
-        return self.buy, self.sell, self.conversion.instrument
-
-    @property
-    def venues(self) -> tuple[VenueId, ...]:
-        """The venues of all legs, each once, in the order of the legs."""
-        return tuple(dict.fromkeys(instrument.venue for instrument in self.instruments))
+    def __post_init__(self) -> None:
+        """Lay out the legs."""
+        buy, sell, turned = self.buy, self.sell, self.conversion
+        legs = (Leg(buy, Side.BUY, self.buy_price, self.fee_buy), Leg(sell, Side.SELL, self.sell_price, self.fee_sell))
+        if turned is None:
+            self.legs, self.instruments = legs, (buy, sell)
+            self.venues = (buy.venue, sell.venue) if buy.venue != sell.venue else (buy.venue,)
+        else:
+            self.legs, self.instruments = (*legs, turned), (buy, sell, turned.instrument)
+            self.venues = tuple(dict.fromkeys(one.venue for one in self.instruments))
 
     @property
     def home(self) -> Asset:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from arbot.domain.decisions import Reason
-from arbot.domain.ids import Asset, VenueId
+from arbot.domain.ids import Asset, InstrumentId, VenueId
 from arbot.domain.order import Side
 from arbot.domain.registry import NodeKind
 from arbot.domain.units import ONE, ZERO, div
@@ -54,6 +54,7 @@ class Place(NamedTuple):
     nodes: tuple[Node, ...]
     cap: Tight | None
     stress: Tight | None
+    room: Decimal  # the lesser of the two
 
 
 class Spending(NamedTuple):
@@ -74,12 +75,15 @@ class Rooms:
     stress_stop: Bound | None
     caps: dict[Node, Tight] = field(default_factory=dict)
     places: dict[tuple[VenueId, Side, Asset], Place] = field(default_factory=dict)
+    routes: dict[tuple[InstrumentId, InstrumentId], tuple[Decimal, Decimal]] = field(default_factory=dict)
 
 
 def rooms_of(state: State) -> Rooms:
     """Return the rooms of this version of the state; kept as its table of exposures is."""
+    told, kept = state.exposure_table, state.rooms
+    if told is not None and kept is not None and told[0] == state.version and kept.table is told[1]:
+        return kept  # by far the most
     table = table_of(state)
-    kept = state.rooms
     if kept is not None and kept.table is table:
         return kept
     spending = tuple(
@@ -99,7 +103,9 @@ def place_of(state: State, rooms: Rooms, leg: Leg) -> Place:
         ground = state.grounds.get(key)
         if ground is None:
             ground = state.grounds[key] = _ground(state, leg._replace(value=ONE))
-        place = rooms.places[key] = Place(ground.nodes, _cap(state, rooms, ground.nodes), _stress(rooms, ground.units))
+        cap, stress = _cap(state, rooms, ground.nodes), _stress(rooms, ground.units)
+        room = min((tight.room for tight in (cap, stress) if tight is not None), default=rooms.table.whole)
+        place = rooms.places[key] = Place(ground.nodes, cap, stress, room)
     return place
 
 

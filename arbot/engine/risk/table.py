@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from arbot.domain.ids import Asset
 from arbot.domain.registry import NodeKind
 from arbot.domain.units import ZERO
 
 Node = tuple[NodeKind, str]
+
+
+class Stand(NamedTuple):
+    """One thing that an amount stands on, and the share of it that is lost when this fails."""
+
+    node: Node
+    loss_share: Decimal
 
 
 @dataclass(slots=True)

@@ -27,6 +27,7 @@ from arbot.domain.units import ONE, WIDE, ZERO, ceil_to_step, div
 from arbot.engine.config import AllowedAddress, TransferLimits
 from arbot.engine.delays import P99, route_delay
 from arbot.engine.health import is_quarantined
+from arbot.engine.risk.calm import calm_of
 from arbot.engine.risk.exposure import share_max, table_of
 from arbot.engine.risk.plan import Breach, Plan
 from arbot.engine.state import State
@@ -351,14 +352,15 @@ def transfer_overdue(plan: Plan) -> Breach | None:
     An arb piles up the base where it buys and the quote where it sells. Trading against the stuck way needs no transfer:
     it brings the coins where the stuck ones were to go.
     """
-    state, late = plan.state, TransferState.STUCK
-    stuck = [one for one in state.unsettled.values() if one.state is late]
-    needed = (
+    state, stuck = plan.state, calm_of(plan.state).stuck
+    if not stuck:
+        return None
+    for route in (
         (plan.buy.venue, plan.sell.venue, plan.buy.base),
         (plan.sell.venue, plan.buy.venue, plan.sell.quote),
-    )
-    for one in stuck:
-        if (one.source, one.target, one.asset) in needed:
+    ):
+        one = stuck.get(route)
+        if one is not None:
             age_ns = state.now_ns - (one.sent_ts_ns or one.requested_ts_ns)
             law = route_delay(state, one.source, one.asset, one.network)
             limit_ns = law.quantile_ns(state.config.transfers.limits.overdue_quantile)
