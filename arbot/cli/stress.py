@@ -15,7 +15,7 @@ from arbot.cli.where import ConfigOption, JsonOption
 if TYPE_CHECKING:
     from arbot.backtest.stress.play import Choice
 
-NameArgument = Annotated[str, typer.Argument(help="A disaster of backtests/disasters, or all.")]
+NameArgument = Annotated[str, typer.Argument(help="A disaster of backtests/disasters, quiet-month, or all.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Write stress.html and stress.json.", show_default=False)]
 JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Plays at the same time.")]
 QuickOption = Annotated[bool, typer.Option("--quick", help="Do not play without every single protection.")]
@@ -37,11 +37,14 @@ def stress_command(  # noqa: PLR0917 - one per option
 ) -> None:
     """Play disasters with every protection on and with each one off."""
     tell_first_compile()
-    from arbot.backtest.stress.run import chosen, count, stress
-    from arbot.backtest.stress.table import lines, summary, within_budget
+    from arbot.backtest.stress.quiet import quiet
+    from arbot.backtest.stress.run import ALL, chosen, count, stress
+    from arbot.backtest.stress.table import QUIET, lines, month_lines, month_summary, summary, within_budget
     from arbot.cli.progress import Bar
 
-    files = chosen(name, folder.resolve())
+    choice = _choice(config)
+    files = [] if name == QUIET else chosen(name, folder.resolve())
+    month = quiet(choice) if name in (ALL, QUIET) else None
     tolds = []
     with Bar(unit="plays") as bar:
         bar.start("stress", count(files, each=not quick))
@@ -52,24 +55,29 @@ def stress_command(  # noqa: PLR0917 - one per option
             done += plays
             bar.advance(done)
 
-        for told in stress(files, _choice(config), each=not quick, jobs=jobs, progress=advance):
+        for told in stress(files, choice, each=not quick, jobs=jobs, progress=advance):
             tolds.append(told)
             if not as_json:
                 for line in lines(told):
                     say(line)
+    if month is not None and not as_json:
+        for line in month_lines(month):
+            say(line)
+    result = {"disasters": tolds, "quiet_month": month}
     if as_json:
-        say(to_json(tolds))
+        say(to_json(result))
     if out is not None:
         from arbot.backtest.stress.report import page
 
         out.mkdir(parents=True, exist_ok=True)
-        (out / "stress.json").write_text(to_json(tolds), encoding="utf-8")
-        (out / "stress.html").write_text(page(tolds), encoding="utf-8")
+        (out / "stress.json").write_text(to_json(result), encoding="utf-8")
+        (out / "stress.html").write_text(page(tolds, month), encoding="utf-8")
         tell(f"report: {shown((out / 'stress.html').resolve())}")
     if write_expected:
         file = folder / "expected.json"
         before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        kept = dict(sorted({**before, **{told.name: summary(told) for told in tolds}}.items()))
+        made = {told.name: summary(told) for told in tolds} | ({} if month is None else {QUIET: month_summary(month)})
+        kept = dict(sorted({**before, **made}.items()))
         file.write_text(f"{json.dumps(kept, indent=1)}\n", encoding="utf-8")
     if not within_budget(tolds):
         tell("a disaster cost more than its budget with every protection on")

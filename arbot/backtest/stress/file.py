@@ -196,6 +196,7 @@ class Disaster(Table):
     budget: Literal["gap", "venue", "issuer", "chain", "cloud"] = (
         "gap"  # the stress case of [risk] that it is an instance of
     )
+    bounded: str = ""  # why nobody could have lost twice the budget here, with whatever off; empty: they could
     first: Moment
     last: Moment
     quiet_until: Moment | None = (

@@ -12,7 +12,7 @@ import msgspec
 from arbot.backtest.replay import Replay, Terms
 from arbot.backtest.result import Replayed, Scenario
 from arbot.backtest.stress.file import Disaster
-from arbot.backtest.stress.played import ALL_OFF, ON, THESE_OFF, Played
+from arbot.backtest.stress.played import ALL_OFF, ON, SAME_SIZE, THESE_OFF, Played
 from arbot.backtest.stress.protections import PROTECTIONS, replaced, without
 from arbot.backtest.stress.stage import Stage
 from arbot.backtest.stress.world import World
@@ -44,15 +44,17 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def play(disaster: Disaster, world: World, choice: Choice, off: str = ON) -> Played:
-    """Play a disaster once; `off` is ON, ALL_OFF, or the name of the one protection to do without."""
+    """Play a disaster once; `off` is ON, one of the groups of played.py, or the name of the one protection to do without."""
     groups = {
         ON: (),
         THESE_OFF: disaster.protections,
+        SAME_SIZE: tuple(name for name in disaster.protections if name != "size_caps"),
         ALL_OFF: tuple(name for name, one in PROTECTIONS.items() if not one.stops),
     }
     names = groups.get(off, (off,))
     stage = Stage(disaster, world, names)
-    replay = Replay(world.stock(), terms(disaster, world, choice, stage, names))
+    until_ns = disaster.quiet_until if off == SAME_SIZE else None
+    replay = Replay(world.stock(until_ns), terms(disaster, world, choice, stage, names))
     replayed = replay.run()
     share: Decimal = getattr(engine_config(disaster, world, choice).risk, f"{disaster.budget}_loss_share_max")
     return _played(disaster, stage, replayed, off, share)
@@ -64,7 +66,9 @@ def terms(disaster: Disaster, world: World, choice: Choice, stage: Stage, off: t
         config=without(engine_config(disaster, world, choice), off),
         strategy=load_strategy(disaster.strategy, choice.params, choice.folder),
         config_digest=f"{disaster.name} {disaster.variant} without {off}",
-        models={VenueId(name): _model(disaster, name) for name in disaster.venues},
+        models={
+            VenueId(name): venue_model(venue.maker_bps, venue.taker_bps) for name, venue in disaster.venues.items()
+        },
         balances={
             VenueId(name): {Asset(asset): qty for asset, qty in venue.balances.items()}
             for name, venue in disaster.venues.items()
@@ -150,12 +154,12 @@ def _allowed(disaster: Disaster) -> tuple[AllowedAddress, ...]:
     )
 
 
-def _model(disaster: Disaster, name: str) -> VenueModel:
-    venue = disaster.venues[name]
+def venue_model(maker_bps: Decimal, taker_bps: Decimal) -> VenueModel:
+    """Return a venue on an ordinary day: latencies, refusals and lost answers as [backtest] has them."""
     return VenueModel(
         request=LognormalDelay(p50_ms=float(REALISTIC.request_ms), p99_ms=float(REALISTIC.request_ms_p99)),
         answer=FixedDelay(ms=float(REALISTIC.answer_ms)),
-        fees=fixed_fees(bps_to_rate(venue.maker_bps), bps_to_rate(venue.taker_bps)),
+        fees=fixed_fees(bps_to_rate(maker_bps), bps_to_rate(taker_bps)),
         reject_share=float(REALISTIC.reject_share),
         timeout_share=float(REALISTIC.timeout_share),
     )
@@ -168,7 +172,8 @@ def _played(disaster: Disaster, stage: Stage, replayed: Replayed, off: str, shar
     worst = max(samples, key=lambda one: one.loss)
     last = samples[-1]
     bases = {one.instrument.base for one in stage.world.listed}
-    added = [ts_ns for ts_ns in watcher.added_ns if disaster.announcement is None or ts_ns <= disaster.last]
+    let_out = min((one.at for one in disaster.events if one.kind == "release"), default=disaster.last)
+    added = [ts_ns for ts_ns in watcher.added_ns if ts_ns <= let_out]
     reaction = None
     if disaster.announcement is not None and added:
         reaction = round((disaster.announcement - max(added)) / 60e9, 1)

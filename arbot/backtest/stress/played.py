@@ -14,6 +14,9 @@ import msgspec
 ON = "on"  # the name of the play with every protection in force
 THESE_OFF = "these off"  # those that the scenario is about
 ALL_OFF = "all off"
+SAME_SIZE = (
+    "these off, same size"  # the quiet part only, and but for the size caps: what safety costs is not what size earns
+)
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,11 +31,12 @@ class Protection(msgspec.Struct, frozen=True, kw_only=True):
 
 PROTECTIONS: dict[str, Protection] = {
     "size_caps": Protection(
-        about="an arb is no larger than its cap, nor is what may stand open",
+        about="an arb is no larger than its cap, nor is what may stand open, nor are there more than so many",
         off={
             "limits.notional_per_arb_max": HUGE,
             "limits.net_delta_notional_max": HUGE,
             "limits.inventory_notional_max": HUGE,
+            "limits.arbs_open_max": 1_000,
         },
     ),
     "edge_ceiling": Protection(

@@ -15,7 +15,8 @@ from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
 from arbot.backtest.report_style import SCRIPT, STYLE
 from arbot.backtest.stress.played import ALL_OFF, ON, THESE_OFF, Played, Sample
-from arbot.backtest.stress.run import Told
+from arbot.backtest.stress.quiet import Quiet
+from arbot.backtest.stress.run import Told, multiple
 from arbot.backtest.stress.table import ORDINARY, moment, money, share
 
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -25,11 +26,11 @@ MARKS_MAX = 10
 DECLINED_MAX = 8
 
 
-def page(tolds: Sequence[Told]) -> str:
+def page(tolds: Sequence[Told], month: Quiet | None = None) -> str:
     """Return the page."""
     figures = {name: figure for told in tolds for name, figure in _figures(told)}
     drawn = msgspec.json.encode(figures).decode().replace("<", "\\u003c")  # no "<" could end the script element
-    body = _overview(tolds) + "".join(_section(told) for told in tolds)
+    body = _overview(tolds) + "".join(_section(told) for told in tolds) + ("" if month is None else _month(month))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
@@ -47,6 +48,7 @@ def _overview(tolds: Sequence[Told]) -> str:
         "lost, all on",
         "of budget",
         "without what it is about",
+        "of budget",
         "without any",
         "unhedged at most (s)",
     )
@@ -57,14 +59,16 @@ def _overview(tolds: Sequence[Told]) -> str:
         rows.append(
             f'<tr><th scope="row"><a href="#{told.name}">{escape(told.title)}</a></th><td class="n">{money(on.budget)}</td>'
             f'<td class="n {style}">{money(on.incident)}</td><td class="n {style}">{on.incident / on.budget:.0%}</td>'
-            f'<td class="n">{money(these.incident)}</td><td class="n">{money(bare.incident)}</td>'
+            f'<td class="n">{money(these.incident)}</td><td class="n">{multiple(told):.1f} x{"*" if told.bounded else ""}</td>'
+            f'<td class="n">{money(bare.incident)}</td>'
             f'<td class="n">{on.unhedged_s_longest:,}</td></tr>'
         )
     cells = "".join(f'<th class="{"n" if place else ""}">{head}</th>' for place, head in enumerate(heads))
     return (
         '<h1>Disasters</h1><p class="dim">Played through the live engine, risk, executor and ledger. Lost: what the bot has '
         "cost at the worst moment against the same holdings left untouched; where a venue is lost, all that lay there. "
-        "The worst variant of each family. Money in the reporting currency.</p>"
+        "The worst variant of each family. Money in the reporting currency. * Nobody could have lost twice the budget there; "
+        "the section says why.</p>"
         f'<div class="scroll"><table><thead><tr>{cells}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
 
@@ -86,14 +90,30 @@ def _section(told: Told) -> str:
     )
 
 
+def _month(month: Quiet) -> str:
+    rows = "".join(
+        f'<tr><th scope="row">{escape(one.reason)}</th><td class="n">{one.windows}</td><td class="n">{one.expected:,.2f}</td>'
+        f'<td class="n">{one.windows_off}</td><td class="n">{one.expected_off:,.2f}</td></tr>'
+        for one in (month.taken, *month.let_go)
+    )
+    heads = ("windows", "with everything on", "promised", "with all off", "promised")
+    return (
+        f'<section id="quiet-month"><h2>A quiet month</h2><p>{month.days} days on which nothing is wrong, {month.rows:,} rows, the '
+        f"same size of an arb. Earned with everything on <b>{month.pnl_on:,.2f}</b> in {month.arbs_on} arbs, with all off "
+        f"<b>{month.pnl_off:,.2f}</b> in {month.arbs_off}: safety cost <b>{month.cost_share:.1%}</b>.</p>"
+        f"{_fold('Windows taken and let go, by reason', heads, rows, is_open=True)}</section>"
+    )
+
+
 def _offs(told: Told) -> str:
     rows = "".join(
         f'<tr><th scope="row">{escape(WORDS.get(off, f"without {off}"))}</th><td class="n">{money(one.incident)}</td>'
         f'<td class="n">{money(one.loss)}</td><td class="n">{one.arbs}</td><td class="n">{one.unhedged_s_longest:,}</td></tr>'
-        for off in dict.fromkeys(play.off for play in told.plays)
+        for off in (ON, *told.offs)
         for one in (told.worst(off),)
     )
-    return _fold(
+    why = f"<p>Why not more: {escape(told.bounded)}.</p>" if told.bounded else ""
+    return why + _fold(
         "Each protection off", ("protections", "lost", "by the bot itself", "arbs", "unhedged at most (s)"), rows
     )
 

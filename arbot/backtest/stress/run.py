@@ -11,10 +11,10 @@ import msgspec
 
 from arbot.backtest.stress.file import Disaster, load
 from arbot.backtest.stress.play import Choice, play
-from arbot.backtest.stress.played import ALL_OFF, ON, THESE_OFF, Played
+from arbot.backtest.stress.played import ALL_OFF, ON, SAME_SIZE, THESE_OFF, Played
 from arbot.backtest.stress.world import World
 from arbot.domain.errors import Mistake, UserError
-from arbot.domain.units import ZERO
+from arbot.domain.units import div
 
 FOLDER = Path("backtests/disasters")
 ALL = "all"
@@ -29,6 +29,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...]
     assumptions: tuple[str, ...]
     protections: tuple[str, ...]
+    bounded: str  # why twice the budget could not be lost; empty: it could
     headline: str
     announcement_ns: int
     watch: str
@@ -39,8 +40,18 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(one for one in self.plays if one.off == off)
 
     def worst(self, off: str) -> Played:
-        """Return the worst variant of those plays."""
-        return max(self.of(off), key=lambda one: (one.incident, one.loss))
+        """Return the worst variant of those plays, by how much of its budget it cost."""
+        return max(self.of(off), key=lambda one: (div(one.incident, one.budget), one.loss))
+
+    @property
+    def offs(self) -> tuple[str, ...]:
+        """Return what the disaster was played without, in order."""
+        return tuple(dict.fromkeys(one.off for one in self.plays if one.off not in (ON, SAME_SIZE)))
+
+    def quiet(self) -> tuple[Decimal, Decimal] | None:
+        """Return what the first variant's quiet part earned with everything on, and without at the same size; None without one."""
+        same = self.of(SAME_SIZE)
+        return (self.of(ON)[0].pnl_quiet, same[0].pnl_quiet) if same else None
 
 
 def names(folder: Path = FOLDER) -> list[str]:
@@ -97,6 +108,7 @@ def told(disaster: Disaster, plays: Iterable[Played]) -> Told:
         sources=disaster.sources,
         assumptions=disaster.assumptions,
         protections=disaster.protections,
+        bounded=disaster.bounded,
         headline=disaster.headline,
         announcement_ns=disaster.announcement or 0,
         watch=disaster.watch.node,
@@ -111,13 +123,14 @@ def count(files: Sequence[Path], *, each: bool) -> int:
 
 def _asked(variants: Sequence[Disaster], *, each: bool) -> list[tuple[int, str]]:
     offs = [ON, *(variants[0].protections if each and len(variants) < FAMILY_MIN else ()), THESE_OFF, ALL_OFF]
-    return [(number, off) for number in range(len(variants)) for off in offs]
+    asked = [(number, off) for number in range(len(variants)) for off in offs]
+    return [*asked, (0, SAME_SIZE)] if variants[0].quiet_until is not None else asked
 
 
 FAMILY_MIN = 5  # variants from which on single protections are not played: the grid itself is the point
 
 
-def multiple(told_: Told) -> Decimal | None:
-    """Return how many times as large the incident is without what the disaster is about; None when nothing was lost with it."""
-    on, off = told_.worst(ON).incident, told_.worst(THESE_OFF).incident
-    return None if on <= ZERO else round(off / on, 1)
+def multiple(told_: Told) -> Decimal:
+    """Return how many budgets are lost without what the disaster is about."""
+    worst = told_.worst(THESE_OFF)
+    return div(worst.incident, worst.budget)

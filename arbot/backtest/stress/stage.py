@@ -153,10 +153,8 @@ class Stage(Funding):
         gaps = {venue: opening[venue] - held[venue] - coming.get(venue, ZERO) for venue in held}
         source, target = min(gaps, key=lambda one: gaps[one]), max(gaps, key=lambda one: gaps[one])
         qty = min(-gaps[source], gaps[target])
-        if event.qty is not None:
-            qty = min(qty, event.qty)
-        least = EVEN_SHARE_MIN * max(opening.values(), default=ZERO)
-        if qty > least:
+        if qty > EVEN_SHARE_MIN * max(opening.values(), default=ZERO):
+            qty = qty if event.qty is None else min(qty, event.qty)
             self._ask(source, target, event, qty.quantize(Decimal("0.000001")))
         self._again(event, self.even_out)
 

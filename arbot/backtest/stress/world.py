@@ -43,10 +43,7 @@ class World:
     def __init__(self, disaster: Disaster) -> None:
         self.disaster = disaster
         self.times = _times(disaster)
-        self._chance = {
-            name: np.random.default_rng([disaster.seed, zlib.crc32(name.encode())])
-            for name in (*disaster.assets, *disaster.venues)
-        }
+        self._chance = {name: _chance(disaster, name) for name in disaster.assets}
         self.prices = {name: self._price(name, asset) for name, asset in disaster.assets.items()}
         self.prices[disaster.ccy] = np.ones(len(self.times))
         self.listed = tuple(
@@ -55,9 +52,11 @@ class World:
             for symbol in venue.symbols
         )
 
-    def stock(self) -> Made:
-        """Return the books as what a replay is fed with."""
+    def stock(self, until_ns: int | None = None) -> Made:
+        """Return the books as what a replay is fed with: all, or those before a moment."""
         rows = self._rows()
+        if until_ns is not None:
+            rows = Rows(*(column[rows.recv_ts_ns < until_ns] for column in rows))
         return Made(self.listed, len(rows), f"disaster {self.disaster.name}", lambda: iter([rows]))
 
     def worth(self, asset: str, ts_ns: int) -> float:
@@ -126,6 +125,9 @@ class World:
     # --- books --------------------------------------------------------------------------------------------------------
 
     def _rows(self) -> Rows:
+        self._chance |= {
+            name: _chance(self.disaster, name) for name in self.disaster.venues
+        }  # every time the same gaps
         parts = [self._stream(number, listed.instrument) for number, listed in enumerate(self.listed)]
         whole = Rows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
         order = np.argsort(whole.recv_ts_ns, kind="stable")
@@ -185,6 +187,11 @@ class World:
 
     def _events(self, venue: str) -> Iterator[Event]:
         return (event for event in self.disaster.events if venue in event.places())
+
+
+def _chance(disaster: Disaster, name: str) -> np.random.Generator:
+    """Return the chance of an asset or venue: the same whatever else there is."""
+    return np.random.default_rng([disaster.seed, zlib.crc32(name.encode())])
 
 
 def _apart(prices: Floats, sign: int) -> Floats:
