@@ -32,7 +32,7 @@ _WORDS: dict[Reason, _Words] = {
     ),
     Reason.TAG_MISSING: _Words("this network needs a tag, and the allow-list has none", "add tag to its entry"),
     Reason.TERMS_UNKNOWN: _Words(
-        "a venue's word on its networks is {value} minutes old, and {limit} are allowed (-1: it never came)",
+        "a venue's word on its networks is {value} minutes old, and {limit} are allowed",
         "it is asked for every so often: try again in a minute",
     ),
     Reason.WITHDRAWALS_CLOSED: _Words("the source has closed withdrawals", "another network, or wait"),
@@ -66,6 +66,9 @@ _WORDS: dict[Reason, _Words] = {
 _NO_FEE = _Words(
     "the source tells no fee for this network, and none is granted", "grant one: fee_max of the allow-list's entry"
 )
+_NEVER_TOLD = _Words(
+    "one of the two venues has not told its networks yet", "they are asked for every so often: try again in a minute"
+)
 
 
 def refused(answer: dict[str, Any]) -> str:
@@ -75,5 +78,7 @@ def refused(answer: dict[str, Any]) -> str:
     told = _WORDS.get(reason, _Words(f"{value} against {limit}", _LOOK))
     if reason is Reason.TERMS_UNKNOWN and limit == "0":  # no age was measured: it is the fee that is missing
         told = _NO_FEE
+    elif reason is Reason.TERMS_UNKNOWN and answer["value"] < 0:
+        told = _NEVER_TOLD
     detail = f": {answer['detail']}" if answer.get("detail") else ""
     return f"refused, {told.what.format(value=value, limit=limit)} ({answer['reason']}){detail}\n    -> {told.remedy}"

@@ -328,7 +328,7 @@ class Settings(Table):
     strategy: StrategyTable = StrategyTable()
     transfers: Transfers = Transfers()
     sim: Sim = Sim()
-    tape: Annotated[Tape, Field(validate_default=True)] = {}  # type: ignore[assignment] - its path counts from the file
+    tape: Annotated[Tape, Field(validate_default=True)] = {}  # type: ignore[assignment]  # its path counts from the file
     backtest: Backtest = Backtest()
     rebalance: Rebalance = Rebalance()
 

@@ -31,6 +31,12 @@ def test_a_refusal_tells_both_numbers_and_what_to_do() -> None:
     assert expected == refusals.refused(answer)
 
 
+@pytest.mark.parametrize(("value", "limit", "told"), [(-1, 60, "yet"), (61, 60, "61 minutes old"), (0, 0, "no fee")])
+def test_what_of_the_terms_is_unknown_is_told(value: int, limit: int, told: str) -> None:
+    """Terms that never came, that are too old, and a fee that nobody tells are three sentences."""
+    assert told in refusals.refused({"reason": "terms_unknown", "value": value, "limit": limit, "detail": ""})
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -24,7 +24,6 @@ from arbot.domain.events import (
     OrderExpired,
     OrderFilled,
     TradePrinted,
-    VenueStatusReported,
 )
 from arbot.domain.ids import (
     Asset,
@@ -38,7 +37,6 @@ from arbot.domain.ids import (
 )
 from arbot.domain.instrument import Instrument
 from arbot.domain.order import Fill, Liquidity, Side
-from arbot.domain.transfer import VenueStatus
 from arbot.domain.units import ZERO, Amount
 from arbot.market.books import Books, Levels
 from arbot.market.frames import FrameResult, FrameStatus
@@ -73,6 +71,7 @@ from arbot.venues.codec import (
 )
 from arbot.venues.followed import FollowedBooks
 from arbot.venues.kraken.book_frames import KrakenBookFrames
+from arbot.venues.kraken.treasury import status_report
 from arbot.venues.kraken.wire import (
     Answer,
     BookFrame,
@@ -266,16 +265,11 @@ class KrakenMarketCodec:
         was_closed, self._is_closed = self._is_closed, system not in OPEN_SYSTEMS
         if self._is_closed:
             dropped = invalidated(self.followed.drop_all(), BookFault.REFUSED, f"trading engine is {system}")
-            return Decoded(events=(*dropped, self._told(system)))
+            return Decoded(events=(*dropped, status_report(self._venue, system)))
         if was_closed:
             resyncs = tuple(Resync(instrument=instrument) for instrument in self.followed.unbuilt())
-            return Decoded(events=(self._told(system),), actions=resyncs)
+            return Decoded(events=(status_report(self._venue, system),), actions=resyncs)
         return NOTHING
-
-    def _told(self, system: str) -> VenueStatusReported:
-        """Return the engine's word for its own state; a word nobody knows is taken for the worst."""
-        status = VenueStatus(system) if system in set(VenueStatus) else VenueStatus.DOWN
-        return VenueStatusReported(venue=self._venue, status=status, detail=f"trading engine is {system}")
 
 
 @dataclass(slots=True)

@@ -375,7 +375,8 @@ class KrakenTreasury:
 
 def status_report(venue: VenueId, word: str) -> VenueStatusReported:
     """Return the event for a word of SystemStatus or of the websocket's status channel."""
-    return VenueStatusReported(venue=venue, status=STATUSES.get(word, VenueStatus.DOWN), detail=word)
+    detail = "" if word in STATUSES else f"its own word is {word!r}"
+    return VenueStatusReported(venue=venue, status=STATUSES.get(word, VenueStatus.DOWN), detail=detail)
 
 
 def classify_withdraw(status: int, body: bytes) -> Verdict:
