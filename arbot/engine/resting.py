@@ -7,6 +7,8 @@ first try, or is in doubt: exposure goes before pennies. Fills that come after t
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from arbot.domain.decisions import ArbState, QuotePulled, Reason
 from arbot.domain.ids import Asset
 from arbot.domain.order import OrderState, Side
@@ -68,7 +70,7 @@ def tend(state: State, step: Step, arb: Arb) -> OrderRecord | None:
     if any(one.state is OrderState.UNKNOWN for one in others):
         pull(state, step, arb, order, Breach(Reason.HEDGE_FAILED))
     if arb.tries >= HEDGES_MAX:
-        pull(state, step, arb, order, Breach(Reason.HEDGES_SPENT))
+        pull(state, step, arb, order, Breach(Reason.HEDGES_SPENT, Decimal(arb.tries), Decimal(HEDGES_MAX)))
     if order.is_unwanted:
         _cancel(state, step, arb, order)
     return order
