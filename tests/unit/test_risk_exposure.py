@@ -168,6 +168,21 @@ def test_a_budget_sizes_down_before_it_refuses() -> None:
     assert said.tail_bps == Decimal("1.5")  # 2 legs x 0.02 x 25 bps, and a thousandth of 500
 
 
+@pytest.mark.parametrize(
+    ("usd", "most"), [("1250", "500"), ("2500", "1000"), ("5000", "1000")], ids=["5,000", "10,000", "20,000"]
+)
+def test_the_shipped_budgets_let_little_capital_trade_smaller(usd: str, most: str) -> None:
+    """Size the first arb of an account of two venues by a tenth of its capital, up to the limit in money; refuse none."""
+    coins = str(Decimal(usd) / 100)
+    world = World(balances={"USD": usd, "BTC": coins})
+    for line in ("kraken book bid 100.0x20 ask 100.1x20", "coinbase book bid 101.0x20 ask 101.2x20"):
+        world.line(line)
+    (said,) = [one for one in world.log[-1][1].decisions if isinstance(one, (ArbOpened, OpportunityDeclined))]
+
+    assert isinstance(said, ArbOpened)
+    assert Decimal(most) * Decimal("0.98") <= said.qty * 101 <= Decimal(most) * Decimal("1.02")
+
+
 def test_a_venues_cap_sizes_down_with_its_payouts() -> None:
     """Open as usual, then less, then nothing as the venue's payouts falter."""
     sizes = []

@@ -84,9 +84,28 @@ def _section(told: Told) -> str:
         f'<section id="{told.name}"><h2>{escape(told.title)}</h2><p>{escape(told.about)}{variant}</p>'
         f"<p><b>{money(on.incident)} of {money(on.budget)}</b> ({share(on)}); unhedged {on.unhedged_s} s in all, stranded "
         f"{on.stranded}, ledger {'ties' if on.ledger_ties else 'does NOT tie'}.{reaction}</p>"
-        f'<div class="two"><div><h3>What the bot has cost</h3><div class="figure" id="loss-{told.name}"></div></div>'
+        f'<div><h3>Prices</h3><div class="figure" id="prices-{told.name}"></div></div>'
+        f'<div class="two"><div><h3>{_lost_words(told)}</h3><div class="figure" id="loss-{told.name}"></div></div>'
         f'<div><h3>Exposure: {escape(told.watch)}</h3><div class="figure" id="watch-{told.name}"></div></div></div>'
+        f'<p class="dim">Dashed: the budget. Dotted: the first time something tripped, as in the table below.{_headline(told)}</p>'
         f"{_offs(told)}{_trips(on)}{_declined(on)}{_facts(told)}</section>"
+    )
+
+
+def _lost_words(told: Told) -> str:
+    return "Lost with the venue" if _is_venue(told) else "What the bot has cost"
+
+
+def _is_venue(told: Told) -> bool:
+    """Return whether a venue went with all that lay there, which is then what counts."""
+    return any(sample.lost > 0 for one in told.plays for sample in one.samples)
+
+
+def _headline(told: Told) -> str:
+    return (
+        f" Orange: the headline, {moment(told.announcement_ns)}: {escape(told.headline)}."
+        if told.announcement_ns
+        else ""
     )
 
 
@@ -158,14 +177,31 @@ def _figures(told: Told) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the pictures of the variant that was worst with everything on, the same variant in every line."""
     variant = told.worst(ON).variant
     shown = [one for one in told.plays if one.variant == variant and one.off in WORDS]
-    for name, unit, what in (("loss", "cost up to then", _cost), ("watch", "exposure", _watched)):
-        lines = [_line(one, what) for one in shown]
-        marks = _marks(told.worst(ON), told) if name == "loss" else []
-        layout: dict[str, Any] = {"xaxis": {"type": "date"}, "yaxis": {"title": {"text": unit}}, "shapes": marks}
-        if name == "loss":
-            budget = float(shown[0].budget)
-            layout["shapes"] = [*marks, _level(budget)] if _cost(shown[0].samples[-1]) <= budget else marks
-        yield f"{name}-{told.name}", {"data": lines, "layout": layout}
+    is_venue, marks, level = _is_venue(told), _marks(told.worst(ON), told), _level(float(shown[0].budget))
+    pictures = (
+        ("loss", "lost" if is_venue else "cost up to then", _lost if is_venue else _cost, [*marks, level]),
+        ("watch", "exposure", _watched, [*marks, level] if is_venue else marks),
+    )
+    for name, unit, what, shapes in pictures:
+        layout = {"xaxis": {"type": "date"}, "yaxis": {"title": {"text": unit}}, "shapes": shapes}
+        yield f"{name}-{told.name}", {"data": [_line(one, what) for one in shown], "layout": layout}
+    axes = {"xaxis": {"type": "date"}, "yaxis": {"title": {"text": "100 at the start"}}, "shapes": marks}
+    yield f"prices-{told.name}", {"data": [_path(name, path) for name, path in told.prices.items()], "layout": axes}
+
+
+def _path(name: str, path: Sequence[tuple[int, float]]) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": [ts_ns // 1_000_000 for ts_ns, _ in path],
+        "y": [price for _, price in path],
+        "line": {"width": 1.6},
+    }
+
+
+def _lost(sample: Sample) -> float:
+    return sample.lost
 
 
 def _cost(sample: Sample) -> float:

@@ -18,6 +18,7 @@ from arbot.domain.units import div
 
 FOLDER = Path("backtests/disasters")
 ALL = "all"
+PRICES_SHOWN = 400
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +34,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     headline: str
     announcement_ns: int
     watch: str
+    prices: dict[str, list[tuple[int, float]]]  # of the first variant, 100 at the start
     plays: tuple[Played, ...]
 
     def of(self, off: str) -> tuple[Played, ...]:
@@ -112,6 +114,7 @@ def told(disaster: Disaster, plays: Iterable[Played]) -> Told:
         headline=disaster.headline,
         announcement_ns=disaster.announcement or 0,
         watch=disaster.watch.node,
+        prices=dict(World(disaster).paths(PRICES_SHOWN)),
         plays=tuple(plays),
     )
 

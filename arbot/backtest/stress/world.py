@@ -73,6 +73,22 @@ class World:
             mids = mids * _along(self.times, terms.premium[base], is_jumping=False)
         return np.asarray(mids)
 
+    def paths(self, points: int) -> Iterator[tuple[str, list[tuple[int, float]]]]:
+        """Yield every asset's price, and that at each venue where it differs, with 100 at the start, for a picture."""
+        shown = np.unique(np.linspace(0, len(self.times) - 1, points).astype(np.int64))
+        lines = {name: self.prices[name] for name in self.disaster.assets}
+        for name, venue in self.disaster.venues.items():
+            for symbol in venue.symbols:
+                base, _, quote = symbol.partition("/")
+                if base in venue.premium or quote in venue.merges:
+                    there = self.prices[base] / self.prices[venue.merges.get(quote, quote)]
+                    if base in venue.premium:
+                        there = there * _along(self.times, venue.premium[base], is_jumping=False)
+                    lines[f"{base} at {name}"] = np.asarray(there)
+        for label, prices in lines.items():
+            scaled = (prices[shown] / prices[0] * 100).round(3)
+            yield label, list(zip(self.times[shown].tolist(), scaled.tolist(), strict=True))
+
     # --- prices -------------------------------------------------------------------------------------------------------
 
     def _price(self, name: str, asset: AssetFile) -> Floats:
