@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   ?=
 
-.PHONY: run test check format lock benchmark benchmark-backtest clean
+.PHONY: run test check drill format lock benchmark benchmark-backtest clean
 
 run: $(VENV)/run.stamp ## start the simulated venues and the daemon that trades on them
 	$(BIN)/arbot demo $(DEMO)
@@ -20,6 +20,9 @@ check: $(VENV)/dev.stamp ## the quick half of `make test`
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -x tests/tidy tests/unit tests/scenario
+
+drill: $(VENV)/run.stamp ## trip every limit once on the pretend venues; some minutes
+	$(BIN)/arbot drill
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .

@@ -73,5 +73,5 @@ def register(app: typer.Typer) -> None:
 
 def _line(evidence: Evidence) -> str:
     if not evidence.tripped:
-        return f"{evidence.limit:20} DID NOT TRIP  ({evidence.how})"
+        return f"{evidence.limit:20} DID NOT TRIP  ({evidence.how}): {evidence.instead}"
     return f"{evidence.limit:20} {evidence.after_s:5.1f} s  {evidence.decision}: {evidence.numbers}  ({evidence.how})"

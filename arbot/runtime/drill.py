@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ import msgspec
 
 from arbot.domain.commands import RaiseAlert
 from arbot.domain.decisions import Outcome
+from arbot.domain.errors import UserError
 from arbot.domain.events import Envelope, TransferRequested, Verb
 from arbot.domain.units import fmt
 from arbot.runtime.clock import NS_PER_S, SystemClock
@@ -33,6 +35,7 @@ from arbot.sim.market import SeededSpec
 
 BUSY = SeededSpec(jumps_per_minute=60.0)  # the pretend market offers an arb about every second
 NO_STORE = "sqlite://"
+SEEN_MAX = 8  # kinds of decisions told of an exercise that did not trip
 _ROUTINE_FIELDS = ("buy", "sell", "arb_id", "venue", "transfer", "asset")
 
 
@@ -41,6 +44,7 @@ class Deed(NamedTuple):
 
     after_s: float
     verb: Verb | None = None
+    argument: str = ""  # of the verb
     transfer: TransferRequested | None = None
     lever: str = ""  # of the simulator
     body: Mapping[str, Any] = {}
@@ -60,11 +64,14 @@ class Exercise(NamedTuple):
     faults: tuple[str, ...] = ()
     deeds: tuple[Deed, ...] = ()
     files: Mapping[str, str] = {}  # written beside the settings, for those that name a file
-    seconds: float = 25.0
+    seconds: float = 45.0
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of an exercise. `after_s` counts from when arbs could be opened, -1 when nothing came."""
+    """What came of an exercise. `after_s` counts from when arbs could be opened, -1 when nothing came.
+
+    Of one that did not trip `instead` says what happened: decisions by how often, and what ended the daemon if something did.
+    """
 
     limit: str
     how: str
@@ -72,6 +79,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     after_s: float
     decision: str = ""  # its type
     numbers: str = ""  # value against limit, and whom it is about
+    instead: str = ""
     alerts: tuple[str, ...] = ()
 
 
@@ -85,6 +93,7 @@ class _Watcher:
         self._began_ns = 0
         self._daemon: Daemon
         self._alerts: list[str] = []
+        self._seen: Counter[str] = Counter()
         self._found: Evidence | None = None
 
     @asynccontextmanager
@@ -96,19 +105,23 @@ class _Watcher:
             daemon.supervisor.spawn(self._do(deed), f"deed:{number}")
         yield
 
-    def evidence(self) -> Evidence:
-        """Return what was found."""
-        one = self._exercise
-        return self._found or Evidence(
-            limit=one.limit, how=one.how, tripped=False, after_s=-1.0, alerts=tuple(self._alerts)
-        )
+    def evidence(self, failure: str) -> Evidence:
+        """Return what was found; nothing counts when the daemon ended against its will."""
+        if self._found is not None and not failure:
+            return self._found
+        seen = [f"{count} {what}" for what, count in self._seen.most_common(SEEN_MAX)]
+        told = [*seen, failure] if failure else seen
+        instead = ", ".join(told) or "nothing was decided"
+        if not self._began_ns:
+            instead = f"no arb could ever be opened: {', '.join(self._daemon.engine.blocked_by)}; {instead}"
+        return _untripped(self._exercise, instead, tuple(self._alerts))
 
     async def _do(self, deed: Deed) -> None:
         while not self._began_ns:
             await self._clock.sleep(0.1)
         await self._clock.sleep(deed.after_s)
         if deed.verb is not None:
-            self._daemon.request(deed.verb, "drill", self._exercise.how)
+            self._daemon.request(deed.verb, "drill", self._exercise.how, deed.argument)
         if deed.transfer is not None:
             self._daemon.sequencer.submit((deed.transfer,))
         if deed.lever:
@@ -120,6 +133,7 @@ class _Watcher:
         for command in outcome.commands:
             if isinstance(command, RaiseAlert):
                 self._alerts.append(f"{command.severity.value} {command.code}: {command.text}")
+        self._seen.update(_what(one) for one in outcome.decisions)
         if self._found is not None:
             return
         decision = next((one for one in outcome.decisions if self._exercise.expect(one)), None)
@@ -159,15 +173,18 @@ async def drill(
 ) -> tuple[Evidence, ...]:
     """Carry out the exercises, `at_once` of them side by side, and return the evidence of each, in order.
 
-    `told` hears of each as soon as it is there. Raises: UserError when the settings are wrong; whatever ended a daemon
-    against its will.
+    `told` hears of each as soon as it is there. One that cannot be carried out, or whose daemon ends against its will, has
+    not tripped; the others go on.
     """
     room = asyncio.Semaphore(at_once)
 
     async def one(exercise: Exercise) -> Evidence:
         async with room:
             with tempfile.TemporaryDirectory(prefix="arbot-drill-") as folder:
-                evidence = await _carry_out(exercise, Path(folder))
+                try:
+                    evidence = await _carry_out(exercise, Path(folder))
+                except UserError as error:  # of its settings, or venues that did not start in time: told as its result
+                    evidence = _untripped(exercise, str(error), ())
         told(evidence)
         return evidence
 
@@ -183,9 +200,18 @@ async def _carry_out(exercise: Exercise, folder: Path) -> Evidence:
     async with SimProcess(settings, options) as process:
         watcher = _Watcher(exercise, SystemClock(), process)
         report = await run_daemon(process.settings(), Options(duration_s=exercise.seconds, services=(watcher,)))
-    if report.ending.failure is not None:
-        raise report.ending.failure
-    return watcher.evidence()
+    failure = report.ending.failure
+    return watcher.evidence("" if failure is None else f"the daemon ended with {failure!r}")
+
+
+def _untripped(exercise: Exercise, instead: str, alerts: tuple[str, ...]) -> Evidence:
+    return Evidence(limit=exercise.limit, how=exercise.how, tripped=False, after_s=-1.0, instead=instead, alerts=alerts)
+
+
+def _what(decision: object) -> str:
+    """Return a decision's type, and its reason if it has one."""
+    reason = getattr(decision, "reason", "")
+    return f"{type(decision).__name__} {reason}".strip()
 
 
 def settings_of(exercise: Exercise, folder: Path) -> Settings:

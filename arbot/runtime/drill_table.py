@@ -28,7 +28,8 @@ from arbot.domain.transfer import Network, TransferState
 from arbot.runtime.drill import Deed, Exercise
 
 _LEG2 = ("leg2-reject:rate=1.0",)
-_SLOW = ("latency:ms=1500",)
+_NO_HEDGE = {"hedge_loss_max": "0.01", "hedge_slippage_bps": 100}  # at its worst price each would lose more than a cent
+_SLOW = ("latency:ms=800",)
 _KRAKEN = {"balances": {"USD": "100000", "BTC": "2"}}
 _SMALL = {"balances": {"USD": "2000", "BTC": "0.03"}}
 _POLLED = {name: {"adapter": name, "poll_interval_ms": 500} for name in ("kraken", "coinbase")}
@@ -139,6 +140,9 @@ _ALLOW = [
 ]
 
 
+_HOME = {"venue": "kraken", "address": "sim-kraken-btc-bitcoin-main", "key": "kraken-btc"}
+
+
 def _transfers(*, registry: bool = False, **table: Any) -> dict[str, dict[str, Any]]:
     """Return settings in which money may move; `table` is laid over [transfers]."""
     own = {"exposure": {"registry": "registry.toml"}} if registry else {}
@@ -155,23 +159,23 @@ def _transfer(reason: Reason, how: str, faults: tuple[str, ...] = (), **changes:
     asked = {name: value for name, value in changes.items() if name in TransferRequested.__struct_fields__}
     table = {name: value for name, value in changes.items() if name not in asked}
     deed = Deed(6.0, transfer=msgspec.structs.replace(_MOVE, **asked))
-    return Exercise(reason.value, how, transfer_refused(reason), _transfers(**table), faults, (deed,), seconds=30.0)
+    return Exercise(reason.value, how, transfer_refused(reason), _transfers(**table), faults, (deed,))
 
 
 _TRANSFERS = (
     _transfer(Reason.TRANSFERS_OFF, "transfers are off", enabled=False),
-    _transfer(Reason.NOT_ALLOW_LISTED, "no address on the allow-list", allow=[]),
+    _transfer(Reason.NOT_ALLOW_LISTED, "no address on the allow-list", allow=[_ALLOW[0] | _HOME]),
     _transfer(Reason.CONFIRMATION_NEEDED, "more than 10 needs a second yes", confirm_above=10, is_confirmed=False),
     _transfer(Reason.TRANSIT_VALUE, "no more than 10 may be in flight", transit_network_max=10),
     _transfer(Reason.NETWORK_MISMATCH, "an address on another network", allow=[_ALLOW[0] | {"network": "lightning"}]),
     _transfer(Reason.DEPOSITS_CLOSED, "Coinbase takes no coin now", ("wallet-closed:venue=coinbase",)),
     _transfer(Reason.BELOW_MINIMUM, "a satoshi is too little", qty=Decimal("0.00000001")),
-    _transfer(Reason.TAG_MISSING, "the network needs a tag, and the allow-list has none")._replace(
-        changes=_transfers(registry=True), files={"registry.toml": "[networks.bitcoin]\nneeds_tag = true\n"}
-    ),
     _transfer(
         Reason.TRANSFER_REPEATED, "a second withdrawal before the first has a name", ("withdraw-timeout",)
     )._replace(deeds=(Deed(6.0, transfer=_MOVE), Deed(6.5, transfer=_MOVE))),
+    _transfer(Reason.VENUE_QUARANTINED, "Coinbase is in quarantine, and nothing more goes there")._replace(
+        limit="quarantined_target", deeds=(Deed(5.0, Verb.QUARANTINE, "coinbase"), Deed(6.0, transfer=_MOVE))
+    ),
     Exercise(
         "address_changed",
         "Coinbase has given out other addresses",
@@ -179,7 +183,6 @@ _TRANSFERS = (
         _transfers(),
         ("address-rotated:venue=coinbase",),
         (Deed(6.0, transfer=_MOVE),),
-        seconds=40.0,
     ),
     Exercise(
         "transfer_overdue",
@@ -189,7 +192,7 @@ _TRANSFERS = (
         ("transfer-stuck",),
         (Deed(6.0, transfer=_MOVE),),
         {"registry.toml": _QUICK},
-        seconds=60.0,
+        seconds=90.0,
     ),
     Exercise(
         "chain_exposure",
@@ -201,7 +204,6 @@ _TRANSFERS = (
         },
         ("transfer-stuck",),
         (Deed(6.0, transfer=_LARGE),),
-        seconds=40.0,
     ),
 )
 
@@ -217,10 +219,11 @@ EXERCISES: tuple[Exercise, ...] = (
     ),
     Exercise(
         "arbs_open",
-        "one arb at a time, two symbols, and answers that take 1.5 s",
+        "one arb at a time, two symbols, and answers that take 0.8 s",
         declined(Reason.ARBS_OPEN),
         {"limits": {"arbs_open_max": 1}, "run": {"symbols": ["BTC/USD", "DOGE/USD"]}},
         _SLOW,
+        seconds=90.0,
     ),
     _limit(Reason.ORDER_RATE, "three orders a minute are too few for a leg and its hedges", orders_per_minute_max=3),
     Exercise(
@@ -269,7 +272,7 @@ EXERCISES: tuple[Exercise, ...] = (
         "hedge_loss",
         "a hedge may lose a cent, and every second leg is refused",
         refused(Reason.HEDGE_LOSS),
-        {"execution": {"hedge_loss_max": "0.01"}},
+        {"execution": _NO_HEDGE | {"hedge_seconds_max": 5}},
         _LEG2,
     ),
     Exercise(
@@ -278,7 +281,7 @@ EXERCISES: tuple[Exercise, ...] = (
         latched(Reason.LOSS_DAY),
         {"limits": {"loss_day_max": 2, "notional_per_arb_max": 250}, "execution": {"hedge_loss_max": 2}},
         (*_LEG2, "latency:ms=300"),
-        seconds=60.0,
+        seconds=90.0,
     ),
     Exercise(
         "drawdown",
@@ -286,14 +289,15 @@ EXERCISES: tuple[Exercise, ...] = (
         latched(Reason.DRAWDOWN),
         {"limits": {"drawdown_max": 1, "notional_per_arb_max": 400}},
         (*_LEG2, "latency:ms=300"),
-        seconds=60.0,
+        seconds=90.0,
     ),
     Exercise(
         "stranded",
         "a residual may be worked for 5 s at a cent of loss",
         stranded,
-        {"execution": {"hedge_loss_max": "0.01", "hedge_seconds_max": 5}},
+        {"execution": _NO_HEDGE | {"hedge_seconds_max": 5}},
         _LEG2,
+        seconds=90.0,
     ),
     Exercise(
         "hedge_tries_max",
@@ -301,7 +305,7 @@ EXERCISES: tuple[Exercise, ...] = (
         stranded,
         {"execution": {"hedge_tries_max": 1}},
         ("leg2-reject:rate=1.0", "latency:ms=300"),
-        seconds=60.0,
+        seconds=90.0,
     ),
     Exercise(
         "net_delta",
@@ -309,10 +313,10 @@ EXERCISES: tuple[Exercise, ...] = (
         declined(Reason.NET_DELTA),
         {
             "limits": {"net_delta_notional_max": 2000, "arbs_open_max": 5},
-            "execution": {"hedge_loss_max": "0.01", "hedge_seconds_max": 60},
+            "execution": _NO_HEDGE | {"hedge_seconds_max": 15},
         },
         _LEG2,
-        seconds=60.0,
+        seconds=90.0,
     ),
     # venues
     Exercise(
@@ -330,9 +334,10 @@ EXERCISES: tuple[Exercise, ...] = (
     ),
     Exercise(
         "not_reconciled",
-        "5 dollars appear at Kraken that nobody explains",
+        "5 dollars appear at Coinbase that nobody explains",
         declined(Reason.NOT_RECONCILED),
-        deeds=(Deed(0.5, lever="adjust", body={"venue": "kraken", "asset": "USD", "amount": "5"}),),
+        {"venues": _POLLED},
+        deeds=(Deed(0.5, lever="adjust", body={"venue": "coinbase", "asset": "USD", "amount": "5"}),),
     ),
     # the steamroller
     Exercise(
@@ -397,12 +402,24 @@ EXERCISES: tuple[Exercise, ...] = (
         deeds=(Deed(0.5, lever="system", body={"venue": "kraken", "status": "maintenance"}),),
     ),
     Exercise(
+        "quarantine",
+        "somebody puts Coinbase into quarantine",
+        declined(Reason.VENUE_QUARANTINED),
+        deeds=(Deed(0.5, Verb.QUARANTINE, "coinbase"),),
+    ),
+    Exercise(
+        "release",
+        "Coinbase was in quarantine by hand, is released, and no withdrawal has been seen to work since",
+        declined(Reason.COUNTERPARTY_SHARE),
+        deeds=(Deed(0.5, Verb.QUARANTINE, "coinbase"), Deed(1.5, Verb.RELEASE, "coinbase")),
+    ),
+    Exercise(
         "unanswered_share",
         "a tenth of its answers may be missing",
         quarantined,
         {"health": {"unanswered_share_max": "0.1", "orders_min": 3}},
         ("request-lost:rate=0.5,every_ms=100",),
-        seconds=60.0,
+        seconds=90.0,
     ),
     Exercise(
         "ack_ms",
@@ -437,7 +454,6 @@ EXERCISES: tuple[Exercise, ...] = (
         declined(Reason.DEPEGGED),
         _STABLE,
         deeds=(Deed(1.0, lever="shock", body={"base": "USDT", "bps": -500}),),
-        seconds=40.0,
     ),
     Exercise(
         "issuer_exposure",
@@ -473,6 +489,7 @@ NOT_DRILLED: Mapping[str, str] = {
     Reason.MERGED_BOOK: "no pretend venue merges books; the scenario table of pegs trips it",
     Reason.NETWORK_FEE: "the pretend chains keep their fees; the scenario table of transfers trips it",
     Reason.TERMS_UNKNOWN: "the pretend venues tell what they take; the scenario table of transfers trips it",
+    Reason.TAG_MISSING: "settings without the tag do not start; the scenario table of transfers trips it",
     Reason.WOULD_TAKE: _QUOTES,
     Reason.HEDGE_SHORT: _QUOTES,
     Reason.HEDGE_FAILED: _QUOTES,
