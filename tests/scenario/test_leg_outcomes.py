@@ -29,11 +29,14 @@ from arbot.engine.state import Arb
 from strategies.maker_taker import MakerTaker
 from tests.scenario.test_quotes import OPEN, PARAMS, ROUTE
 from tests.support.engine_world import World, play
+from tests.support.triangle_world import BALANCES, BUYING, SELLING, triangle_world
 
 LEG_OUTCOMES = ("filled", "part", "tiny", "rejected", "expired", "lost", "found", "overtaken", "late")
 QUOTE_ENDS = ("canceled", "raced", "overtaken", "late")
-FEES = {"quote": ("USD", Decimal("0.05")), "base": ("BTC", Decimal("0.0007")), "third": ("FEE", Decimal("0.3"))}
-LEAST = Decimal("0.1")
+FEES = ("quote", "base", "third")
+FEE_RATE, FEE_THIRD = Decimal("0.001"), Decimal("0.3")
+LEAST = {"BTC": Decimal("0.1")}
+LEAST_TRIANGLE = {"ETH": Decimal("0.1"), "BTC": Decimal("0.001")}
 START = {"BTC": "20", "USD": "20000", "FEE": "100"}
 TINY, SOME = Decimal("0.05"), Decimal("0.3")
 LEGS = """
@@ -45,7 +48,7 @@ coinbase book bid 101.0x1 ask 101.2x3     -> kraken buy 1 @100.1; coinbase sell 
 def change(fill: Fill, asset: str) -> Decimal:
     """Return how a fill changed a balance, counted by hand."""
     sign = 1 if fill.side is Side.BUY else -1
-    moved = {"BTC": sign * fill.qty, "USD": -sign * fill.qty * fill.price}.get(asset, Decimal(0))
+    moved = {fill.base: sign * fill.qty, fill.quote: -sign * fill.qty * fill.price}.get(Asset(asset), Decimal(0))
     return moved - (fill.fee.number if fill.fee.asset == asset else 0)
 
 
@@ -55,18 +58,24 @@ class Venues:
 
     world: World
     fee: str
+    start: dict[str, str] = field(default_factory=START.copy)  # at each venue
+    least: dict[str, Decimal] = field(default_factory=LEAST.copy)  # that some venue takes, of what has to be flat
     fills: list[Fill] = field(default_factory=list)
     doubtful: list[tuple[OrderIntent, str]] = field(default_factory=list)
     owed: list[tuple[OrderIntent, Decimal]] = field(default_factory=list)  # fills that are told after all has ended
 
     def fill(self, intent: OrderIntent, qty: Decimal) -> None:
         """Fill some of an order and tell of it."""
-        asset, number = FEES[self.fee]
+        asset, number = {
+            "quote": (intent.quote, qty * intent.limit_price * FEE_RATE),
+            "base": (intent.base, qty * FEE_RATE),
+            "third": (Asset("FEE"), FEE_THIRD),
+        }[self.fee]
         fill = Fill(
             venue=intent.venue, instrument=intent.instrument, base=intent.base, quote=intent.quote,
             client_order_id=intent.client_order_id, venue_order_id=VenueOrderId(f"V-{intent.client_order_id}"),
             trade_id=TradeId(f"T{len(self.fills)}"), side=intent.side, qty=qty, price=intent.limit_price,
-            fee=Amount(number, Asset(asset)), liquidity=Liquidity.TAKER, venue_ts_ns=self.world.now_ns,
+            fee=Amount(number, asset), liquidity=Liquidity.TAKER, venue_ts_ns=self.world.now_ns,
         )  # fmt: skip
         self.fills.append(fill)
         self.world.give(OrderFilled(fill=fill))
@@ -78,11 +87,11 @@ class Venues:
 
     def answer(self, intent: OrderIntent, outcome: str) -> None:
         """Let an order come to its outcome."""
-        mine, part = intent.client_order_id, min(intent.qty, Decimal("0.4"))
+        mine, part = intent.client_order_id, (intent.qty * Decimal("0.4")).quantize(Decimal("0.01"))
         if outcome == "filled":
             self.fill(intent, intent.qty)
         elif outcome in ("part", "tiny"):
-            qty = part if outcome == "part" else TINY
+            qty = part if outcome == "part" else intent.qty / 20
             self.fill(intent, qty)
             self.end(intent, qty)
         elif outcome == "rejected":
@@ -143,18 +152,21 @@ class Venues:
         """Return how the engine differs from the truth, now that all is at rest."""
         state = self.world.engine.state
         found = []
-        moved = sum((change(one, "BTC") for one in self.fills), Decimal(0))
-        if state.net_delta(Asset("BTC")) != moved:
-            found.append(f"net delta {state.net_delta(Asset('BTC'))}, truth {moved}")
+        moved = {asset: sum((change(one, asset) for one in self.fills), Decimal(0)) for asset in self.least}
+        for asset, number in moved.items():
+            if state.net_delta(Asset(asset)) != number:
+                found.append(f"net delta {state.net_delta(Asset(asset))} {asset}, truth {number}")
         for venue, known in state.venues.items():
-            for asset, start in START.items():
+            for asset, start in self.start.items():
                 mine = [change(one, asset) for one in self.fills if one.venue == venue]
                 truth = Decimal(start) + sum(mine, Decimal(0))
                 if known.totals[Asset(asset)] != truth:
                     found.append(f"{venue} {asset} {known.totals[Asset(asset)]}, truth {truth}")
         stranded: list[Arb] = [arb for arb in state.arbs.values() if arb.state is ArbState.STRANDED]
         told = {one.arb_id for _, out in self.world.log for one in out.decisions if isinstance(one, ArbStranded)}
-        if bool(stranded) != (abs(moved) >= LEAST) or any(arb.id not in told for arb in stranded):
+        if bool(stranded) != any(abs(number) >= self.least[asset] for asset, number in moved.items()) or any(
+            arb.id not in told for arb in stranded
+        ):
             found.append(f"{moved} is open, and stranded are {[arb.id for arb in stranded]}")
         if fill and stranded:
             found.append("stranded although venues take everything")
@@ -218,5 +230,28 @@ def test_every_outcome_of_a_quote_and_its_hedge(end: str, *, fill: bool) -> None
         end_quote(venues, quote, filled, end)
         venues.settle(fill=fill)
         wrong += [f"{filled} {outcome} {fee}: {one}" for one in venues.problems(fill=fill)]
+
+    assert [] == wrong
+
+
+@pytest.mark.parametrize("fee", FEES)
+@pytest.mark.parametrize("opening", [BUYING, SELLING], ids=["buying", "selling"])
+def test_late_and_overtaken_fills_of_a_triangle(fee: str, opening: str) -> None:
+    """Let one leg of three be told of late, out of order or a little, while the others fill or not."""
+    wrong = []
+    others = tuple(itertools.product(("filled", "expired"), repeat=2))
+    for place, outcome, (one, two), fill in itertools.product(
+        range(3), ("tiny", "overtaken", "late"), others, (True, False)
+    ):
+        start = {**BALANCES, "FEE": "100"}
+        world = triangle_world(balances=start)
+        play(world, opening)
+        venues = Venues(world, fee, start, LEAST_TRIANGLE)
+        outcomes = [one, two]
+        outcomes.insert(place, outcome)
+        for intent, said in zip(world.intents[:3], outcomes, strict=True):
+            venues.answer(intent, said)
+        venues.settle(fill=fill)
+        wrong += [f"{outcomes} {fill}: {problem}" for problem in venues.problems(fill=fill)]
 
     assert [] == wrong
