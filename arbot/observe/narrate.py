@@ -25,7 +25,7 @@ from arbot.domain.decisions import (
     TransferRefused,
     VenueHealthChanged,
 )
-from arbot.domain.events import Envelope, FeedConnected, FeedDisconnected, OperatorRequested, OrderRejected
+from arbot.domain.events import Envelope, FeedConnected, FeedDisconnected, OperatorRequested, OrderRejected, RejectCode
 
 _LEVELS: dict[type, str] = {
     # decisions
@@ -66,12 +66,19 @@ def narrate(envelope: Envelope, outcome: Outcome) -> None:
 
 def _tell(said: msgspec.Struct | Decision) -> None:
     level = _LEVELS.get(type(said))
-    if isinstance(said, ResidualWorked) and said.is_expected:
+    if _is_ordinary(said):
         level = "debug"
     if level is not None:
         told = msgspec.to_builtins(said, builtin_types=(), enc_hook=str)
         told.pop("type", None)
         getattr(_log, level)(type(said).__name__, **{name: value for name, value in told.items() if value != ""})
+
+
+def _is_ordinary(said: msgspec.Struct | Decision) -> bool:
+    """Return whether it is of the daily life of quotes: a fill hedged as meant, or a price that had moved away."""
+    if isinstance(said, ResidualWorked):
+        return said.is_expected
+    return isinstance(said, OrderRejected) and said.code is RejectCode.POST_ONLY_WOULD_TAKE
 
 
 def tell_alert(alert: RaiseAlert) -> None:

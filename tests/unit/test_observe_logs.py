@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from arbot.domain.decisions import Outcome, ResidualWorked
-from arbot.domain.events import Envelope, TimerFired
+from arbot.domain.events import Envelope, OrderRejected, RejectCode, TimerFired
 from arbot.domain.order import Purpose, Side
 from arbot.domain.redact import redactor
 from arbot.observe import logs
@@ -142,3 +142,14 @@ def test_the_ordinary_hedge_of_a_quote_is_no_warning(
     stream = written(level="warning")
     narrate(Envelope(1, NOW_NS, TimerFired(key="x")), Outcome(decisions=(worked,)))
     assert stream.getvalue().count("ResidualWorked") == count
+
+
+@pytest.mark.parametrize(("code", "count"), [(RejectCode.POST_ONLY_WOULD_TAKE, 0), (RejectCode.BELOW_MINIMUM, 1)])
+def test_a_resting_order_that_came_too_late_is_no_warning(
+    code: RejectCode, count: int, written: Callable[..., io.StringIO]
+) -> None:
+    """A venue that takes no post-only order at a price that would trade does what was asked; other refusals are told."""
+    stream = written(level="warning")
+    refused = OrderRejected(client_order_id="x", code=code, detail="no")
+    narrate(Envelope(1, NOW_NS, refused), Outcome())
+    assert stream.getvalue().count("OrderRejected") == count
