@@ -7,6 +7,7 @@ Every rounding function names its direction. No float enters or leaves.
 from __future__ import annotations
 
 import decimal
+from collections.abc import Iterable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import NewType
 
@@ -97,6 +98,13 @@ def ceil_to_step(number: Decimal, step: Decimal) -> Decimal:
 def is_multiple(number: Decimal, step: Decimal) -> bool:
     """Return whether `number` is a whole number of steps."""
     return number % step == 0
+
+
+def median(numbers: Iterable[Decimal]) -> Decimal:
+    """Return the middle number, of an even count the mean of the middle two. Raises: IndexError when there are none."""
+    ranked = sorted(numbers)
+    middle = len(ranked) // 2
+    return ranked[middle] if len(ranked) % 2 else (ranked[middle - 1] + ranked[middle]) / 2
 
 
 def common_step(one: Decimal, other: Decimal) -> Decimal:

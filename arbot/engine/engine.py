@@ -108,7 +108,12 @@ class Engine:
         Raises: InvariantBroken when a promise of the engine does not hold; the shell then cancels everything and stops.
         """
         with decimal.localcontext(WIDE):  # the ambient one belongs to others: ccxt changes its rounding when imported
-            return self._step(envelope)
+            self.state.is_stepping = True
+            try:
+                return self._step(envelope)
+            finally:
+                self.state.is_stepping = False
+                self.state.rates_of_step.clear()
 
     def _step(self, envelope: Envelope) -> Outcome:
         ensure(envelope.ts_ns >= self.state.now_ns, "time went back", seq=envelope.seq)

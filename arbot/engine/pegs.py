@@ -18,7 +18,7 @@ from arbot.domain.commands import Severity
 from arbot.domain.decisions import PegChanged
 from arbot.domain.ids import Asset, InstrumentId
 from arbot.domain.order import Side
-from arbot.domain.units import ONE, ZERO, div, share_bps
+from arbot.domain.units import ONE, ZERO, div, median, share_bps
 from arbot.engine.state import State
 from arbot.engine.step import Step
 from arbot.engine.watching import PegState
@@ -83,7 +83,7 @@ def look(state: State, step: Step) -> None:
         if len(known.looks) > LOOKS:
             known.looks.popleft()
         if len(known.looks) == LOOKS:
-            _judge(state, step, coin, known, _median(known.looks))
+            _judge(state, step, coin, known, median(known.looks))
     if state.pegs:
         step.timer(TIMER, state.now_ns + state.config.pegs.peg_look_ms * MS)
 
@@ -128,13 +128,7 @@ def _median_in(state: State, asset: Asset, unit: Asset) -> Decimal | None:
     worths = [_mid(state, one) for one in state.markets.get((asset, unit), ())]
     turned = [_mid(state, one) for one in state.markets.get((unit, asset), ())]
     heard = [mid for mid in worths if mid > 0] + [div(ONE, mid) for mid in turned if mid > 0]
-    return _median(heard) if heard else None
-
-
-def _median(numbers: Iterable[Decimal]) -> Decimal:
-    ranked = sorted(numbers)
-    middle = len(ranked) // 2
-    return ranked[middle] if len(ranked) % 2 else (ranked[middle - 1] + ranked[middle]) / 2
+    return median(heard) if heard else None
 
 
 def _mid(state: State, instrument: InstrumentId) -> Decimal:

@@ -27,7 +27,7 @@ from arbot.domain.transfer import (
     TransferState,
     TypicalFee,
 )
-from arbot.domain.units import ONE, ZERO, div
+from arbot.domain.units import ONE, ZERO, div, median
 from arbot.engine.config import EngineConfig
 from arbot.engine.market_view import MarketView
 from arbot.engine.risk.table import ExposureTable, Stand
@@ -311,6 +311,8 @@ class State:
     resync_after_ns: dict[InstrumentId, int] = field(default_factory=dict)
     cool_until_ns: dict[tuple[InstrumentId, InstrumentId], int] = field(default_factory=dict)
     last_rate: dict[Asset, Decimal] = field(default_factory=dict)
+    is_stepping: bool = False  # books stand still during a step: a rate is worked out once in it
+    rates_of_step: dict[Asset, Decimal | None] = field(default_factory=dict)  # empty between steps
     next_transfer: int = 1
     transfers: dict[TransferId, Transfer] = field(default_factory=dict)
     transfer_keys: dict[str, TransferId] = field(default_factory=dict)  # by the key of whoever asked
@@ -341,6 +343,7 @@ class State:
     def relist(self, instruments: dict[InstrumentId, Instrument]) -> None:
         """Take these instruments for the ones there are."""
         self.instruments = instruments
+        self.rates_of_step.clear()
         assets = dict.fromkeys(instrument.base for instrument in instruments.values())
         assets |= dict.fromkeys(instrument.quote for instrument in instruments.values())
         self.assets = tuple(assets)
@@ -481,20 +484,39 @@ class State:
         return max(abs(delta + up), abs(delta - down))
 
     def rate(self, asset: Asset) -> Decimal | None:
-        """Return the mid price of an asset in the reporting currency from a valid book, or None. No parity is assumed.
+        """Return what an asset is worth in the reporting currency, or None when no valid book says so. No parity is assumed.
 
-        It changes nothing: it is asked in looks at books that are not journaled, and replaying the journal must come to
-        the same state without them.
+        It is the median over the mids of all books that were heard of lately, of older ones when there is none: one
+        venue's wick or frozen book moves no cap. Asking changes nothing: looks at books are not journaled, and replaying
+        the journal must come to the same state without them.
         """
         if asset == self.config.ccy:
             return ONE
+        if asset in self.rates_of_step:
+            return self.rates_of_step[asset]
+        fresh: list[Decimal] = []
+        stale: list[Decimal] = []
+        heard_ns = self.now_ns - self.config.limits.book_age_recv_ms_max * 1_000_000
         for instrument in self.pricing.get(asset, ()):
-            if self.market.state(instrument).is_valid:
-                ask = self.market.best(instrument, Side.BUY)
-                bid = self.market.best(instrument, Side.SELL)
-                if ask is not None and bid is not None:
-                    return (ask.price + bid.price) / 2
-        return None
+            mid = self._mid(instrument)
+            if mid is not None:
+                (fresh if self.market.state(instrument).recv_ts_ns >= heard_ns else stale).append(mid)
+        rate = median(fresh or stale) if fresh or stale else None
+        if self.is_stepping:
+            self.rates_of_step[asset] = rate
+        return rate
+
+    def is_priced(self, asset: Asset) -> bool:
+        """Return whether an asset has a rate: what every look asks, and the first valid book answers."""
+        if asset == self.config.ccy or asset in self.rates_of_step:
+            return self.rate(asset) is not None
+        return any(self._mid(instrument) is not None for instrument in self.pricing.get(asset, ()))
+
+    def _mid(self, instrument: InstrumentId) -> Decimal | None:
+        if not self.market.state(instrument).is_valid:
+            return None
+        ask, bid = self.market.best(instrument, Side.BUY), self.market.best(instrument, Side.SELL)
+        return None if ask is None or bid is None else (ask.price + bid.price) / 2
 
     def note_rates(self) -> None:
         """Remember the rates of all traded assets, for when no book gives them. In steps that are journaled only."""

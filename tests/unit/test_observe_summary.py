@@ -269,9 +269,9 @@ def test_an_edge_without_a_known_fee_says_so() -> None:
 
 
 def test_the_status_measures_limits_as_the_engine_counts() -> None:
-    """Inventory is the largest holding at the mid price; the share is of all capital."""
+    """Inventory is the largest holding at the median of the mids; the share is of all capital."""
     used = {line.limit: line.used for line in status_of(world()).limits}
-    assert used["inventory"] == Decimal("99.5")
+    assert used["inventory"] == Decimal("100.5")
     assert used["counterparty_share"] == Decimal("0.5")
 
 

@@ -108,7 +108,7 @@ def tail_paid(plan: Plan) -> Breach | None:
 def priced(plan: Plan) -> Breach | None:
     """Require a valid book that values base and quotes in the reporting currency: limits in money mean nothing without."""
     assets = dict.fromkeys((plan.buy.base, plan.buy.quote, plan.sell.quote))
-    known = all(plan.state.rate(asset) is not None for asset in assets)
+    known = all(plan.state.is_priced(asset) for asset in assets)
     return None if known else Breach(Reason.PRICE_UNKNOWN)
 
 
