@@ -80,6 +80,12 @@ def _operator(reason: Reason, verb: Verb, faults: tuple[str, ...] = ()) -> Exerc
     )
 
 
+_SWINGS = tuple(  # whichever leg stands alone, and since when: one of them goes against it
+    Deed(after_s, lever="shock", body={"base": "BTC", "bps": bps})
+    for after_s, bps in ((12.0, -500), (20.0, 1_000), (28.0, -1_000), (36.0, 1_000))
+)
+
+
 def _closed(status: str) -> Deed:
     return Deed(0.5, lever="status", body={"venue": "coinbase", "symbol": "BTC/USD", "status": status})
 
@@ -277,18 +283,20 @@ EXERCISES: tuple[Exercise, ...] = (
     ),
     Exercise(
         "loss_day",
-        "a day may lose 2; second legs are refused and hedges come late",
+        "a day may lose 2; a leg is left alone, and prices go up and down by 5 percent and more",
         latched(Reason.LOSS_DAY),
-        {"limits": {"loss_day_max": 2, "notional_per_arb_max": 250}, "execution": {"hedge_loss_max": 2}},
-        (*_LEG2, "latency:ms=300"),
+        {"limits": {"loss_day_max": 2}, "execution": _NO_HEDGE | {"hedge_seconds_max": 5}, "venues": _POLLED},
+        _LEG2,
+        _SWINGS,
         seconds=90.0,
     ),
     Exercise(
         "drawdown",
         "profit may fall by 1 from its peak; likewise",
         latched(Reason.DRAWDOWN),
-        {"limits": {"drawdown_max": 1, "notional_per_arb_max": 400}},
-        (*_LEG2, "latency:ms=300"),
+        {"limits": {"drawdown_max": 1}, "execution": _NO_HEDGE | {"hedge_seconds_max": 5}, "venues": _POLLED},
+        _LEG2,
+        _SWINGS,
         seconds=90.0,
     ),
     Exercise(
