@@ -21,7 +21,9 @@ _WORDS: dict[Reason, _Words] = {
     Reason.PAUSED: _Words("trading is paused or halted", "`arbot resume`"),
     Reason.DRAINING: _Words("the run is ending", "ask the next one"),
     Reason.VENUE_NOT_READY: _Words("one of the two venues is not connected", _LOOK),
-    Reason.NOT_RECONCILED: _Words("ledger and venue differ in {value} places", f"{_LOOK}, then `arbot ledger adjust`"),
+    Reason.NOT_RECONCILED: _Words(
+        "ledger and venue were not found equal yet ({value} differences)", f"{_LOOK}, then `arbot ledger adjust`"
+    ),
     Reason.VENUE_QUARANTINED: _Words("the target is in quarantine", f"{_LOOK}: it says why, and for how long"),
     Reason.NOT_ALLOW_LISTED: _Words(
         "the allow-list has {value} addresses for this target, asset and network, and it takes exactly one",

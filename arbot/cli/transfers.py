@@ -250,3 +250,5 @@ def _words(row: dict[str, Any]) -> Iterator[str]:
     )
     late = f"; {row['minutes_overdue']} min overdue" if row["minutes_overdue"] else ""
     yield f"{usual} {row['minutes_overdue_at']} min; {fmt(row['share_faster'] * 100)} % are faster than this one{late}"
+    if row["state"] == "stuck":
+        yield f"ask the support of {row['source']} and {row['target']} with these ids; never send a second one"

@@ -12,6 +12,7 @@ import pytest
 from arbot.cli import refusals
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.main import run
+from arbot.cli.transfers import _words
 from arbot.domain.decisions import Reason
 from arbot.engine.risk import transfers
 
@@ -29,6 +30,16 @@ def test_a_refusal_tells_both_numbers_and_what_to_do() -> None:
     answer = {"reason": "balance_short", "value": Decimal("0.50"), "limit": Decimal(2), "detail": ""}
     expected = "refused, 0.5 are available, and 2 are needed with the highest fee (balance_short)\n    -> send less"
     assert expected == refusals.refused(answer)
+
+
+def test_a_stuck_transfer_says_whom_to_ask() -> None:
+    """The words of a stuck transfer end with the two supports and the one thing not to do."""
+    row = dict.fromkeys(
+        ("qty_sent", "fee_paid", "qty_credited", "qty_lost", "overdue_quantile", "share_faster"), Decimal(0)
+    )
+    row |= {"state": "stuck", "source": "kraken", "target": "coinbase", "venue_transfer_id": "W", "tx_id": ""}
+    row |= {"is_listed": True, "minutes_p50": 1, "minutes_overdue": 3, "minutes_overdue_at": 2}
+    assert "ask the support of kraken and coinbase with these ids; never send a second one" == [*_words(row)][-1]
 
 
 @pytest.mark.parametrize(("value", "limit", "told"), [(-1, 60, "yet"), (61, 60, "61 minutes old"), (0, 0, "no fee")])
