@@ -23,6 +23,7 @@ _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inl
 COLOURS = {ON: "#2da06f", THESE_OFF: "#d6534f", ALL_OFF: "#8b93a1"}
 WORDS = {ON: "everything on", THESE_OFF: "without what it is about", ALL_OFF: "without any"}
 MARKS_MAX = 10
+RATIO_MAX = 4  # of prices in one picture; beyond it small moves are seen on a scale of ratios only
 DECLINED_MAX = 8
 
 
@@ -185,7 +186,10 @@ def _figures(told: Told) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, unit, what, shapes in pictures:
         layout = {"xaxis": {"type": "date"}, "yaxis": {"title": {"text": unit}}, "shapes": shapes}
         yield f"{name}-{told.name}", {"data": [_line(one, what) for one in shown], "layout": layout}
-    axes = {"xaxis": {"type": "date"}, "yaxis": {"title": {"text": "100 at the start"}}, "shapes": marks}
+    shown_prices = [price for path in told.prices.values() for _, price in path]
+    scale = "log" if max(shown_prices) > RATIO_MAX * min(shown_prices) else "linear"
+    axis = {"title": {"text": "100 at the start"}, "type": scale}
+    axes = {"xaxis": {"type": "date"}, "yaxis": axis, "shapes": marks, "showlegend": True}
     yield f"prices-{told.name}", {"data": [_path(name, path) for name, path in told.prices.items()], "layout": axes}
 
 
