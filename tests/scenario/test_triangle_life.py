@@ -178,7 +178,7 @@ bitstamp filled 0.05 @2000                -> flat 1
     "no order leaves that could lose more than the limit": """
 bitstamp filled 0.05 @2000
 coinbase book bid 44.0x1 ask 45.5x3       -> declined too_good_to_be_true
-bitstamp book bid 700x5 ask 701x5
+bitstamp book bid 700x5 ask 701x5         -> declined too_good_to_be_true
 coinbase expired
 kraken   expired                          -> refused hedge_loss
 bitstamp book bid 1099x5 ask 1100x5       -> declined too_good_to_be_true
