@@ -6,7 +6,8 @@ import asyncio
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from arbot.domain.order import Side
 from arbot.journal.store import Access, SqlStore
 from arbot.ports import Record
 from arbot.runtime.clock import SystemClock
+from arbot.runtime.daemon import Daemon
 from arbot.runtime.modes import Options, Report, run_daemon
 from arbot.runtime.sim_process import SimProcess, sim_options
 from arbot.settings.defaults import demo
@@ -40,13 +42,32 @@ from tests.support.daemon_world import ARBOT, COMMAND_S, checked
 
 BUSY = SeededSpec(jumps_per_minute=60.0, messages_per_s=30.0)
 Run = tuple[Settings, Report]
+ARBS = 3
+
+
+@asynccontextmanager
+async def until_arbs(daemon: Daemon) -> AsyncIterator[None]:
+    """End the run once a few arbs are closed: how long that takes depends on the machine."""
+
+    async def work() -> None:
+        while daemon.engine.state.standing.arbs_flat < ARBS:  # noqa: ASYNC110 - a condition of the engine's
+            await asyncio.sleep(0.1)
+        daemon.drain("test", "enough arbs")
+
+    task = asyncio.get_running_loop().create_task(work())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 async def play(settings: Settings, seconds: float) -> Report:
-    """Run a demo on a busy market with the tape on."""
+    """Run a demo on a busy market with the tape on, for so long at the most."""
     options = msgspec.structs.replace(sim_options(settings), market=BUSY)
     async with SimProcess(settings, options) as process:
-        return await asyncio.wait_for(run_daemon(process.settings(), Options(duration_s=seconds)), 90)
+        return await asyncio.wait_for(
+            run_daemon(process.settings(), Options(duration_s=seconds, services=(until_arbs,))), 90
+        )
 
 
 def records_of(settings: Settings) -> tuple[str, list[Record]]:
@@ -83,7 +104,7 @@ def again(
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """One recorded run for all tests of this file."""
     settings = demo(tmp_path_factory.mktemp("run"), {"tape": {"record": True, "rotate_s": 1}})
-    return settings, asyncio.run(play(settings, 5.0))
+    return settings, asyncio.run(play(settings, 40.0))
 
 
 def test_a_recorded_run_comes_out_the_same(recorded: Run):
