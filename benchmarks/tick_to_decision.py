@@ -343,7 +343,10 @@ def risk(seed: int, count: int, *, as_json: bool) -> int:
     print(json.dumps({"risk": rows}) if as_json else table(rows))
     dearest = max(row["ratio"] for row in rows)
     if dearest > RISK_RATIO_MAX:
-        print(f"the risk evaluation makes the median {dearest} times longer; {RISK_RATIO_MAX} is the most", file=sys.stderr)
+        print(
+            f"the risk evaluation makes the median {dearest} times longer; {RISK_RATIO_MAX} is the most",
+            file=sys.stderr,
+        )
         return 1
     return 0
 
@@ -354,7 +357,9 @@ def main() -> int:
     parser.add_argument("--assets", type=int, default=len(BASES), choices=range(1, len(BASES) + 1))
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout instead of tables")
-    parser.add_argument("--risk", action="store_true", help="what the risk evaluation adds, instead (see risk_share.py)")
+    parser.add_argument(
+        "--risk", action="store_true", help="what the risk evaluation adds, instead (see risk_share.py)"
+    )
     asked = parser.parse_args()
     gc.collect()
     gc.freeze()

@@ -204,9 +204,7 @@ def _beyond(state: State, arb: Arb) -> dict[Asset, Decimal]:
     """Return the residuals that some venue would still take, the base first."""
     residuals = {asset: state.residual(arb, asset) for asset in arb.assets}
     return {
-        asset: number
-        for asset, number in residuals.items()
-        if number and abs(number) >= tolerance(state, arb, asset)
+        asset: number for asset, number in residuals.items() if number and abs(number) >= tolerance(state, arb, asset)
     }
 
 

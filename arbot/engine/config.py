@@ -43,7 +43,9 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     )  # a hedge: beyond the leg's own price; an unwind or flush: beyond the touch
     hedge_tries_max: int = 4  # orders per arb and asset to work a residual, over all venues
     hedge_seconds_max: int = 20  # from one_sided to stranded
-    hedge_loss_max: Decimal = Decimal(60)  # quote, worst loss of one such order beyond which it is not sent: 6 % of an arb
+    hedge_loss_max: Decimal = Decimal(
+        60
+    )  # quote, worst loss of one such order beyond which it is not sent: 6 % of an arb
     hedge_retry_ms: int = 250  # wait before looking again when no venue can take a residual
     query_backoff_ms: int = 250  # first wait before asking after an unknown order; doubles
     query_backoff_ms_max: int = 5_000

@@ -164,9 +164,7 @@ class Engine:
                 edge_net_bps=proposal.edge_net_bps,
                 conversion=None
                 if wanted is None
-                else ConversionLeg(
-                    instrument=wanted.instrument, side=wanted.side, qty=wanted.qty, price=wanted.price
-                ),
+                else ConversionLeg(instrument=wanted.instrument, side=wanted.side, qty=wanted.qty, price=wanted.price),
             )
         )
         plan = planned(self.state, proposal)

@@ -407,7 +407,9 @@ def _payouts(state: State, venue: VenueId, known: VenueHealth) -> Decimal:
         return CLOSED
     if not known.rails and state.config.health.require_network_status:
         return CLOSED
-    is_slow = stuck or (closed and div(Decimal(closed), Decimal(len(known.rails))) > state.config.health.closed_share_max)
+    is_slow = stuck or (
+        closed and div(Decimal(closed), Decimal(len(known.rails))) > state.config.health.closed_share_max
+    )
     return SLOW if is_slow else ONE
 
 

@@ -325,9 +325,15 @@ class State:
     standing: Standing = field(default_factory=Standing)
     evidence: dict[InstrumentId, LegEvidence] = field(default_factory=dict)  # of our legs: see risk/evidence.py
     tails: dict[tuple[tuple[InstrumentId, Side], ...], Decimal] = field(default_factory=dict)  # until one is learned
-    route_tails: dict[tuple[InstrumentId, InstrumentId], Decimal] = field(default_factory=dict)  # likewise, of plain arbs
-    pennies: dict[tuple[VenueId, VenueId], Pennies] = field(default_factory=dict)  # of this run, by buying and selling venue
-    carried_cost: dict[Asset, tuple[Decimal, Decimal]] = field(default_factory=dict)  # so much carried, and its worth then
+    route_tails: dict[tuple[InstrumentId, InstrumentId], Decimal] = field(
+        default_factory=dict
+    )  # likewise, of plain arbs
+    pennies: dict[tuple[VenueId, VenueId], Pennies] = field(
+        default_factory=dict
+    )  # of this run, by buying and selling venue
+    carried_cost: dict[Asset, tuple[Decimal, Decimal]] = field(
+        default_factory=dict
+    )  # so much carried, and its worth then
     version: int = 0  # raised by every step that may change an exposure
     exposure_table: tuple[int, ExposureTable] | None = None  # of that version
     rooms: Rooms | None = None  # of that table

@@ -152,9 +152,7 @@ class Daemon:
             look_ms=wiring.strategy.look_ms,
         )
         self.feeds: dict[VenueId, CountedFeed] = {}
-        self.dispatch.connect(
-            self.sequencer, self.feeds, lambda venue: self.reconcilers[venue].catch_up_transfers()
-        )
+        self.dispatch.connect(self.sequencer, self.feeds, lambda venue: self.reconcilers[venue].catch_up_transfers())
         self.reconcilers = {
             venue.venue: Reconciler(
                 gateway=wiring.gateways[venue.venue],

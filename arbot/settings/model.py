@@ -206,7 +206,9 @@ class Allow(Table):
     address: Annotated[str, Field(min_length=1)]
     tag: str = ""  # memo, payment id: needed where the registry says so
     key: str = ""  # the source's own name of this address (Kraken sends to registered ones only)
-    fee_max: Annotated[Number, Field(ge=0)] = Decimal(0)  # in the asset: what a source that tells no fee (Coinbase, Bitstamp) may take; 0 = unknown
+    fee_max: Annotated[Number, Field(ge=0)] = Decimal(
+        0
+    )  # in the asset: what a source that tells no fee (Coinbase, Bitstamp) may take; 0 = unknown
 
 
 _TransferLimits = _numbers("TransferLimits", TransferLimits)

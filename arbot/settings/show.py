@@ -48,7 +48,10 @@ def digest_of_decisions(settings: Settings) -> str:
             [config.venue, config.adapter, list(config.symbols), config.book_depth]
             for config in settings.venue_configs()
         ],
-        **{table: document[table] for table in ("limits", "execution", "health", "pegs", "news", "transfers", "strategy")},
+        **{
+            table: document[table]
+            for table in ("limits", "execution", "health", "pegs", "news", "transfers", "strategy")
+        },
     }
     text = json.dumps(told, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -185,7 +185,13 @@ async def test_post_only_rests_and_is_filled_as_a_maker(name):
         instrument = at.gateway._instruments[f"BTC/USD@{name}"]
         price = at.venue.price("BTC/USD", at.venue.top("BTC/USD", Side.SELL, 1)[0][0]) - instrument.tick_size
         order = approved(
-            name, at.clock.now_ns(), NAME, side=Side.BUY, qty=Decimal("0.01"), limit_price=price, tif=TimeInForce.POST_ONLY
+            name,
+            at.clock.now_ns(),
+            NAME,
+            side=Side.BUY,
+            qty=Decimal("0.01"),
+            limit_price=price,
+            tif=TimeInForce.POST_ONLY,
         )
         (event,) = await at.gateway.submit(order)
         assert isinstance(event, OrderAccepted)

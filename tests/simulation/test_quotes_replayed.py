@@ -21,7 +21,9 @@ CHEAP = {
 }
 
 
-def quoted(scenario: Scenario = Scenario.REALISTIC, *, wakes_always: bool = False, chunk_rows: int = 1 << 20) -> Replayed:
+def quoted(
+    scenario: Scenario = Scenario.REALISTIC, *, wakes_always: bool = False, chunk_rows: int = 1 << 20
+) -> Replayed:
     """Replay a small tape on which quotes are filled."""
     tape = a_tape(rows=12_000, seed=1, share=0.05)
     if chunk_rows < 1 << 20:

@@ -97,7 +97,9 @@ def test_it_would_be_found(code: str) -> None:
     assert len(list(parities(code))) > 0
 
 
-@pytest.mark.parametrize("code", ['ccy: str = "USD"', '{"USDT": 8, "USD": 4}', 'x = "USDT"', '{"USD": 1}', 'a == "BTC"'])
+@pytest.mark.parametrize(
+    "code", ['ccy: str = "USD"', '{"USDT": 8, "USD": 4}', 'x = "USDT"', '{"USD": 1}', 'a == "BTC"']
+)
 def test_other_code_is_left_alone(code: str) -> None:
     """Find nothing in code that names money and assumes nothing."""
     assert list(parities(code)) == []

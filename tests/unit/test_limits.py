@@ -136,7 +136,8 @@ TRIPPED: dict[Reason, Callable[[], World]] = {
         registry=SHARED, exposure=ROOMY, risk=RiskPolicy(custodian_loss_share_max=Decimal(1))
     ),
     Reason.CLOUD_EXPOSURE: lambda: World(
-        registry=SHARED, exposure=msgspec.structs.replace(ROOMY, custodian_share_max=Decimal(1), cloud_share_max=Decimal("0.5"))
+        registry=SHARED,
+        exposure=msgspec.structs.replace(ROOMY, custodian_share_max=Decimal(1), cloud_share_max=Decimal("0.5")),
     ),
     Reason.STRESS_BUDGET: lambda: World(risk=RiskPolicy(budget_max=Decimal("0.5"))),
     Reason.TAIL_UNPAID: lambda: World(risk=RiskPolicy(tail_price=Decimal("0.5"))),

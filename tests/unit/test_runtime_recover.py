@@ -123,7 +123,7 @@ class World:
     def unsettled_orders(self) -> tuple[StoredOrder, ...]:
         return tuple(order for order in self.orders.values() if not order.state.is_terminal)
 
-    def own_transfers(self, since_ns: int) -> tuple:  # noqa: ARG002
+    def own_transfers(self, since_ns: int) -> tuple:
         return ()
 
     def order(self, name: str) -> StoredOrder | None:

@@ -104,7 +104,7 @@ class World:
     def standing(self) -> StandingRestored:
         return self.now_standing
 
-    def apply(self, envelope: Envelope, decisions: tuple) -> tuple:  # noqa: ARG002
+    def apply(self, envelope: Envelope, decisions: tuple) -> tuple:
         return ()
 
     def commit(self, records: Sequence[Record]) -> None:
