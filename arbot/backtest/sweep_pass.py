@@ -40,6 +40,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
     config: EngineConfig
     edge_net_bps_min: Decimal
+    tail_bps: Decimal  # what every edge pays on top before anything was learned; what legs teach is the engine's
     taker: Mapping[InstrumentId, Decimal]
     request_ns: Mapping[VenueId, tuple[int, ...]]
     answer_ns: Mapping[VenueId, tuple[int, ...]]
@@ -279,7 +280,7 @@ def _setting(one: Candidate) -> tuple[int | float, ...]:
         "hedge_ns": execution.hedge_seconds_max * 1_000 * _MS,
         "retry_ns": execution.hedge_retry_ms * _MS,
         "orders_max": limits.orders_per_minute_max,
-        "edge_min": float(bps_to_rate(one.edge_net_bps_min)),
+        "edge_min": float(bps_to_rate(one.edge_net_bps_min + one.tail_bps)),
         # one leg may fill alone, so that net delta bounds an arb as its notional does
         "notional_max": float(min(limits.notional_per_arb_max, limits.net_delta_notional_max)),
         "inventory_max": float(limits.inventory_notional_max),

@@ -20,6 +20,7 @@ from copy import deepcopy
 from decimal import Decimal
 from fnmatch import fnmatch
 from functools import lru_cache
+from itertools import permutations
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -32,8 +33,13 @@ from arbot.backtest.stock import Listed
 from arbot.backtest.sweep_pass import Candidate
 from arbot.domain.errors import Mistake, UserError
 from arbot.domain.ids import VenueId
-from arbot.domain.units import fmt
+from arbot.domain.instrument import Instrument
+from arbot.domain.units import ZERO, fmt
+from arbot.engine.config import EngineConfig
+from arbot.engine.risk.tail import route_tail_bps
+from arbot.engine.state import State
 from arbot.engine.strategy import Strategy
+from arbot.market.books import Books
 from arbot.settings.defaults import DEMO
 from arbot.settings.load import load, parse
 from arbot.settings.model import PretendAccount, Settings, StrategyTable, Venue
@@ -278,13 +284,28 @@ def candidate(
         venue: model.fees.tiers[tier_index(model.fees.tiers, model.fees.volume_opening)].taker
         for venue, model in worlds.items()
     }
+    config = settings.engine_config()
     return Candidate(
-        config=settings.engine_config(),
+        config=config,
         edge_net_bps_min=strategy.edge_net_bps_min,
+        tail_bps=_tail_bps(config, [listed.instrument for listed in streams]),
         taker={listed.instrument.id: fees[listed.instrument.venue] for listed in streams},
         request_ns={venue: _draws_ns(model.request, seed, venue) for venue, model in worlds.items()},
         answer_ns={venue: _draws_ns(model.answer, seed, venue) for venue, model in worlds.items()},
         balances=balances(settings),
+    )
+
+
+def _tail_bps(config: EngineConfig, instruments: Sequence[Instrument]) -> Decimal:
+    """Return what an edge pays for its tail before anything was learned: the least of all routes, to open rather too many."""
+    state = State(config, Books())
+    return min(
+        (
+            route_tail_bps(state, buy, sell)
+            for buy, sell in permutations(instruments, 2)
+            if buy.base == sell.base and buy.quote == sell.quote and buy.venue != sell.venue
+        ),
+        default=ZERO,
     )
 
 

@@ -32,6 +32,7 @@ from arbot.domain.events import (
     OrderRejected,
     OrderStatusReported,
     RequestOutcomeUnknown,
+    RunEnded,
 )
 from arbot.domain.ids import ArbId, ClientOrderId, arb_id, parse_client_order_id
 from arbot.domain.order import OrderState
@@ -66,6 +67,7 @@ class Summary:
     """Keeps the totals; `observe` takes every step."""
 
     def __init__(self) -> None:
+        self._has_ended = False
         self._opened: set[ArbId] = set()
         self._quotes: set[ArbId] = set()
         self._closed: dict[ArbId, ArbClosed] = {}
@@ -78,7 +80,10 @@ class Summary:
         self._declined: Counter[str] = Counter()
 
     def observe(self, envelope: Envelope, outcome: Outcome) -> None:
-        """Count one step."""
+        """Count one step; what comes after the end of the run is no part of it."""
+        if self._has_ended:
+            return
+        self._has_ended = isinstance(envelope.event, RunEnded)
         self._count_event(envelope.event)
         for decision in outcome.decisions:
             self._count_decision(decision, envelope.ts_ns)

@@ -38,7 +38,6 @@ _NOT_ABOVE = (
     ("limits.notional_per_arb_max", "limits.net_delta_notional_max", "one open leg would break the delta limit"),
     ("execution.hedge_loss_max", "limits.loss_day_max", "one hedge could lose more than the day may"),
     ("execution.order_deadline_ms", "execution.leg_deadline_ms", "the venue could match after the leg was given up"),
-    ("news.edge_news_bps", "limits.edge_gross_bps_max", "no edge would ever be news"),
     ("news.mid_news_bps", "news.edge_news_bps", "a gap would count as met while it still is news"),
     ("pegs.peg_return_bps", "pegs.peg_band_bps", "a coin would be on its peg and off it at once"),
     ("health.recovery_s", "health.recovery_s_max", "the first wait cannot exceed the longest"),

@@ -243,7 +243,8 @@ def test_a_key_that_may_do_too_little_or_too_much_is_refused(
 
 def test_a_key_that_can_withdraw_is_accepted_where_transfers_are_meant(desk: Desk) -> None:
     """With transfers.enabled the same key reconciles both venues."""
-    desk.configure(transfers={"enabled": True}, strategy__params={"edge_net_bps_min": "900"})
+    allowed = {"venue": "coinbase", "asset": "BTC", "network": "bitcoin", "address": "somewhere", "key": "there"}
+    desk.configure(transfers={"enabled": True, "allow": [allowed]}, strategy__params={"edge_net_bps_min": "900"})
     desk.venues.pull("permissions", venue="kraken", withdraw=True)
     try:
         with desk.daemon() as daemon:

@@ -33,6 +33,9 @@ taker_bps = 5
 [paper.venues.coinbase]
 balances = { USD = "1000000", BTC = "30" }
 taker_bps = 8
+[risk]
+prior_legs = 100000 # what legs teach is left to the engine
+
 [limits]
 inventory_notional_max = 100000000
 counterparty_share_max = 1

@@ -16,7 +16,7 @@ from arbot.domain.errors import InvariantBroken
 from arbot.domain.events import Envelope, FeedConnected, OrderFilled, RunStarted, Stream, Verb
 from arbot.domain.ids import Asset, InstrumentId, RunId, VenueId, instrument_id
 from arbot.domain.instrument import Balance, FeeRate, Instrument
-from arbot.engine.config import EngineConfig
+from arbot.engine.config import EngineConfig, NewsPolicy
 from arbot.journal.store import SqlStore
 from arbot.market.books import Books
 from arbot.observe.collect import FeedCounters
@@ -100,7 +100,10 @@ def wire(path: Path, latency_ms: int = 5) -> Daemon:
             store=store,
             started=started,
             config=EngineConfig(
-                ccy=Asset("USD"), venues=VENUES, instruments=tuple(instrument(venue).id for venue in VENUES)
+                ccy=Asset("USD"),
+                venues=VENUES,
+                instruments=tuple(instrument(venue).id for venue in VENUES),
+                news=NewsPolicy(edge_news_bps=Decimal(300)),  # the gap of these feeds never closes
             ),
             venues=tuple(
                 VenueConfig(venue=venue, adapter="kraken", symbols=("BTC/USD",), poll_interval_ms=500)

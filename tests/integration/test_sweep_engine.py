@@ -23,6 +23,7 @@ DOCUMENT = {
     "venues": {"kraken": {"adapter": "kraken"}, "coinbase": {"adapter": "coinbase"}},
     "paper": {"venues": {"kraken": ACCOUNT, "coinbase": ACCOUNT}},
     "limits": {"inventory_notional_max": 100_000_000, "counterparty_share_max": Decimal(1)},
+    "risk": {"prior_legs": 100_000},  # what legs teach is left to the engine
     "backtest": {"latency": "fixed", "answer_ms": 5, "reject_share": Decimal(0), "timeout_share": Decimal(0)},
 }
 HERE = Path()

@@ -99,6 +99,7 @@ def a_candidate(rng: Random, streams: tuple[Listed, ...]) -> Candidate:
     """Return a random setting: tight and loose limits, free and dear venues, none to much latency."""
     venues = tuple(dict.fromkeys(listed.instrument.venue for listed in streams))
     return Candidate(
+        tail_bps=Decimal(0),
         config=EngineConfig(
             ccy=Asset("USD"),
             venues=venues,

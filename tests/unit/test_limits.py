@@ -89,7 +89,7 @@ def rate_used_up() -> World:
 COIN = VenueId("coinbase")
 SOON = MaintenanceWindow(from_ns=START_NS + 60_000 * MS, until_ns=START_NS + 90_000 * MS)
 LOCKED = NetworkTerms(asset=Asset("USD"), network=Network("wire"), can_deposit=True, can_withdraw=False)
-MINTED = Registry(assets={Asset("USD"): AssetEntry(issuer="mint")})
+MINTED = Registry(assets={Asset("BTC"): AssetEntry(issuer="mint")})
 SHARED = Registry(
     venues=dict.fromkeys((VenueId("kraken"), COIN), VenueEntry(banks=("bank",), custodian="vault", cloud="east")),
     assets={Asset("USD"): AssetEntry(is_fiat=True)},
@@ -130,7 +130,7 @@ TRIPPED: dict[Reason, Callable[[], World]] = {
     Reason.TRANSFER_OVERDUE: coins_overdue,
     Reason.RATE_BUDGET: after(RateBudgetChanged(instrument=InstrumentId("BTC/USD@kraken"), has_room=False)),
     Reason.COUNTERPARTY_SHARE: limited(counterparty_share_max=Decimal("0.49")),
-    Reason.ISSUER_EXPOSURE: lambda: World(registry=MINTED, exposure=ExposureCaps(issuer_share_max=Decimal("0.5"))),
+    Reason.ISSUER_EXPOSURE: lambda: World(registry=MINTED, exposure=ExposureCaps(issuer_share_max=Decimal("0.05"))),
     Reason.BANK_EXPOSURE: lambda: World(registry=SHARED, exposure=ExposureCaps(bank_share_max=Decimal("0.5"))),
     Reason.CUSTODIAN_EXPOSURE: lambda: World(
         registry=SHARED, exposure=ROOMY, risk=RiskPolicy(custodian_loss_share_max=Decimal(1))

@@ -13,8 +13,8 @@ from arbot.domain.ids import Asset, VenueId
 from arbot.domain.instrument import Balance
 from arbot.domain.registry import AssetEntry, NetworkEntry, NodeKind, Registry, VenueEntry
 from arbot.domain.transfer import Network, TransferId, TransferIntent, TransferState
-from arbot.engine.config import ExposureCaps, RiskLimits, RiskPolicy
-from arbot.engine.risk.exposure import cap_lines, room, table_of
+from arbot.engine.config import EngineConfig, ExposureCaps, RiskLimits, RiskPolicy
+from arbot.engine.risk.exposure import cap_lines, is_judged, room, table_of
 from arbot.engine.risk.losses import loss_open
 from arbot.engine.risk.stress import stress_lines
 from arbot.engine.state import Transfer
@@ -31,7 +31,7 @@ BANKED = Registry(
     },
     assets={USD: AssetEntry(is_fiat=True)},
 )
-COINED = Registry(assets={USD: AssetEntry(issuer="mint", loss_share=Decimal("0.5"))})
+COINED = Registry(assets={Asset("BTC"): AssetEntry(issuer="mint", loss_share=Decimal("0.5"))})
 RICH = {"BTC": "10", "USD": "10000"}  # at each of the two venues: 22,000 in all, at about 100 a coin
 
 
@@ -74,7 +74,7 @@ REFUSALS = {
     "a venue": (Reason.COUNTERPARTY_SHARE, {"limits": RiskLimits(counterparty_share_max=Decimal("0.49"))}),
     "an issuer": (
         Reason.ISSUER_EXPOSURE,
-        {"registry": COINED, "exposure": ExposureCaps(issuer_share_max=Decimal("0.9"))},
+        {"registry": COINED, "exposure": ExposureCaps(issuer_share_max=Decimal("0.05"))},
     ),
     "a bank": (Reason.BANK_EXPOSURE, {"registry": BANKED}),
     "a custodian": (
@@ -105,7 +105,7 @@ REFUSALS = {
         {
             "registry": COINED,
             "exposure": ExposureCaps(issuer_share_max=Decimal(1)),
-            "risk": RiskPolicy(issuer_loss_share_max=Decimal("0.4")),
+            "risk": RiskPolicy(issuer_loss_share_max=Decimal("0.02")),
         },
     ),
     "a fallen bank": (
@@ -318,3 +318,15 @@ def test_an_open_residual_counts_with_its_present_loss() -> None:
 
     assert losses == [Decimal(0), Decimal("5.1"), Decimal("10.1")]
     assert latched == ["loss_day"]
+
+
+def test_the_issuer_of_ones_own_unit_is_capped_only_by_name() -> None:
+    """Who counts in tether may hold nothing else; a line of the registry caps it all the same."""
+    registry = Registry(assets={Asset("USDT"): AssetEntry(issuer="tether", peg="USD")})
+    node = (NodeKind.ISSUER, "tether")
+    named = msgspec.structs.replace(registry, share_max={node: Decimal("0.5")})
+
+    def judged(ccy: str, known: Registry) -> bool:
+        return is_judged(EngineConfig(ccy=Asset(ccy), venues=(), instruments=(), registry=known), node)
+
+    assert [False, True, True] == [judged("USDT", registry), judged("USD", registry), judged("USDT", named)]

@@ -25,6 +25,7 @@ from arbot.domain.ids import Asset, VenueId, venue_of
 from arbot.domain.order import Side
 from arbot.domain.registry import UNKNOWN_NODE, NodeKind, Registry
 from arbot.domain.units import ONE, WIDE, ZERO, div
+from arbot.engine.config import EngineConfig
 from arbot.engine.delays import P99, route_delay
 from arbot.engine.health import cap_factor
 from arbot.engine.risk.table import ExposureTable, Node, Stand
@@ -56,10 +57,19 @@ def stands(registry: Registry, venue: VenueId, asset: Asset) -> Iterator[Stand]:
     yield Stand((NodeKind.CLOUD, place.cloud or UNKNOWN_NODE), ZERO)
 
 
-def is_judged(registry: Registry, node: Node) -> bool:
-    """Return whether caps and losses apply to a node: to the unknown ones only where the registry says so."""
+def is_judged(config: EngineConfig, node: Node) -> bool:
+    """Return whether caps and losses apply to a node.
+
+    To the unknown ones, and to the issuer of the reporting currency, only where the registry says so: who counts in a coin
+    has chosen to hold it, and in its own unit it never loses.
+    """
     kind, name = node
-    return name != UNKNOWN_NODE or kind not in UNKNOWN_IS_FREE or node in registry.share_max
+    registry = config.registry
+    if node in registry.share_max:
+        return True
+    if kind is NodeKind.ISSUER and name == registry.asset(config.ccy).issuer:
+        return False
+    return name != UNKNOWN_NODE or kind not in UNKNOWN_IS_FREE
 
 
 def share_max(state: State, node: Node) -> Decimal:
@@ -87,7 +97,7 @@ def share_max(state: State, node: Node) -> Decimal:
 
 def room(state: State, node: Node) -> Decimal | None:
     """Return how much more may stand on a node, below zero when it is too much already; None without a cap."""
-    if not is_judged(state.config.registry, node):
+    if not is_judged(state.config, node):
         return None
     table = table_of(state)
     return share_max(state, node) * table.whole - table.exposure.get(node, ZERO)
@@ -97,7 +107,7 @@ def cap_lines(state: State) -> tuple[CapLine, ...]:
     """Return every node that something stands on, the fullest first within its kind. For people; decides nothing."""
     table = table_of(state)
     lines = [
-        CapLine(node, value, share_max(state, node) * table.whole if is_judged(state.config.registry, node) else None)
+        CapLine(node, value, share_max(state, node) * table.whole if is_judged(state.config, node) else None)
         for node, value in table.exposure.items()
     ]
     kinds = list(NodeKind)

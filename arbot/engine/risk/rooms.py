@@ -112,7 +112,7 @@ def place_of(state: State, rooms: Rooms, leg: Leg) -> Place:
 def _ground(state: State, leg: Leg) -> Ground:
     """Return what a leg stands on and adds to each scenario, which no event changes."""
     registry = state.config.registry
-    nodes = tuple(node for node, _ in stands(registry, leg.venue, leg.asset) if is_judged(registry, node))
+    nodes = tuple(node for node, _ in stands(registry, leg.venue, leg.asset) if is_judged(state.config, node))
     units = tuple(
         (number, node, unit)
         for number, scenario in enumerate(SCENARIOS)
@@ -153,7 +153,7 @@ def _cap_stop(state: State, table: ExposureTable) -> Bound | None:
     if table.whole <= 0:
         return Bound(ZERO, Reason.BALANCE_SHORT)
     for node, value in table.exposure.items():
-        if node[0] is NodeKind.CHAIN and is_judged(state.config.registry, node):
+        if node[0] is NodeKind.CHAIN and is_judged(state.config, node):
             share, limit = div(value, table.whole), share_max(state, node)
             if share > limit:
                 return Bound(ZERO, Reason.CHAIN_EXPOSURE, round(share, 4), limit)

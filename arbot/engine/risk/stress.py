@@ -81,14 +81,15 @@ def _lost(kind: NodeKind) -> tuple[Callable[[State, ExposureTable], Losses], Cal
     """Return the two sums of a node of this kind failing with all that stands on it."""
 
     def losses(state: State, table: ExposureTable) -> Losses:
-        registry = state.config.registry
-        return ((node[1], loss) for node, loss in table.loss.items() if node[0] is kind and is_judged(registry, node))
+        return (
+            (node[1], loss) for node, loss in table.loss.items() if node[0] is kind and is_judged(state.config, node)
+        )
 
     def units(state: State, legs: Sequence[Leg]) -> Losses:
         registry, sums = state.config.registry, dict[str, Decimal]()
         for leg in legs:
             for node, loss_share in stands(registry, leg.venue, leg.asset):
-                if node[0] is kind and is_judged(registry, node):
+                if node[0] is kind and is_judged(state.config, node):
                     sums[node[1]] = sums.get(node[1], ZERO) + leg.value * loss_share
         yield from sums.items()
 
