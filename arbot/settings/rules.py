@@ -92,6 +92,17 @@ def _maintenance(settings: Settings) -> Iterator[Mistake]:
             yield Mistake(f"{where}.ends_at", "it is not after starts_at", "mend the two times")
 
 
+def _news(settings: Settings) -> Iterator[Mistake]:
+    """Refuse a news level that can never be met, if somebody wrote it: a low ceiling alone makes the default idle, not wrong."""
+    level, ceiling = value_of(settings, "news.edge_news_bps"), value_of(settings, "limits.edge_gross_bps_max")
+    if level > ceiling and "edge_news_bps" in value_of(settings, "news.model_fields_set"):
+        yield Mistake(
+            "news.edge_news_bps",
+            f"{fmt(level)} is above limits.edge_gross_bps_max = {fmt(ceiling)}: no edge would ever be news",
+            "lower it, or raise limits.edge_gross_bps_max",
+        )
+
+
 def _locks(settings: Settings) -> Iterator[Mistake]:
     if settings.run.live and settings.run.mode is not Mode.LIVE:
         yield Mistake(
@@ -332,6 +343,7 @@ RULES: tuple[Rule, ...] = (
     Rule(("health.maintenance", "venues"), _maintenance),
     Rule(("transfers.allow", "transfers.enabled", "venues"), _allow),
     Rule(("transfers.allow", "exposure.registry"), _allowed_networks),
+    Rule(("news.edge_news_bps", "limits.edge_gross_bps_max"), _news),
     Rule(("run.live", "run.mode"), _locks),
     Rule(("http.bind", "http.allow_remote"), _bind),
     Rule(("store.url",), _store),

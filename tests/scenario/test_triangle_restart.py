@@ -37,7 +37,7 @@ def restarted(opening: str, table: str, order: tuple[int, ...]) -> World:
     return world
 
 
-@pytest.mark.parametrize("order", itertools.permutations(range(3)))
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_both_assets_come_back_whatever_is_told_first(order: tuple[int, ...]) -> None:
     """Know base, both quotes, the conversion and what is open of each, after orders in any order."""
     world = restarted(BUYING, "kraken filled 1 @0.05\nbitstamp unknown -> bitstamp query", order)
