@@ -29,7 +29,6 @@ from arbot.market.layout import HEAD_WIDTH, HEADS
 from arbot.market.stream import IS_LAST, Rows
 
 _MS = 1_000_000
-_WHOLE_MAX = 2**62
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,12 +48,6 @@ def arb_id(epoch: int, number: int) -> ArbId:
     return ArbId(f"{epoch}-{number}")
 
 
-def parse_arb_id(text: ArbId) -> tuple[int, int]:
-    """Return (epoch, number) of an arb id."""
-    epoch, number = text.split("-")
-    return int(epoch), int(number)
-
-
 def client_order_id(name: OrderName) -> ClientOrderId:
     """Return the text under which venues know this order. Raises: InvariantBroken when a part outgrows its width."""
     return ClientOrderId(

@@ -81,7 +81,6 @@ class OrderState(StrEnum):
 TERMINAL = frozenset({OrderState.FILLED, OrderState.CANCELED, OrderState.REJECTED, OrderState.EXPIRED})
 
 _LIVE = (OrderState.OPEN, OrderState.PART_FILLED)
-_SENT = (OrderState.SENT, OrderState.UNKNOWN)
 
 ORDER_LIFE: dict[OrderState, tuple[OrderState, ...]] = {
     OrderState.INTENDED: (OrderState.SENT, OrderState.UNKNOWN, OrderState.REJECTED),

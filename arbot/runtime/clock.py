@@ -52,10 +52,6 @@ class SystemClock:
         """Return ns since the Unix epoch."""
         return self._offset_ns + self._monotonic_ns()
 
-    def wall_drift_ns(self) -> int:
-        """Return how far the host's wall clock has moved away from ours since the start: a sign that NTP stepped it."""
-        return time.time_ns() - self.now_ns()  # noqa: TID251 - this is the clock
-
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await asyncio.sleep(seconds)

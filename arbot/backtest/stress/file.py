@@ -55,7 +55,6 @@ _tuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) e
 Texts = Annotated[tuple[str, ...], _tuple]
 Positive = Annotated[Number, Field(gt=0)]
 Share = Annotated[Number, Field(ge=0, le=1)]
-SEVERAL = ("venue", "venues")
 
 
 class Asset(Table):
