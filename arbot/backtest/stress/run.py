@@ -34,7 +34,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     headline: str
     announcement_ns: int
     watch: str
-    prices: dict[str, list[tuple[int, float]]]  # of the first variant, 100 at the start
+    prices: dict[str, list[tuple[int, float]]]  # of the worst variant with everything on, 100 at the start
     plays: tuple[Played, ...]
 
     def of(self, off: str) -> tuple[Played, ...]:
@@ -92,7 +92,7 @@ def stress(
             for future in futures:
                 plays.append(future.result())
                 progress(1)
-            yield told(variants[0], plays)
+            yield told(variants, plays)
 
 
 def play_from(path: Path, variant: int, off: str, choice: Choice) -> Played:
@@ -101,9 +101,10 @@ def play_from(path: Path, variant: int, off: str, choice: Choice) -> Played:
     return play(disaster, World(disaster), choice, off)
 
 
-def told(disaster: Disaster, plays: Iterable[Played]) -> Told:
-    """Return a disaster with its plays."""
-    return Told(
+def told(variants: Sequence[Disaster], plays: Iterable[Played]) -> Told:
+    """Return a disaster with its plays; those of each protection come in the order of the variants."""
+    disaster = variants[0]
+    whole = Told(
         name=disaster.name,
         title=disaster.title,
         about=disaster.about,
@@ -114,9 +115,11 @@ def told(disaster: Disaster, plays: Iterable[Played]) -> Told:
         headline=disaster.headline,
         announcement_ns=disaster.announcement or 0,
         watch=disaster.watch.node,
-        prices=dict(World(disaster).paths(PRICES_SHOWN)),
+        prices={},
         plays=tuple(plays),
     )
+    worst = variants[whole.of(ON).index(whole.worst(ON))]
+    return msgspec.structs.replace(whole, prices=dict(World(worst).paths(PRICES_SHOWN)))
 
 
 def count(files: Sequence[Path], *, each: bool) -> int:
