@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from arbot.domain.commands import Command
-from arbot.domain.ids import ArbId, ClientOrderId, InstrumentId, VenueId
+from arbot.domain.ids import ArbId, Asset, ClientOrderId, InstrumentId, VenueId
 from arbot.domain.order import Purpose, Side
 from arbot.domain.transfer import TransferCredit, TransferId, TransferState
 from arbot.domain.units import ZERO, Amount
@@ -336,6 +336,30 @@ class PegChanged(_Decision, frozen=True, kw_only=True):
     bound: Decimal
 
 
+class PriceSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """What one unit of an asset was worth, and the evidence: the touch of a book, or how the rate came about.
+
+    `price` in the reporting currency. `source` names book and kind, such as "kraken BTC/USD mid"; `bid` and `ask` are the
+    levels (price, qty) it was read from, zero where the price is a median over several books or was known from before.
+    """
+
+    asset: Asset
+    price: Decimal
+    ccy: Asset
+    source: str
+    quoted_ts_ns: int
+    bid: tuple[Decimal, Decimal] = (ZERO, ZERO)
+    ask: tuple[Decimal, Decimal] = (ZERO, ZERO)
+
+
+class Valued(_Decision, frozen=True, kw_only=True):
+    """What the assets of a taxable event were worth when it happened. `missing` had no price: an open item for the report."""
+
+    subject: str  # reference of what is valued: the fill, the movement, the snapshot or the adjustment
+    prices: tuple[PriceSeen, ...]
+    missing: tuple[Asset, ...] = ()
+
+
 class TradingStateChanged(_Decision, frozen=True, kw_only=True):
     """Whether new arbs may be opened, and if not, all the reasons why."""
 
@@ -360,6 +384,7 @@ Decision = (
     | TransferRefused
     | VenueHealthChanged
     | PegChanged
+    | Valued
     | TradingStateChanged
 )
 

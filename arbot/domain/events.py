@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
+from arbot.domain.history import LotMethod, PickedLot
 from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, RunId, VenueId, VenueOrderId
 from arbot.domain.instrument import Balance, FeeRate, Instrument
 from arbot.domain.order import Fill, OrderIntent, OrderState, Side
@@ -292,6 +293,43 @@ class AdjustmentRecorded(_Event, frozen=True, kw_only=True):
     actor: str
 
 
+# --- history and lots --------------------------------------------------------------------------------------------------
+
+
+class HistoryImported(_Event, frozen=True, kw_only=True):
+    """History from a file, as canonical lines (arbot.domain.history): up to some hundreds of one file in one event."""
+
+    source: str  # the file's name
+    digest: str  # SHA-256 of the whole file
+    row: int  # of the first of these lines in the file, from 1
+    lines: tuple[str, ...]
+
+
+class LotOrderRecorded(_Event, frozen=True, kw_only=True):
+    """A standing order says which units go first, from now on and until another one of the same scope.
+
+    `venue` and `asset` narrow the scope; empty is all. It counts for disposals after this event's own time.
+    """
+
+    method: LotMethod
+    venue: str = ""
+    asset: str = ""
+    is_told_to_broker: bool = False
+    actor: str = ""
+
+
+class LotsPicked(_Event, frozen=True, kw_only=True):
+    """Units were named for one disposal, which is known by the id its line will have, or by the order it comes from.
+
+    It counts when recorded no later than the disposal; a pick that comes late is void, and reports say so.
+    """
+
+    disposal: str  # id of a line, of a client order, or of a transfer
+    lots: tuple[PickedLot, ...]
+    is_told_to_broker: bool = False
+    actor: str = ""
+
+
 # --- transfers and the state of venues ---------------------------------------------------------------------------------
 
 
@@ -535,6 +573,9 @@ Event = (
     | AccountSnapshotReceived
     | TransferReported
     | AdjustmentRecorded
+    | HistoryImported
+    | LotOrderRecorded
+    | LotsPicked
     | TransferRequested
     | TransferSent
     | TransferAccepted

@@ -38,7 +38,10 @@ from arbot.domain.events import (
     FeedConnected,
     FeedDisconnected,
     FeesLoaded,
+    HistoryImported,
     InstrumentsLoaded,
+    LotOrderRecorded,
+    LotsPicked,
     NetworksReported,
     OperatorRequested,
     OrderAccepted,
@@ -266,6 +269,8 @@ class Engine:
                 pass  # what they say of the venue is for `watchers`
             case BooksMoved() | BookInvalidated() | TradePrinted() | RunEnded():
                 pass  # books speak through the MarketView
+            case HistoryImported() | LotOrderRecorded() | LotsPicked():
+                pass  # for the ledger's readers; nothing is decided on them
             case _:
                 assert_never(event)
 

@@ -1,0 +1,167 @@
+"""History lines: what happened to money, gross and priced, with no tax result. The unit of import, export and taxation.
+
+Rules of this file:
+- A line is stored and exchanged as one canonical JSON object (docs/guide/history-format.md). These structs read that text:
+  amounts are Decimals, times stay text beside the nanoseconds that `Placed` carries.
+- Amounts are gross: a fee comes on top of them, in any asset; a rebate is a negative fee.
+- `px` is the price in USD of one unit of every asset a line touches, at its time; USD itself is left out. `fx` is how many
+  units of a currency one USD was worth.
+- An account is one place with its own lots: a venue account, a sub-account, a wallet.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import timegm
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import msgspec
+
+CASH: Final = frozenset({"USD", "EUR", "GBP", "CAD", "AUD", "CHF", "JPY"})
+"""Assets that are money: they have no lots."""
+
+IN_TRANSIT: Final = "in-transit"
+"""The account of what has left one place and not yet arrived at another."""
+
+NS_PER_S: Final = 1_000_000_000
+
+_TIME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}):(\d{2})(?:\.(\d{1,9}))?Z", re.ASCII)
+
+
+class _Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", gc=False):
+    id: str
+    ts: str
+    px: dict[str, Decimal] = {}
+    fx: dict[str, Decimal] = {}
+    px_src: dict[str, str] = {}
+    note: str = ""
+
+
+class DepositLine(_Line, frozen=True, kw_only=True, tag="deposit", gc=False):
+    """Cash from the owner's bank."""
+
+    venue: str
+    asset: str
+    amount: Decimal
+
+
+class WithdrawalLine(_Line, frozen=True, kw_only=True, tag="withdrawal", gc=False):
+    """Cash to the owner's bank."""
+
+    venue: str
+    asset: str
+    amount: Decimal
+
+
+class OpeningLine(_Line, frozen=True, kw_only=True, tag="opening", gc=False):
+    """Coins with a history outside: total basis in USD, and the original time of acquisition."""
+
+    venue: str
+    asset: str
+    amount: Decimal
+    basis: Decimal
+    acquired: str
+    allocation: str = ""  # "specific" | "global": made by a safe-harbour allocation as of 2025-01-01
+
+
+class FillLine(_Line, frozen=True, kw_only=True, tag="fill", gc=False):
+    """One execution. `cost` is what is booked in quote; `price` is for reading. `fee` is charged on top."""
+
+    venue: str
+    symbol: str
+    base: str
+    quote: str
+    side: str  # "buy" | "sell"
+    amount: Decimal
+    price: Decimal
+    cost: Decimal
+    fee: Decimal
+    fee_ccy: str
+    order_id: str
+
+
+class TransferLine(_Line, frozen=True, kw_only=True, tag="transfer", gc=False):
+    """A move between two accounts of the owner: `sent` = `received` + `fee`. `ts_in` None is on its way."""
+
+    ts_in: str | None
+    src: str
+    dst: str
+    asset: str
+    sent: Decimal
+    received: Decimal
+    fee: Decimal
+    txid: str = ""
+
+
+class IncomeLine(_Line, frozen=True, kw_only=True, tag="income", gc=False):
+    """Coins or cash received outside a trade; `why` is interest, rebate, airdrop, reward or other."""
+
+    venue: str
+    asset: str
+    amount: Decimal
+    why: str
+
+
+class SpendLine(_Line, frozen=True, kw_only=True, tag="spend", gc=False):
+    """Coins or cash that leave for a service; `why` is fee, payment, funding or other."""
+
+    venue: str
+    asset: str
+    amount: Decimal
+    why: str
+
+
+HistoryLine = DepositLine | WithdrawalLine | OpeningLine | FillLine | TransferLine | IncomeLine | SpendLine
+
+
+class Placed(NamedTuple):
+    """A line with its instant and its place in the ledger: lines of one instant are taken in the order of `seq`."""
+
+    line: HistoryLine
+    ts_ns: int
+    seq: int
+
+
+class LotMethod(StrEnum):
+    """Which units go first. AVERAGE is for jurisdictions that pool; the United States do not know it for coins."""
+
+    FIFO = "fifo"
+    LIFO = "lifo"
+    HIFO = "hifo"
+    LOFO = "lofo"
+    AVERAGE = "average"
+
+
+class PickedLot(msgspec.Struct, frozen=True):
+    """So many units of one lot."""
+
+    lot: str
+    qty: Decimal
+
+
+def parse_ts(text: str) -> int:
+    """Return ns since the epoch of "2025-01-01T00:00:11.5Z". Raises: ValueError when it is not such a time in UTC."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not a UTC time like 2025-01-01T00:00:11Z: {text[:40]!r}")
+    minute, second, fraction = match.groups()
+    if int(second) > 59:
+        raise ValueError(f"no such second: {text!r}")
+    nanos = int(fraction.ljust(9, "0")) if fraction else 0
+    return (_minute(minute) + int(second)) * NS_PER_S + nanos
+
+
+def format_ts(ts_ns: int) -> str:
+    """Return the text of an instant, with as many digits of the second as it needs."""
+    seconds, nanos = divmod(ts_ns, NS_PER_S)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{nanos:09d}".rstrip("0") + "Z" if nanos else text + "Z"
+
+
+@lru_cache(maxsize=4096)
+def _minute(text: str) -> int:
+    return timegm(datetime.strptime(text, "%Y-%m-%dT%H:%M").replace(tzinfo=UTC).timetuple())

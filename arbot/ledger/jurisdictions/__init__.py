@@ -1,0 +1,1 @@
+"""Countries: each is data (currency, year, days, methods) and the rules that turn history lines into slices."""
