@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   ?=
+TAX_RIVALS ?= .venv-rivals-tax
 
 .PHONY: run test check drill format lock benchmark benchmark-backtest clean
 
 run: $(VENV)/run.stamp ## start the simulated venues and the daemon that trades on them
 	$(BIN)/arbot demo $(DEMO)
 
-test: $(VENV)/dev.stamp ## lint, types, architecture and every test
+test: $(VENV)/dev.stamp $(TAX_RIVALS)/made.stamp ## lint, types, architecture and every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -41,6 +42,11 @@ $(RIVALS)/made.stamp: ## apart, because their numpy is another one
 	$(RIVALS)/bin/pip install --quiet --disable-pip-version-check hftbacktest==2.4.4 nautilus_trader==1.221.0
 	touch $@
 
+$(TAX_RIVALS)/made.stamp: requirements-rivals-tax.lock ## RP2, BittyTax and beancount: what arbot's lots are compared with
+	$(PYTHON) -m venv $(TAX_RIVALS)
+	$(TAX_RIVALS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-rivals-tax.lock
+	touch $@
+
 LOCK = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --all-build-deps --no-header \
        --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
@@ -48,6 +54,7 @@ lock: $(VENV)/dev.stamp ## make both lock files anew from pyproject.toml: versio
 	$(BIN)/pip install --quiet 'pip-tools>=7.6'
 	$(LOCK) --output-file requirements.lock pyproject.toml
 	$(LOCK) --extra dev --output-file requirements-dev.lock pyproject.toml
+	$(LOCK) --output-file requirements-rivals-tax.lock requirements-rivals-tax.in
 
 $(VENV)/run.stamp: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "arbot needs Python 3.11 or newer; set PYTHON=python3.11")'
@@ -65,4 +72,4 @@ $(VENV)/dev.stamp: requirements-dev.lock requirements-sdk.lock pyproject.toml
 	touch $@ $(VENV)/run.stamp
 
 clean:
-	rm -rf $(VENV) $(RIVALS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(RIVALS) $(TAX_RIVALS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
