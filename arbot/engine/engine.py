@@ -74,10 +74,10 @@ from arbot.domain.events import (
 )
 from arbot.domain.ids import Asset, ClientOrderId, InstrumentId, VenueId
 from arbot.domain.instrument import Instrument, InstrumentStatus
-from arbot.domain.order import OrderState
+from arbot.domain.order import Fill, OrderState
 from arbot.domain.transfer import TransferId
 from arbot.domain.units import WIDE, ZERO, Amount, fmt
-from arbot.engine import arbs, health, orders, pegs, quotes, transfers, transit, watchers
+from arbot.engine import arbs, health, orders, pegs, quotes, transfers, transit, valuation, watchers
 from arbot.engine.config import EngineConfig
 from arbot.engine.detector import Detector
 from arbot.engine.market_view import MarketView
@@ -227,13 +227,18 @@ class Engine:
             case OperatorRequested():
                 self._on_operator(step, event)
             case AccountSnapshotReceived():
+                if not self.state.venue(event.venue).has_balances:
+                    valuation.of_opening(self.state, step, event)
                 self._on_balances(event)
                 self.state.note_rates()
+                valuation.note(self.state)
+                valuation.try_again(self.state, step)
                 losses.latch(self.state, step)
             case ReconciliationEnded():
                 known = self.state.venue(event.venue)
                 known.is_reconciled, known.differences = event.differences == 0, event.detail
             case AdjustmentRecorded():
+                valuation.of_adjustment(self.state, step, event)
                 step.command(RequestAccountSnapshot(venue=event.venue))
             case InstrumentsLoaded():
                 self._on_instruments(event)
@@ -261,6 +266,7 @@ class Engine:
                 transfers.answered(self.state, step, event)
             case TransferReported():
                 transfers.reported(self.state, step, event)
+                valuation.of_movement(self.state, step, event)
             case TransferRestored():
                 transfers.restore(self.state, step, event)
             case NetworksReported():
@@ -316,13 +322,19 @@ class Engine:
         order = self.state.orders.get(fill.client_order_id)
         if order is None:
             orders.orphan(self.state, step, fill)
+            self._evidence(step, fill)
             arbs.adopt_orphan(self.state, step, fill)
             return
         if orders.filled(self.state, step, order, fill):
+            self._evidence(step, fill)
             arb = self.state.arbs[order.intent.arb_id]
             if arb.is_finished:
                 arbs.reopen(self.state, step, arb)
             self._advance_arb_of(step, order)
+
+    def _evidence(self, step: Step, fill: Fill) -> None:
+        valuation.try_again(self.state, step)
+        valuation.of_fill(self.state, step, fill)
 
     def _advance_arb_of(self, step: Step, order: OrderRecord) -> None:
         arb = self.state.unfinished.get(order.intent.arb_id)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from arbot.domain.book import BookState
-from arbot.domain.decisions import ArbState, ConversionLeg
+from arbot.domain.decisions import ArbState, ConversionLeg, PriceSeen
 from arbot.domain.events import LegEvidence, TransferReported
 from arbot.domain.ids import ArbId, Asset, ClientOrderId, InstrumentId, TradeId, VenueId, VenueOrderId
 from arbot.domain.instrument import FeeRate, Instrument
@@ -313,6 +313,9 @@ class State:
     last_rate: dict[Asset, Decimal] = field(default_factory=dict)
     is_stepping: bool = False  # books stand still during a step: a rate is worked out once in it
     rates_of_step: dict[Asset, Decimal | None] = field(default_factory=dict)  # empty between steps
+    prices_seen: dict[Asset, PriceSeen] = field(default_factory=dict)  # evidence as it was last had: see valuation.py
+    unvalued: dict[str, tuple[tuple[Asset, ...], int]] = field(default_factory=dict)  # without a price, and since when
+    movements_valued: dict[tuple[VenueId, str], None] = field(default_factory=dict)
     next_transfer: int = 1
     transfers: dict[TransferId, Transfer] = field(default_factory=dict)
     transfer_keys: dict[str, TransferId] = field(default_factory=dict)  # by the key of whoever asked
