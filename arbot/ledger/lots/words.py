@@ -40,7 +40,10 @@ class Acquire(msgspec.Struct, frozen=True, gc=False):
 
 
 class Dispose(msgspec.Struct, frozen=True, gc=False):
-    """Units that leave for a value. `lot` names the one lot they must come from, else the order in force decides."""
+    """Units that leave for a value. `lot` names the one lot they must come from, else the order in force decides.
+
+    `costs` of the sale are taken off `proceeds` already; they are told for forms that show both.
+    """
 
     disposal: str
     account: str
@@ -49,6 +52,7 @@ class Dispose(msgspec.Struct, frozen=True, gc=False):
     proceeds: Decimal
     why: Why
     lot: str = ""
+    costs: Decimal = Decimal(0)
 
 
 class Send(msgspec.Struct, frozen=True, gc=False):
