@@ -27,6 +27,7 @@ _TYPES: Final[Mapping[Event, str]] = {
     Event.INCOME: "Income",
     Event.SPEND: "Spend",
 }
+_VALUED: Final = TRADES | {Event.INCOME, Event.SPEND}
 _WHY: Final[Mapping[str, str]] = {
     "airdrop": "Airdrop",
     "fee_rebate": "Fee-Rebate",
@@ -38,7 +39,7 @@ _WHY: Final[Mapping[str, str]] = {
 def row(entry: Entry, losses: Losses) -> Row:
     """Return the row of an entry."""
     gbp = entry.line.fx.get("GBP") if entry.ts == entry.line.ts else None
-    if gbp is None:
+    if gbp is None and (entry.event in _VALUED or entry.fee_asset):
         losses.note("no_gbp", entry.id)
     value = _gbp(entry.value, gbp)
     return (
@@ -68,4 +69,5 @@ BITTYTAX: Final = TableFormat(
     "Type,Buy Quantity,Buy Asset,Buy Value in GBP,Sell Quantity,Sell Asset,Sell Value in GBP,Fee Quantity,Fee Asset,"
     "Fee Value in GBP,Wallet,Timestamp,Note",
     row,
+    has_value=True,
 )

@@ -141,12 +141,12 @@ def _transfer(line: TransferLine, losses: Losses) -> Iterator[Entry]:
     price = price_of(line, line.asset)
     fee_asset = line.asset if line.fee else ""
     out = _went(line, Event.MOVE_OUT, line.src, line.asset, line.received)
-    yield out._replace(fee=line.fee, fee_asset=fee_asset, fee_value=line.fee * price, txid=line.txid)
+    yield out._replace(fee=line.fee, fee_asset=fee_asset, fee_value=line.fee * price, txid=line.txid or line.id)
     if line.ts_in is None:
         losses.note("in_flight", line.id)
         return
     arrival = _came(line, Event.MOVE_IN, line.dst, line.asset, line.received)
-    yield arrival._replace(ts=line.ts_in, txid=line.txid)
+    yield arrival._replace(ts=line.ts_in, txid=line.txid or line.id)
 
 
 def _opening(line: OpeningLine, losses: Losses) -> Iterator[Entry]:
@@ -158,7 +158,7 @@ def _opening(line: OpeningLine, losses: Losses) -> Iterator[Entry]:
         losses.note("opening_free", line.id)
         yield bought._replace(event=Event.BANK_IN)
         return
-    losses.note("no_basis_date", line.id)
+    losses.note("opening_bought", line.id)
     cash = _came(line, Event.BANK_IN, line.venue, "USD", line.basis)
     yield cash._replace(id=f"{line.id}:cash", ts=line.acquired, note=note)
     yield bought._replace(sent=line.basis, sent_asset="USD")

@@ -53,5 +53,6 @@ KOINLY: Final = TableFormat(
     "Date,Sent Amount,Sent Currency,Received Amount,Received Currency,Fee Amount,Fee Currency,Net Worth Amount,"
     "Net Worth Currency,Label,Description,TxHash",
     row,
+    has_value=True,
     has_account=False,
 )

@@ -17,10 +17,11 @@ SHOWN_MAX: Final = 3
 WORDS: Final[Mapping[str, str]] = {
     "digits": "amounts were rounded, half even, to the decimals that the format takes",
     "in_flight": "transfers had not arrived: only the leaving side is written",
-    "no_basis_date": "opening lots were written as a purchase on the day they were acquired, with a deposit of its price",
+    "opening_bought": "opening lots were written as a purchase on the day they were acquired, with a deposit of its price",
     "opening_free": "opening lots with no basis were written as a deposit of no value",
     "rebate_row": "rebates are rows of their own, as income; here they are part of what the trade brought",
     "no_label": "the format has no label for why this was received or paid: written without one",
+    "no_value": "the line has no price: the value is left to the other program",
     "no_gbp": "the line has no GBP rate (fx): the value is left to the other program",
     "seconds": "times were cut to the second",
     "minutes": "times were cut to the minute: the order inside a minute is lost",

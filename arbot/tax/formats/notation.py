@@ -14,7 +14,7 @@ from arbot.domain.units import WIDE
 from arbot.tax.formats.losses import Losses
 
 CENT: Final = Decimal("0.01")
-_MONEY_STEP: Final = Decimal("1E-12")
+_MONEY_STEP: Final = Decimal("1E-18")
 
 
 def number(amount: Decimal) -> str:
@@ -41,7 +41,7 @@ def rounded(amount: Decimal, asset: str, step: Decimal, losses: Losses, where: s
 
 
 def money(amount: Decimal) -> str:
-    """Return a value in USD to 12 decimals, half even: beyond what any program adds up."""
+    """Return a value in USD to 18 decimals, half even: beyond what any program adds up."""
     return number(amount.quantize(_MONEY_STEP, rounding=ROUND_HALF_EVEN, context=WIDE))
 
 

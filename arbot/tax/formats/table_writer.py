@@ -89,6 +89,8 @@ def rows(
             if wanted and (line.ts if isinstance(line, OpeningLine) else entry.ts)[:4] != wanted:
                 losses.note("other_year", entry.id)
                 continue
+            if not entry.value and table.has_value:
+                losses.note("no_value", entry.id)
             row = make(entry, losses)
             if row is not None:
                 yield entry, row

@@ -68,5 +68,6 @@ TRANSACTIONS: Final = TableFormat(
     "Date,Type,Sent Asset,Sent Amount,Received Asset,Received Amount,Fee Asset,Fee Amount,Market Value Currency,"
     "Market Value,Description,Transaction Hash,Transaction ID",
     transaction,
+    has_value=True,
     has_account=False,
 )

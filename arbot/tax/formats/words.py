@@ -19,6 +19,7 @@ class TableFormat(NamedTuple):
     header: str  # the exact first line
     row: Callable[[Entry, Losses], Row | None]
     is_quoted: bool = False  # every field in quotes
+    has_value: bool = False  # a column for what it was worth
     has_account: bool = True  # else a file per account, which the user assigns at the import
 
 
