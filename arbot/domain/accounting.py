@@ -20,6 +20,7 @@ class TransactionKind(StrEnum):
     FILL_REVERSAL = "fill_reversal"
     TRANSFER = "transfer"
     ADJUSTMENT = "adjustment"
+    HISTORY = "history"  # some hundred imported lines, in sums
 
 
 class Posting(msgspec.Struct, frozen=True):

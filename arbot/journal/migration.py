@@ -94,4 +94,9 @@ def _from_1(connection: Connection) -> None:
     derive(connection, connection)
 
 
-STEPS: dict[int, Callable[[Connection], None]] = {1: _from_1}
+def _from_2(connection: Connection) -> None:
+    """Add imported history: a store of version 2 has none."""
+    schema.METADATA.create_all(connection, tables=[schema.HISTORY])
+
+
+STEPS: dict[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2}

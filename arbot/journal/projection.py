@@ -1,4 +1,4 @@
-"""What the journal's records mean for orders, fills, arbs, transfers, postings and balances.
+"""What the journal's records mean for orders, fills, arbs, transfers, postings, balances and imported history.
 
 Rules of this file:
 - One place for both uses: the commit path feeds records as they come, rebuild and verify feed the whole journal anew.
@@ -21,10 +21,11 @@ from sqlalchemy import Table
 from arbot.domain.accounting import Transaction
 from arbot.domain.commands import SubmitOrder, SubmitTransfer
 from arbot.domain.decisions import ArbClosed, ArbMoved, ArbOpened, ArbState, ArbStranded, Decision, TransferMoved
-from arbot.domain.errors import ensure
+from arbot.domain.errors import InvariantBroken, ensure
 from arbot.domain.events import (
     Envelope,
     Event,
+    HistoryImported,
     LegEvidence,
     OrderAccepted,
     OrderCanceled,
@@ -43,6 +44,7 @@ from arbot.domain.transfer import DelayEvidence, TransferIntent, TypicalFee
 from arbot.domain.units import EXACT, ZERO, fmt
 from arbot.journal import schema
 from arbot.journal.codec import encode
+from arbot.ledger.history.reading import head_of
 from arbot.ports import Record
 
 ORDERS_KEPT = 4_096
@@ -122,6 +124,7 @@ class Projector:
         self._postings: list[Row] = []
         self._standing: list[Row] = []
         self._lessons: dict[tuple[str, str], Row] = {}
+        self._history: list[Row] = []
 
     def absorb(self, seq: int, record: Record) -> None:
         """Note what a record changes. Raises: InvariantBroken when a client order id comes a second time."""
@@ -154,10 +157,12 @@ class Projector:
             (schema.BALANCES, [self._balance_row(key) for key in sorted(self._dirty_balances)]),
             (schema.STANDING, self._standing),
             (schema.LESSONS, list(self._lessons.values())),
+            (schema.HISTORY, self._history),
         )
         self._arbs, self._fills, self._transfers, self._dirty_orders = {}, {}, {}, {}
         self._transactions, self._postings, self._standing = [], [], []
         self._own_transfers, self._transfer_news, self._lessons = [], [], {}
+        self._history = []
         self._dirty_balances = set()
         while len(self._orders) > ORDERS_KEPT:
             self._orders.popitem(last=False)
@@ -190,12 +195,23 @@ class Projector:
             self._fill(seq, envelope.ts_ns, event.fill)
         elif isinstance(event, TransferReported):
             self._transfer(seq, event)
+        elif isinstance(event, HistoryImported):
+            self._import(seq, event)
         elif isinstance(event, _ABOUT_ORDERS):
             order = self._order(event.client_order_id)
             if order is not None:  # an order that is not ours has no row; its fills are kept all the same
                 _move(order, event)
                 order.settle()
                 self._keep(order)
+
+    def _import(self, seq: int, event: HistoryImported) -> None:
+        for line, body in enumerate(event.lines):
+            try:
+                kind, name, ts_ns = head_of(body)
+            except ValueError as error:
+                raise InvariantBroken(f"journal {seq}, line {line} of the event: {error}") from error
+            row = {"ts_ns": ts_ns, "seq": seq, "line": line, "id": name, "kind": kind, "body": body}
+            self._history.append(row)
 
     def _fill(self, seq: int, ts_ns: int, fill: Fill) -> None:
         key = fill_key(fill)

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 METADATA: Final = MetaData()
 
@@ -194,6 +194,20 @@ LESSONS: Final = Table(
 )
 """What was learned of instruments, routes and fees: parts of the standing, one row each, because a step changes few."""
 
+HISTORY: Final = Table(
+    "history",
+    METADATA,
+    Column("ts_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("history_by_id", "id", unique=True),
+    sqlite_with_rowid=False,
+)
+"""Imported history, a row per line, kept in the order it is read: `seq` and `line` are its event and its place there."""
+
 PROJECTIONS: Final = (
     ARBS,
     ORDERS,
@@ -206,5 +220,6 @@ PROJECTIONS: Final = (
     BALANCES,
     STANDING,
     LESSONS,
+    HISTORY,
 )
 """In an order in which rows can be inserted; delete in the reverse."""

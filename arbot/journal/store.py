@@ -10,6 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -36,6 +37,7 @@ from arbot.ports import Record, StoredOrder, StoredTransfer
 
 EVERYTHING = 1_000_000_000
 PAGE_BACK = 50  # what is looked for from the end is usually among the newest
+NO_MODE = "history"  # of a run in a store that no daemon has had yet
 EPOCH_ZERO_NS = 1_767_225_600_000_000_000  # 2026-01-01
 EPOCH_PERIOD_NS = 300_000_000_000
 
@@ -140,35 +142,55 @@ class SqlStore:
         self._demand_mode(mode)
         self._demand_sound_end()
         with self.database.write() as connection:
-            epoch = max(queries.head(connection).epoch + 1, epoch_floor(self._now_ns()))
-            connection.execute(update(schema.HEAD).values(epoch=epoch))
-            head = queries.head(connection)
-            run = {
-                "epoch": head.epoch,
-                "run_id": run_id,
-                "mode": mode,
-                "code_version": code_version,
-                "config_digest": config_digest,
-                "started_ns": self._now_ns(),
-            }
-            connection.execute(insert(schema.RUNS).values(run))
+            self._take_over(
+                connection, run_id=run_id, mode=mode, code_version=code_version, config_digest=config_digest
+            )
             if _stored_mode(connection) is None:
                 connection.execute(insert(schema.META).values(name="mode", value=mode))
-            balances = queries.balances(connection)
-        self._projector = Projector(StoredPast(self.database.connection), balances)
-        self._head, self._epoch, self._step = head, head.epoch, 0
         self.write_anchor()
         return self._epoch
+
+    @contextmanager
+    def run_at_once(self, *, run_id: str, code_version: str, config_digest: str = "") -> Iterator[Connection]:
+        """Have a whole run in one transaction: it is on disk when the block has been left, or nothing of it ever was.
+
+        Records are written with `append`. The run takes the store's mode; a store without one keeps none, so that
+        history can be there before the first daemon. Raises: UserError as `begin_run`, StoreFailed.
+        """
+        ensure(self.access is Access.WRITE and self._epoch == 0, "a run at once needs a store for writing, and no run")
+        self._demand_sound_end()
+        try:
+            with self.database.write() as connection:
+                mode = _stored_mode(connection) or NO_MODE
+                self._take_over(
+                    connection, run_id=run_id, mode=mode, code_version=code_version, config_digest=config_digest
+                )
+                yield connection
+                self._note_end(connection)
+            self.write_anchor()
+        finally:
+            self._epoch = 0
+
+    def _take_over(self, connection: Connection, **facts: str) -> None:
+        """Write a new run with an epoch above all before it, and become it."""
+        epoch = max(queries.head(connection).epoch + 1, epoch_floor(self._now_ns()))
+        connection.execute(update(schema.HEAD).values(epoch=epoch))
+        connection.execute(insert(schema.RUNS).values(facts | {"epoch": epoch, "started_ns": self._now_ns()}))
+        self._head, self._epoch, self._step = queries.head(connection), epoch, 0
+        self._projector = Projector(StoredPast(self.database.connection), queries.balances(connection))
 
     def end_run(self) -> None:
         """Note that the run ended in good order, and anchor the end of the chain. Raises: InvariantBroken when fenced."""
         ensure(self._epoch, "no run to end")
         with self.database.write() as connection:
             self._move_head(connection, self._head)
-            ended = update(schema.RUNS).where(schema.RUNS.c.epoch == self._epoch).values(ended_ns=self._now_ns())
-            connection.execute(ended)
+            self._note_end(connection)
         self.write_anchor()
         self._epoch = 0
+
+    def _note_end(self, connection: Connection) -> None:
+        ended = update(schema.RUNS).where(schema.RUNS.c.epoch == self._epoch).values(ended_ns=self._now_ns())
+        connection.execute(ended)
 
     def write_anchor(self) -> None:
         """Write the end of the chain down outside the database: at start, at stop, every few minutes. Raises: OSError."""
@@ -182,6 +204,11 @@ class SqlStore:
         with self.database.read() as connection:
             rows = connection.execute(select(schema.RUNS).order_by(schema.RUNS.c.epoch)).mappings().all()
         return tuple(StoredRun(**{**row, "ended_ns": row["ended_ns"] or 0}) for row in rows)
+
+    def run_of(self, connection: Connection, epoch: int) -> StoredRun:
+        """Return one run, inside a transaction that is open. Raises: sqlalchemy.exc.NoResultFound."""
+        row = connection.execute(select(schema.RUNS).where(schema.RUNS.c.epoch == epoch)).mappings().one()
+        return StoredRun(**{**row, "ended_ns": row["ended_ns"] or 0})
 
     def _demand_mode(self, mode: str) -> None:
         with self.database.read() as connection:
@@ -222,24 +249,34 @@ class SqlStore:
         """
         ensure(self._epoch, "a commit needs a run")
         with self.database.write() as connection:
-            head = self._head
-            rows: list[dict[str, Any]] = []
-            for record in records:
-                step, body = record.envelope.seq, encode(record)
-                if step <= self._step and self._is_stored(connection, rows, step, body):
-                    continue
-                row = _journal_row(head, record, body, self._epoch)
-                rows.append(row)
-                head = Head(epoch=self._epoch, seq=row["seq"], hash=row["hash"])
-                self._projector.absorb(head.seq, record)
-                self._step = step
-            self._move_head(connection, head)
-            write_rows(connection, schema.JOURNAL, rows)
-            for table, projected in self._projector.take():
-                write_rows(connection, table, projected)
+            head = self._chained(connection, records)
             if any(record.standing is not None and record.standing.killed for record in records):
                 self._throw(connection, killed=True, actor="arbot", reason="decided by the engine")
         self._head = head
+
+    def append(self, connection: Connection, records: Sequence[Record]) -> None:
+        """Write records inside `run_at_once`; they are durable when it ends. Raises: InvariantBroken, StoreFailed."""
+        ensure(self._epoch, "records are appended within a run")
+        self._head = self._chained(connection, records)
+
+    def _chained(self, connection: Connection, records: Sequence[Record]) -> Head:
+        """Chain records to the journal, write what follows from them, and return where the chain ends then."""
+        head = self._head
+        rows: list[dict[str, Any]] = []
+        for record in records:
+            step, body = record.envelope.seq, encode(record)
+            if step <= self._step and self._is_stored(connection, rows, step, body):
+                continue
+            row = _journal_row(head, record, body, self._epoch)
+            rows.append(row)
+            head = Head(epoch=self._epoch, seq=row["seq"], hash=row["hash"])
+            self._projector.absorb(head.seq, record)
+            self._step = step
+        self._move_head(connection, head)
+        write_rows(connection, schema.JOURNAL, rows)
+        for table, projected in self._projector.take():
+            write_rows(connection, table, projected)
+        return head
 
     def _is_stored(self, connection: Connection, rows: Sequence[dict[str, Any]], step: int, body: str) -> bool:
         pending = [row["body"] for row in rows if row["step"] == step]
@@ -429,7 +466,7 @@ def _prepare_tables(database: Database, access: Access, anchor: Path | None) -> 
     if stored not in STEPS:
         remedy = "use the arbot that wrote it"
     elif access is Access.READ:
-        remedy = "start the daemon once: it copies the store and brings it to this schema"
+        remedy = "start the daemon once, or `arbot ledger import` a file: either copies the store and brings it to this schema"
     else:
         migrate(database, stored, None if anchor is None else read_anchor(anchor))
         return

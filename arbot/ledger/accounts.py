@@ -16,6 +16,9 @@ EQUITY_OPENING: Final = "equity:opening"
 EQUITY_EXCHANGE: Final = "equity:exchange"
 """The trading account: takes the other side of both halves of a fill, so that each asset sums to zero by itself."""
 
+EQUITY_FUNDING: Final = "equity:funding"
+"""Other side of cash from and to the owner's bank, as imported history tells it."""
+
 EQUITY_ADJUSTMENTS: Final = "equity:adjustments"
 """Other side of differences that a person explained."""
 
@@ -44,6 +47,16 @@ def trading_fees(venue: VenueId) -> str:
 def transfer_fees(venue: VenueId) -> str:
     """Return the account of what a venue charged for deposits and withdrawals."""
     return TRANSFER_FEES + venue
+
+
+def income(why: str) -> str:
+    """Return the account of what came in outside trades, for one reason of a history line: "income:interest"."""
+    return f"income:{why}"
+
+
+def spending(why: str) -> str:
+    """Return the account of what left outside trades, for one reason of a history line: "expenses:spend:payment"."""
+    return f"expenses:spend:{why}"
 
 
 def transfer_losses(venue: VenueId) -> str:

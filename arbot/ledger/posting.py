@@ -21,6 +21,7 @@ from arbot.domain.events import (
     AccountSnapshotReceived,
     AdjustmentRecorded,
     Envelope,
+    HistoryImported,
     MovementState,
     OrderFilled,
     TransferReported,
@@ -30,6 +31,7 @@ from arbot.domain.instrument import Balance
 from arbot.domain.order import Fill
 from arbot.domain.units import EXACT, ZERO
 from arbot.ledger import accounts, transfers
+from arbot.ledger.history import posting as history
 
 WINDOW = 50_000
 """Transactions remembered in memory before `recall` is asked: days of trading, some 50 MB at the most."""
@@ -84,7 +86,8 @@ class Ledger:
 
         `decisions` are the engine's on this event: it knows which deposit is one of its own transfers.
 
-        Raises: decimal.Inexact when a number is longer than anything a venue writes; nothing is booked then.
+        Raises: decimal.Inexact when a number is longer than anything a venue writes; nothing is booked then. ValueError
+        when an imported history line cannot be read.
         """
         match envelope.event:
             case OrderFilled(fill=fill):
@@ -95,6 +98,8 @@ class Ledger:
                 return self._movement(envelope, report, decisions)
             case AdjustmentRecorded() as adjustment:
                 transaction = self._adjustment(envelope, adjustment)
+            case HistoryImported() as imported:
+                transaction = self._history(envelope, imported)
             case _:
                 return ()
         if transaction is None:
@@ -280,6 +285,17 @@ class Ledger:
         ours = accounts.venue_assets(adjustment.venue)
         postings = _move(accounts.EQUITY_ADJUSTMENTS, ours, Asset(adjustment.asset), adjustment.qty)
         return _transaction(envelope, TransactionKind.ADJUSTMENT, reference, tuple(postings))
+
+    def _history(self, envelope: Envelope, imported: HistoryImported) -> Transaction | None:
+        """Book imported lines in sums. A file is named by its digest: the same lines of it are booked once."""
+        reference = f"{TransactionKind.HISTORY}|{imported.digest}|{imported.row}"
+        if self._find(reference) is not None:
+            return None
+        return _transaction(envelope, TransactionKind.HISTORY, reference, history.sums(imported.lines, self._opened_ns))
+
+    def _opened_ns(self, venue: VenueId) -> int | None:
+        opening = self._find(_opening_reference(venue))
+        return None if opening is None else opening.ts_ns
 
     # --- memory -------------------------------------------------------------------------------------------------------
 

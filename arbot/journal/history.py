@@ -1,0 +1,73 @@
+"""Imported history in the store: what is known by id, and every line in order, a page at a time.
+
+Rules of this file:
+- Lines are read in the order (ts_ns, seq, line): by instant, and within one by their place in the journal.
+- Reading is paged by key, so a million lines need no more memory than a page and other work may go on between pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, bindparam, func, select, tuple_
+
+from arbot.journal.schema import HISTORY
+from arbot.journal.store import SqlStore
+
+PAGE = 2_000
+
+
+class StoredLine(NamedTuple):
+    """A line as stored: instant, journal number of its event, place in the event, canonical text."""
+
+    ts_ns: int
+    seq: int
+    line: int
+    body: str
+
+
+class Known(NamedTuple):
+    """Where an id is booked, and what stands there."""
+
+    seq: int
+    line: int
+    body: str
+
+
+_COLUMNS = (HISTORY.c.ts_ns, HISTORY.c.seq, HISTORY.c.line, HISTORY.c.body)
+_ORDER = (HISTORY.c.ts_ns, HISTORY.c.seq, HISTORY.c.line)
+_KNOWN = select(HISTORY.c.id, HISTORY.c.seq, HISTORY.c.line, HISTORY.c.body).where(
+    HISTORY.c.id.in_(bindparam("ids", expanding=True))
+)
+_NEXT = (
+    select(*_COLUMNS)
+    .where(tuple_(*_ORDER) > tuple_(bindparam("ts_ns"), bindparam("seq"), bindparam("line")))
+    .order_by(*_ORDER)
+    .limit(PAGE)
+)
+
+
+def known_lines(connection: Connection, ids: Sequence[str]) -> dict[str, Known]:
+    """Return what is booked under those of these ids (some hundreds) that are imported already."""
+    rows = connection.execute(_KNOWN, {"ids": ids})
+    return {row[0]: Known(row[1], row[2], row[3]) for row in rows}
+
+
+def history_lines(store: SqlStore) -> Iterator[StoredLine]:
+    """Yield every imported line in order. Raises: StoreFailed."""
+    at = (-(1 << 62), 0, 0)
+    while True:
+        with store.database.read() as connection:
+            page = connection.execute(_NEXT, dict(zip(("ts_ns", "seq", "line"), at, strict=True))).all()
+        for row in page:
+            yield StoredLine(row[0], row[1], row[2], row[3])
+        if len(page) < PAGE:
+            return
+        at = (page[-1][0], page[-1][1], page[-1][2])
+
+
+def history_count(store: SqlStore) -> int:
+    """Return how many lines were imported, over all files."""
+    with store.database.read() as connection:
+        return connection.execute(select(func.count()).select_from(HISTORY)).scalar_one()
