@@ -15,6 +15,13 @@ from arbot.domain.ids import Asset
 FIELD_NAMES: dict[str, str] = {"XBT": "BTC", "XDG": "DOGE"}
 """Short names of Kraken that nobody else uses."""
 
+LEGACY_IDS: dict[str, str] = {
+    **{f"X{name}": name for name in ("ETC", "ETH", "LTC", "MLN", "REP", "XBT", "XDG", "XLM", "XMR", "XRP", "ZEC")},
+    **{f"Z{name}": name for name in ("AUD", "CAD", "EUR", "GBP", "JPY", "USD")},
+}
+"""Ids of the first assets, X for coins and Z for cash, as the statements spell them: id -> short name.
+Source: https://docs.kraken.com/api-reference/market-data/get-asset-info, 2026-11."""
+
 SUFFIXES_ELSEWHERE = frozenset({"F", "S", "M", "B", "P", "T", "HOLD"})
 """Flexible earn, staked, opt-in rewards, bonded, parachain, tokenised, held."""
 
