@@ -207,7 +207,7 @@ def _disposal_row(each: DayDisposal) -> tuple[str, ...]:
     return (
         each.asset,
         day_text(each.day),
-        year_name(tax_year_of(each.day, YEAR_BEGINS), YEAR_BEGINS),
+        year_label(each.day),
         fmt(each.qty),
         *(fmt(qty) for qty in each.qty_by_rule.values()),
         text(proceeds),
@@ -252,6 +252,11 @@ def _no_basis(short: Shortfall) -> OpenItem:
         f"{fmt(short.qty)} {short.asset} disposed of on {day_text(short.day)} were never acquired",
         "import the history before it, or an opening line with quantity, basis and time of acquisition",
     )
+
+
+def year_label(day: int) -> str:
+    """Return the tax year of a London day: "2024/2025"."""
+    return year_name(tax_year_of(day, YEAR_BEGINS), YEAR_BEGINS)
 
 
 def _begin(_policy: LotPolicy, options: CountryOptions) -> UkRun:
