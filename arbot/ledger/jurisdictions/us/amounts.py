@@ -38,7 +38,7 @@ def column_h(proceeds: Decimal, basis: Decimal, adjustment: Decimal) -> Decimal:
 
 def is_shown_as(shown: Decimal, exact: Decimal) -> bool:
     """Return whether an amount in cents is the exact one, whichever way its last cent was rounded."""
-    return abs(EXACT.subtract(shown, exact)) < CENT
+    return EXACT.subtract(shown, exact).copy_abs() < CENT  # abs() would round to the ambient precision
 
 
 def shared_cents(amount: Decimal, weights: list[Decimal]) -> list[Decimal]:

@@ -14,6 +14,7 @@ Rules of this file (2025 Form 8949 with instructions; 2025 Schedule D; box lette
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -21,7 +22,7 @@ import msgspec
 
 from arbot.domain.errors import ensure
 from arbot.domain.units import EXACT
-from arbot.ledger.jurisdictions.us.amounts import NO_CENTS, cents, column_h, is_shown_as
+from arbot.ledger.jurisdictions.us.amounts import NO_CENTS, cents, column_h, is_shown_as, shared_cents
 
 SHORT: Final = "S"
 LONG: Final = "L"
@@ -56,7 +57,8 @@ BASIS_NOT_SHOWN_TO_IRS: Final = {SHORT: BOXES["H"], LONG: BOXES["K"]}
 class Reported(msgspec.Struct, frozen=True, kw_only=True):
     """What a Form 1099-DA says of one sale, or of its short or long part.
 
-    `basis` None: the form shows none. `term` "" : the form does not say, or covers both terms.
+    `basis` None: the form shows none. `term` "": the form does not say, or covers both terms. `part` is the term of ours
+    that it is about, "" the whole sale.
     `cost_left_out` is the part of our own costs of the sale that the form's proceeds were not reduced by.
     """
 
@@ -66,6 +68,7 @@ class Reported(msgspec.Struct, frozen=True, kw_only=True):
     term: str = ""
     cost_left_out: Decimal = NO_CENTS
     sale_txid: str = ""
+    part: str = ""
 
 
 class Columns(NamedTuple):
@@ -111,6 +114,21 @@ def columns(
     line = box.line_without_rows if is_total_enough and is_clean else box.line
     gain = column_h(entered, correct, adjustment)
     return Columns(box, line, entered, correct, "".join(sorted(codes)), adjustment, gain)
+
+
+def said_by_term(reports: Sequence[Reported], units: Mapping[str, Decimal]) -> dict[str, Reported]:
+    """Return what forms say of each term of a sale with so many units; a form over the whole sale is split by units."""
+    if not reports or reports[0].part:
+        return {report.part: report for report in reports}
+    whole, weights = reports[0], list(units.values())
+    if len(units) == 1:
+        return dict.fromkeys(units, whole)
+    proceeds, cost = shared_cents(whole.proceeds, weights), shared_cents(whole.cost_left_out, weights)
+    basis = shared_cents(whole.basis, weights) if whole.basis is not None else [None] * len(weights)
+    return {
+        term: msgspec.structs.replace(whole, proceeds=proceeds[i], basis=basis[i], cost_left_out=cost[i])
+        for i, term in enumerate(units)
+    }
 
 
 def _why_more(excess: Decimal, shown: Decimal, proceeds: Decimal, cost: Decimal) -> list[str]:

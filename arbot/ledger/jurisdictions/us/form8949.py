@@ -26,8 +26,17 @@ import msgspec
 from arbot.domain.history import format_ts
 from arbot.domain.units import EXACT, ZERO, fmt
 from arbot.ledger.jurisdictions.days import LocalDays
-from arbot.ledger.jurisdictions.us.amounts import NO_CENTS, cents, column_h, shared_cents, whole_dollars
-from arbot.ledger.jurisdictions.us.boxes import BOXES, LONG, NOT_REPORTED, SHORT, Columns, Reported, columns
+from arbot.ledger.jurisdictions.us.amounts import NO_CENTS, cents, column_h, whole_dollars
+from arbot.ledger.jurisdictions.us.boxes import (
+    BOXES,
+    LONG,
+    NOT_REPORTED,
+    SHORT,
+    Columns,
+    Reported,
+    columns,
+    said_by_term,
+)
 from arbot.ledger.jurisdictions.us.schedule_d import ScheduleD, Tally, schedule_d
 from arbot.ledger.lots.words import Slice
 
@@ -182,7 +191,8 @@ class RowMaker:
         for part in parts:
             term = LONG if self._is_long(part.acquired_ns, part.sold_ns) else SHORT
             by_term.setdefault(term, []).append(part)
-        said = _said_by_term(self._reported.get(parts[0].disposal, ()), by_term)
+        units = {term: _sum(part.qty for part in of_term) for term, of_term in by_term.items()}
+        said = said_by_term(self._reported.get(parts[0].disposal, ()), units)
         made = (self._sale_row(term, of_term, said.get(term)) for term, of_term in by_term.items())
         return [row for row in made if row is not None]
 
@@ -307,26 +317,6 @@ def _quoted(field: str) -> str:
     if any(mark in field for mark in ',"\r\n'):
         return '"' + field.replace('"', '""') + '"'
     return field
-
-
-def _said_by_term(reports: Sequence[Reported], by_term: Mapping[str, list[Slice]]) -> dict[str, Reported]:
-    """Return what the forms say of each term of a sale; one form over both terms is split by units."""
-    terms = list(by_term)
-    if len(reports) > 1:
-        return {report.term: report for report in reports}
-    if not reports:
-        return {}
-    if len(terms) == 1:
-        return {terms[0]: reports[0]}
-    whole = reports[0]
-    weights = [_sum(part.qty for part in by_term[term]) for term in terms]
-    proceeds = shared_cents(whole.proceeds, weights)
-    basis = shared_cents(whole.basis, weights) if whole.basis is not None else [None] * len(terms)
-    cost = shared_cents(whole.cost_left_out, weights)
-    return {
-        term: msgspec.structs.replace(whole, proceeds=proceeds[i], basis=basis[i], cost_left_out=cost[i])
-        for i, term in enumerate(terms)
-    }
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:
