@@ -49,10 +49,16 @@ def utc_year_begin_ns(year: int) -> int:
 class LotBook:
     """Lots under one policy. Feed legs in order of time; instants never go back."""
 
-    def __init__(self, policy: LotPolicy, year_begin_ns: Callable[[int], int] = utc_year_begin_ns) -> None:
-        """`year_begin_ns` gives the instant at which a local year begins."""
+    def __init__(
+        self,
+        policy: LotPolicy,
+        year_begin_ns: Callable[[int], int] = utc_year_begin_ns,
+        hear_move: Callable[[Send, list[Piece]], None] | None = None,
+    ) -> None:
+        """`year_begin_ns` gives the instant at which a local year begins; `hear_move` is told which lots set off."""
         methods = [policy.method, *policy.method_by_year.values(), *(order.method for order in policy.orders)]
         ensure(all(method in ENTRIES for method in methods), "a method that keeps no lots", methods=methods)
+        self._hear_move = hear_move
         self._who = Identification(policy, year_begin_ns)
         self._picks = policy.picks
         self._pool = policy.pool
@@ -198,7 +204,10 @@ class LotBook:
         if self._is_pooled:
             return
         taken, _ = self._take(leg.transfer, leg, ts_ns)
-        self._set_off(leg.to, leg.asset, leg.arrives_ns, [piece for piece, _, _ in taken], ts_ns)
+        pieces = [piece for piece, _, _ in taken]
+        if self._hear_move is not None:
+            self._hear_move(leg, pieces)
+        self._set_off(leg.to, leg.asset, leg.arrives_ns, pieces, ts_ns)
 
     def _set_off(self, to: str, asset: str, arrives_ns: int | None, pieces: list[Piece], ts_ns: int) -> None:
         parcels = [parcel.part(qty, basis) for parcel, qty, basis in pieces]
