@@ -126,7 +126,7 @@ def test_rows_stream():
 def test_summary_rows_per_account_and_box():
     """Each account has one row per box with code M, and short and long are never added together."""
     slices = [*SPLIT_SALE, a_slice(disposal="s2", account="coinbase", proceeds="-0.004", basis="1")]
-    rows, maker = made(slices)
+    _, maker = made(slices)
 
     expected = [
         ("I", "coinbase see attached statement", "0.00", "1.00", "M", "-1.00"),
