@@ -39,6 +39,7 @@ from arbot.tax.statements.settling import (
     WHY_IN,
     WHY_OUT,
     Settling,
+    move_id,
     pair_by_txid,
     read_settling,
     settle,
@@ -247,7 +248,7 @@ def _movement(row: _Row, _reading: _Reading) -> Movement:
         raise ValueError(f"the fee is in {row.cells['fee_ccy']}: write it as a spend row of its own")
     own = _own(row, asset)
     return Movement(
-        line_id=row.line_id,
+        line_id=move_id(row.account, row.cells["id"], is_out=row.cells["kind"] == "withdrawal"),
         keys=(row.cells["id"],),
         rows=(row.number,),
         ts_ns=row.ts_ns,

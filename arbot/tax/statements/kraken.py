@@ -53,7 +53,7 @@ from arbot.tax.statements.prices import (
     price_trade,
     read_prices,
 )
-from arbot.tax.statements.settling import CHARGE_SUFFIX, Settling, read_settling, settle
+from arbot.tax.statements.settling import CHARGE_SUFFIX, Settling, move_id, read_settling, settle
 
 ACCOUNT: Final = "kraken"
 QUOTES: Final = (
@@ -314,8 +314,8 @@ def _move_alone(reading: _Reading, row: Row, name: str) -> None:
         reading.findings.mistake(row.number, what, _ELSEWHERE.format(id=row.txid))
         return
     movement = Movement(
-        line_id=f"{reading.account}:{'deposit' if row.amount > 0 else 'withdrawal'}:{name}",
-        keys=(row.txid, row.refid) if row.refid not in REFIDS_OF_NOTHING else (row.txid,),
+        line_id=move_id(reading.account, name, is_out=row.amount < 0),
+        keys=tuple(dict.fromkeys((name, row.txid))),
         rows=(row.number,),
         ts_ns=row.ts_ns,
         account=reading.account,
@@ -333,7 +333,7 @@ def _ask(reading: _Reading, rows: list[Row]) -> None:
         key in reading.settling.transfers or key in reading.settling.movements for key in (row.txid, row.refid)
     )
     if is_named:
-        _move_alone(reading, row, row.txid)
+        _move_alone(reading, row, row.txid if row.refid in REFIDS_OF_NOTHING else row.refid)
         return
     what = f"{row.type} {row.txid} of {fmt(row.amount)} {row.asset} may be an airdrop, a fork or a move of your own"
     ways = '[[movements]] with as = "income"' if row.amount > 0 else '[[movements]] with as = "spend"'

@@ -181,7 +181,7 @@ def _check_movements(path: Path, entries: list[MovementEntry]) -> list[Mistake]:
 
 def settle(movement: Movement, settling: Settling, prices: Prices, findings: Findings) -> list[HistoryLine]:
     """Return the lines of one movement; what nobody explained becomes an open item."""
-    transfer = next((settling.transfers[key] for key in movement.keys if key in settling.transfers), None)
+    transfer = settling.transfers.get(movement.keys[0])
     if transfer is not None:
         return _transfer(movement, transfer, prices, findings)
     entry = next((settling.movements[key] for key in movement.keys if key in settling.movements), None)
@@ -193,6 +193,11 @@ def settle(movement: Movement, settling: Settling, prices: Prices, findings: Fin
     findings.unmatched.append(movement)
     findings.open("unmatched_transfer", movement.rows, *_unexplained(movement))
     return []
+
+
+def move_id(account: str, name: str, *, is_out: bool) -> str:
+    """Return the id of a coming or going that the venue calls `name`: the same as arbot's own journal gives it."""
+    return f"{account}:{'withdrawal' if is_out else 'deposit'}:{name}"
 
 
 def pair_by_txid(movements: list[Movement]) -> tuple[list[tuple[Movement, Movement]], list[Movement]]:
@@ -248,10 +253,13 @@ def _transfer(movement: Movement, entry: TransferEntry, prices: Prices, findings
     own: Known | None = None if entry.price is None else (entry.price, entry.price_src)
     # the statement's own valuation is not taken: the other end's statement would have another one
     priced = price_asset(prices, parse_ts(entry.at), entry.asset, own)
-    name_missing(findings, movement.rows, parse_ts(entry.at), priced.missing)
+    if entry.asset not in CASH:
+        name_missing(findings, movement.rows, parse_ts(entry.at), priced.missing)
     return [
         TransferLine(
-            id=f"{entry.src}:{entry.out}" if entry.out else f"{entry.dst}:{entry.into}",
+            id=move_id(entry.src, entry.out, is_out=True)
+            if entry.out
+            else move_id(entry.dst, entry.into, is_out=False),
             ts=entry.at,
             ts_in=entry.arrives,
             src=entry.src,
@@ -287,7 +295,7 @@ def _with_cost(
 ) -> list[HistoryLine]:
     """Return the line, and the venue's charge for it as a line of its own."""
     priced = price_asset(prices, movement.ts_ns, movement.asset, movement.usd)
-    if kind is not OpeningLine or movement.fee:
+    if kind in {IncomeLine, SpendLine} or movement.fee:
         name_missing(findings, movement.rows, movement.ts_ns, priced.missing)
     common: dict[str, Any] = {
         "ts": format_ts(movement.ts_ns),
