@@ -252,7 +252,10 @@ class _Row:
                 return datetime.strptime(text, form).toordinal()  # noqa: DTZ007 - a day of the form, no instant
             except ValueError:
                 continue
-        self._wrong(f"box {column} is no date: {text[:40]!r}", "write it as 12/31/2025 or 2025-12-31")
+        self._wrong(
+            f"box {column} is no date: {text[:40]!r}",
+            "write it as 12/31/2025 or 2025-12-31; leave out a row that sums up sales (box 11), it can match none",
+        )
         return 1
 
     def _acquired(self) -> str:
