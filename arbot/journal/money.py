@@ -1,0 +1,83 @@
+"""The records of a journal that say something of money: what history, evidence and balances are read from.
+
+Rules of this file:
+- Snapshots are polled all day and nearly all say what is known: of each venue the first and the newest are read, and those
+  of records that priced something. All of them are read only to find where a difference began.
+- A page is one short transaction, so a running daemon is not held up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import merge
+from typing import Final
+
+from sqlalchemy import ColumnElement, and_, or_, select
+
+from arbot.domain.accounting import TransactionKind
+from arbot.domain.events import (
+    AccountSnapshotReceived,
+    AdjustmentRecorded,
+    LotOrderRecorded,
+    LotsPicked,
+    OrderFilled,
+    TransferReported,
+    TransferRestored,
+)
+from arbot.journal.queries import PAGE, JournalRow
+from arbot.journal.schema import JOURNAL, META, TRANSACTIONS
+from arbot.journal.store import JournalEntry, SqlStore
+
+KINDS: Final = tuple(
+    kind.__name__
+    for kind in (AdjustmentRecorded, LotOrderRecorded, LotsPicked, OrderFilled, TransferReported, TransferRestored)
+)
+SNAPSHOT: Final = AccountSnapshotReceived.__name__
+_PRICED: Final = '%"Valued"%'
+
+
+def money_entries(store: SqlStore, *, has_all_snapshots: bool = False) -> Iterator[JournalEntry]:
+    """Yield the records of money in the order of the journal. Raises: BodyRefused, StoreFailed."""
+    kind, body = JOURNAL.c.kind, JOURNAL.c.body
+    if has_all_snapshots:
+        yield from _entries(store, kind.in_((*KINDS, SNAPSHOT)))
+        return
+    numbers = set(opening_numbers(store).values())
+    numbers |= {number for venue in opening_numbers(store) for number in _newest(store, venue)}
+    told = and_(kind == SNAPSHOT, or_(body.like(_PRICED), JOURNAL.c.seq.in_(sorted(numbers))))
+    yield from merge(_entries(store, kind.in_(KINDS)), _entries(store, told), key=lambda entry: entry.seq)
+
+
+def opening_numbers(store: SqlStore) -> dict[str, int]:
+    """Return at which journal number each venue's first snapshot was booked, by venue."""
+    columns = (TRANSACTIONS.c.reference, TRANSACTIONS.c.seq)
+    query = select(*columns).where(TRANSACTIONS.c.kind == TransactionKind.OPENING.value).order_by(TRANSACTIONS.c.seq)
+    with store.database.read() as connection:
+        return {row.reference.partition("|")[2]: row.seq for row in connection.execute(query)}
+
+
+def stored_mode(store: SqlStore) -> str:
+    """Return what kind of account is in the store ("live", "paper", "demo"), "" before the first run."""
+    with store.database.read() as connection:
+        return connection.execute(select(META.c.value).where(META.c.name == "mode")).scalar() or ""
+
+
+def _newest(store: SqlStore, venue: str) -> list[int]:
+    """Return the number of the newest snapshot of a venue; looked for by its text, from the end."""
+    at = and_(JOURNAL.c.kind == SNAPSHOT, JOURNAL.c.body.like(f'%"venue":"{venue}"%'))
+    with store.database.read() as connection:
+        query = select(JOURNAL.c.seq).where(at).order_by(JOURNAL.c.seq.desc()).limit(1)
+        return list(connection.execute(query).scalars())
+
+
+def _entries(store: SqlStore, wanted: ColumnElement[bool]) -> Iterator[JournalEntry]:
+    after = 0
+    while True:
+        query = select(JOURNAL).where(JOURNAL.c.seq > after, wanted).order_by(JOURNAL.c.seq).limit(PAGE)
+        with store.database.read() as connection:
+            page = [JournalRow(**row) for row in connection.execute(query).mappings()]
+        for row in page:
+            yield JournalEntry(seq=row.seq, epoch=row.epoch, record=row.record(), hash=row.hash)
+        if len(page) < PAGE:
+            return
+        after = page[-1].seq
