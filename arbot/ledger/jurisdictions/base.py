@@ -62,6 +62,15 @@ class Telling(Protocol):
         ...
 
 
+@runtime_checkable
+class Noting(Protocol):
+    """A run without tables whose notes are of no one year."""
+
+    def notes(self) -> list[OpenItem]:
+        """Return what has to be told and does not block."""
+        ...
+
+
 TermJudge = Callable[[int, int], bool]
 """(acquired_ns, sold_ns) -> is it held for more than the country's long term."""
 
@@ -125,12 +134,15 @@ class Country(msgspec.Struct, frozen=True, kw_only=True):
         return local.begin_ns(days.start), local.begin_ns(days.stop)
 
     def tables(self, run: LotRun, year: int) -> list[Table]:
-        """Return the tables of a finished run, none where the country's forms are made from slices alone."""
-        return run.tables(year) if isinstance(run, Telling) else []
+        """Return the tables of a finished run and the rules behind them; of a country with forms, the rules alone."""
+        told = run.tables(year) if isinstance(run, Telling) else []
+        return [*told, Table("rules", ("rule", "source", "read_on"), self.rules)]
 
     def notes(self, run: LotRun, year: int) -> list[OpenItem]:
         """Return what a run has to tell about a tax year that does not block."""
-        return run.notes(year) if isinstance(run, Telling) else []
+        if isinstance(run, Telling):
+            return run.notes(year)
+        return run.notes() if isinstance(run, Noting) else []
 
 
 def year_name(year: int, begins: tuple[int, int]) -> str:

@@ -9,7 +9,8 @@ Rules of this file:
 - A fee out of what was received is worth its share of the trade: value * fee / quantity received.
 - A rebate in coins is a receipt of its own, acquired at its value, and leaves the trade as it is; a rebate in cash is a
   negative cost of the trade. (Our reading: no rule text covers rebates.)
-- Cash has no lots in any currency. A price or rate that is missing counts as 0 until it is there, and is an open item.
+- Cash has no lots in any currency. A line without a price or rate it needs is an open item: what it brings has no
+  basis and so no lot, what it takes away leaves without a disposal.
 """
 
 from __future__ import annotations
@@ -30,10 +31,16 @@ from arbot.domain.history import (
     parse_ts,
 )
 from arbot.domain.units import EXACT, ONE, WIDE, ZERO
+from arbot.ledger.jurisdictions.us.legs import unpriced_legs
+from arbot.ledger.lots import refusals
 from arbot.ledger.lots.words import Acquire, Dispose, Leg, OpenItem, Send, Why
 
 _times, _over = WIDE.multiply, WIDE.divide
 _plus, _minus = EXACT.add, EXACT.subtract
+
+
+class _Unvalued(Exception):
+    """A price or rate of a line is missing."""
 
 
 class LocalLegs:
@@ -59,6 +66,12 @@ class LocalLegs:
 
     def of(self, placed: Placed) -> list[Leg]:
         """Return what a line means for coins, in order; cash by itself means nothing."""
+        try:
+            return self._valued(placed)
+        except _Unvalued:
+            return list(unpriced_legs(placed.line))
+
+    def _valued(self, placed: Placed) -> list[Leg]:
         line = placed.line
         match line:
             case FillLine():
@@ -83,7 +96,7 @@ class LocalLegs:
         rates = OpenItem(
             "missing_rate",
             lines,
-            f"no fx.{self._ccy}: how many {self._ccy} one USD was worth; the value counts as 0 until it is there",
+            f"no fx.{self._ccy}: how many {self._ccy} one USD was worth, so they cannot be valued",
             f'add "fx": {{"{self._ccy}": "..."}} to the lines, or give a default rate for all of them',
         )
         return [*self._unpriced, rates]
@@ -162,14 +175,14 @@ class LocalLegs:
         return [Acquire(line.id, line.venue, line.asset, line.amount, basis, parse_ts(line.acquired))]
 
     def _value(self, line: HistoryLine, asset: str, qty: Decimal) -> Decimal:
-        """Return what `qty` was worth in the country's currency when the line happened, 0 when nobody can say."""
+        """Return what `qty` was worth in the country's currency when the line happened. Raises: _Unvalued."""
         if asset == self._ccy or not qty:
             return qty
         if asset != "USD":
             price = line.px.get(asset)
             if price is None:
                 self._miss_price(line, asset)
-                return ZERO
+                raise _Unvalued
             qty = _times(qty, price)
         rate = line.fx.get(self._ccy)
         if rate is not None:
@@ -180,7 +193,7 @@ class LocalLegs:
         if self._rate_default is not None:
             return _times(qty, self._rate_default)
         self._miss_rate(line)
-        return ZERO
+        raise _Unvalued
 
     def _is_cash(self, asset: str) -> bool:
         if asset not in CASH:
@@ -190,14 +203,8 @@ class LocalLegs:
         return True
 
     def _miss_price(self, line: HistoryLine, asset: str) -> None:
-        self._unpriced.append(
-            OpenItem(
-                "missing_price",
-                f"line {line.id}",
-                f"no px.{asset}: the price of one {asset} in USD; the value counts as 0 until it is there",
-                f'add "px": {{"{asset}": "..."}} to the line and import it again',
-            )
-        )
+        account = line.src if isinstance(line, TransferLine) else line.venue
+        self._unpriced.append(refusals.price_missing(line.id, account, asset, parse_ts(line.ts)))
 
     def _miss_rate(self, line: HistoryLine) -> None:
         if self._unrated and self._unrated[1] == line.id:

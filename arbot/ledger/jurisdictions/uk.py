@@ -20,6 +20,7 @@ from arbot.domain.history import LotMethod, OpeningLine, Placed
 from arbot.domain.units import EXACT, ZERO, fmt
 from arbot.ledger.jurisdictions.base import Country, CountryOptions, Rule, Table, no_long_term, year_name
 from arbot.ledger.jurisdictions.days import LocalDays, day_text, tax_year_days, tax_year_of
+from arbot.ledger.jurisdictions.findings import history_ends_early, no_basis, opening_late
 from arbot.ledger.jurisdictions.local_legs import LocalLegs
 from arbot.ledger.jurisdictions.rounding import WHOLE, down, in_favour, text, up
 from arbot.ledger.jurisdictions.uk_matching import (
@@ -29,11 +30,10 @@ from arbot.ledger.jurisdictions.uk_matching import (
     WINDOW_DAYS,
     DaySlice,
     Matching,
-    Shortfall,
     TokenMatch,
 )
 from arbot.ledger.lots.policy import LotPolicy
-from arbot.ledger.lots.words import Acquire, Dispose, OpenItem, Remaining, Slice
+from arbot.ledger.lots.words import Acquire, Dispose, OpenItem, Remaining, Remove, Slice
 
 YEAR_BEGINS: Final = (4, 6)
 LONDON: Final = "Europe/London"
@@ -98,6 +98,8 @@ class UkRun:
                     self._open(leg, day)
                 else:
                     matching.token(leg.asset).acquire(day, placed.ts_ns, leg.qty, leg.basis)
+            elif type(leg) is Remove:
+                matching.token(leg.asset).remove(day, placed.ts_ns, leg)
         return slices
 
     def finish(self) -> list[Slice]:
@@ -119,7 +121,8 @@ class UkRun:
 
     def open_items(self) -> list[OpenItem]:
         """Return missing prices and rates, openings that come too late, and disposals without a purchase."""
-        return [*self._legs.open_items(), *self._late, *(_no_basis(each) for each in self._matching.shortfalls)]
+        short = (no_basis(*each) for each in self._matching.shortfalls)
+        return [*self._legs.open_items(), *self._late, *short]
 
     def disposals(self) -> list[DayDisposal]:
         """Return the disposals by day and token."""
@@ -142,16 +145,8 @@ class UkRun:
         notes = self._legs.notes()
         if uncovered:
             count = sum(self._uncovered[day] for day in uncovered)
-            first, last = day_text(uncovered[0]), day_text(uncovered[-1])
-            notes.append(
-                OpenItem(
-                    "history_ends_early",
-                    f"{count} disposals from {first} to {last}",
-                    f"history ends on {day_text(self._matching.today)}, before the 30 days after them are over: "
-                    "they are matched with the pool, and a purchase still to come would change that",
-                    f"report again once history covers {day_text(uncovered[-1] + WINDOW_DAYS + 1)}",
-                )
-            )
+            effect = "they are matched with the pool, and a purchase still to come would change that"
+            notes.append(history_ends_early(uncovered, count, self._matching.today, WINDOW_DAYS, effect))
         return notes
 
     def _open(self, leg: Acquire, today: int) -> None:
@@ -163,15 +158,7 @@ class UkRun:
             token.join_pool(leg.acquired_ns, leg.qty, leg.basis)
         else:
             token.acquire(today, leg.acquired_ns, leg.qty, leg.basis)
-            self._late.append(
-                OpenItem(
-                    "opening_late",
-                    f"line {leg.lot}",
-                    f"{fmt(leg.qty)} {leg.asset} acquired on {day_text(day)} come into history on {day_text(today)}, after "
-                    f"{leg.asset} was disposed of on {day_text(token.sold_day_last)}; they count as bought on the later day",
-                    f"date the opening line before the first disposal of {leg.asset}",
-                )
-            )
+            self._late.append(opening_late(leg, day, today, token.sold_day_last))
 
     def _told(self, found: list[DaySlice]) -> list[Slice]:
         slices = []
@@ -243,15 +230,6 @@ def _tax_year_rows(disposals: list[DayDisposal]) -> Iterator[tuple[str, ...]]:
             *(text(cell) for cell in (down(gross, WHOLE), up(costs, WHOLE), down(gains, WHOLE), up(losses, WHOLE))),
             fmt(net),
         )
-
-
-def _no_basis(short: Shortfall) -> OpenItem:
-    return OpenItem(
-        "no_basis",
-        f"line {short.disposal}, account {short.account}",
-        f"{fmt(short.qty)} {short.asset} disposed of on {day_text(short.day)} were never acquired",
-        "import the history before it, or an opening line with quantity, basis and time of acquisition",
-    )
 
 
 def year_label(day: int) -> str:

@@ -21,7 +21,7 @@ import msgspec
 from arbot.domain.units import EXACT, ZERO
 from arbot.ledger.jurisdictions.days import day_text
 from arbot.ledger.lots.parcels import share
-from arbot.ledger.lots.words import Dispose, Slice, Why
+from arbot.ledger.lots.words import Dispose, Remove, Slice, Why
 
 WINDOW_DAYS: Final = 30
 SAME_DAY: Final = "same-day"
@@ -42,6 +42,7 @@ class Sold(msgspec.Struct, gc=False):
     sold_ns: int
     why: Why
     seq: int
+    is_silent: bool = False  # leaves without a disposal
 
 
 class DaySlice(NamedTuple):
@@ -51,14 +52,14 @@ class DaySlice(NamedTuple):
     slice: Slice
 
 
-class Shortfall(msgspec.Struct, frozen=True):
+class Shortfall(NamedTuple):
     """Units disposed of that were never acquired."""
 
     disposal: str
     account: str
+    qty: Decimal
     asset: str
     day: int
-    qty: Decimal
 
 
 class TokenMatch:
@@ -102,6 +103,11 @@ class TokenMatch:
         self.day = self.sold_day_last = day
         self.sold.append(Sold(leg.disposal, leg.account, leg.qty, leg.proceeds, day, ts_ns, leg.why, seq))
 
+    def remove(self, day: int, ts_ns: int, leg: Remove) -> None:
+        """Let units leave as a disposal would, without one: their value is not known."""
+        self.day = self.sold_day_last = day
+        self.sold.append(Sold(leg.disposal, leg.account, leg.qty, ZERO, day, ts_ns, Why.SPEND, 0, is_silent=True))
+
     def join_pool(self, ts_ns: int, qty: Decimal, cost: Decimal) -> None:
         """Add units straight to the pool: they were acquired before anything that still waits."""
         if not self.pool_qty:
@@ -135,9 +141,9 @@ class TokenMatch:
                 cost = share(self.pool_cost, qty, self.pool_qty)
                 self.pool_qty = _minus(self.pool_qty, qty)
                 self.pool_cost = _minus(self.pool_cost, cost)
-                out.append(self._part(sold, qty, cost, (f"{self.asset}:pool", self.pool_ns, POOLED)))
-            if sold.qty:
-                short.append(Shortfall(sold.disposal, sold.account, self.asset, sold.day, sold.qty))
+                self._part(sold, qty, cost, (f"{self.asset}:pool", self.pool_ns, POOLED), out)
+            if sold.qty and not sold.is_silent:
+                short.append(Shortfall(sold.disposal, sold.account, sold.qty, self.asset, sold.day))
 
     def copy(self) -> TokenMatch:
         """Return the same state, to be carried on without touching this one."""
@@ -157,23 +163,23 @@ class TokenMatch:
             qty, cost = bought_qty, self.bought_cost
         self.bought_qty = _minus(bought_qty, qty)
         self.bought_cost = _minus(self.bought_cost, cost)
-        out.append(self._part(sold, qty, cost, (f"{self.asset}:{day_text(self.day)}", self.bought_ns, method)))
+        self._part(sold, qty, cost, (f"{self.asset}:{day_text(self.day)}", self.bought_ns, method), out)
 
-    def _part(self, sold: Sold, qty: Decimal, basis: Decimal, source: tuple[str, int, str]) -> DaySlice:
+    def _part(
+        self, sold: Sold, qty: Decimal, basis: Decimal, source: tuple[str, int, str], out: list[DaySlice]
+    ) -> None:
+        """Take a part off a disposal and tell it as a slice."""
         lot, acquired_ns, method = source
-        if qty == sold.qty:
-            proceeds, sold.qty, sold.proceeds = sold.proceeds, ZERO, ZERO
-        else:
-            proceeds = share(sold.proceeds, qty, sold.qty)
-            sold.qty = _minus(sold.qty, qty)
-            sold.proceeds = _minus(sold.proceeds, proceeds)
-        return DaySlice(
-            sold.day,
-            Slice(
-                sold.disposal, lot, self.asset, sold.account, qty, proceeds, basis,
-                acquired_ns, sold.sold_ns, sold.why, method, 0, sold.seq,
-            ),
+        proceeds = share(sold.proceeds, qty, sold.qty)
+        sold.qty = _minus(sold.qty, qty)
+        sold.proceeds = _minus(sold.proceeds, proceeds)
+        if sold.is_silent:
+            return
+        part = Slice(
+            sold.disposal, lot, self.asset, sold.account, qty, proceeds, basis,
+            acquired_ns, sold.sold_ns, sold.why, method, 0, sold.seq,
         )  # fmt: skip
+        out.append(DaySlice(sold.day, part))
 
 
 class Matching:
