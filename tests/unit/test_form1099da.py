@@ -177,6 +177,48 @@ def test_a_sale_is_found_by_its_id():
     assert ([], []) == (match.open_items(), match.notes())
 
 
+def test_a_sale_id_is_the_venues_own_part_of_ours():
+    """T1 on the form is our kraken:T1, and of another asset its fee; the account may be written before it."""
+    slices = [
+        a_slice(disposal="kraken:T1"),
+        a_slice(disposal="kraken:T1:fee", asset="BNB"),
+        a_slice(disposal="kraken:T2"),
+    ]
+    rows = [{"sale id": "T1", "1b": "BNB"}, {"sale id": "kraken:T1"}]
+
+    assert ["kraken:T1", "kraken:T1:fee"] == list(matched(forms_of(*rows), slices).reported)
+
+
+def test_a_sale_is_taken_once():
+    """What one row is about by id is not there for another row of the same facts, whole or in part."""
+    slices = [
+        a_slice(lot="old", qty="0.7", proceeds="70", basis="10", acquired="2020-01-01"),
+        a_slice(lot="new", qty="0.3", proceeds="30", basis="31"),
+    ]
+    by_id = {"sale id": "s1"}
+    for other in ({}, {"1c": "0.7", "6": "long"}):
+        match = matched(forms_of(other, by_id), slices)
+
+        assert [Reported(is_basis_reported=False, proceeds=Decimal(100), sale_txid="s1")] == [*match.reported["s1"]]
+        assert ["da.csv row 2"] == [found.form.where for found in match.unmatched_forms]
+
+
+def test_many_sales_without_a_row_are_summed_up():
+    """Up to twenty of an asset are told one by one, more of them as one sum."""
+    slices = [a_slice(disposal=f"s{number}") for number in range(21)]
+    slices += [a_slice(disposal=f"e{number}", asset="ETH") for number in range(20)]
+    notes = matched(forms_of({"1c": "7"}), slices).notes()
+
+    assert (
+        "21 sales at kraken",
+        "21 BTC, proceeds 2100.00, basis 1890.00: on no row of the forms, so in box I or L",
+    ) == (
+        notes[0].where,
+        notes[0].what,
+    )
+    assert 21 == len(notes)
+
+
 def test_a_sale_is_found_by_its_facts():
     """Account, asset, units and day are enough when one sale has them."""
     slices = [a_slice(), a_slice(disposal="s2", sold="2025-05-07"), a_slice(disposal="s3", account="wallet")]

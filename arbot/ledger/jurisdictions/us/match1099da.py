@@ -1,7 +1,7 @@
 """Which sale of ours each row of a Form 1099-DA is about.
 
 Rules of this file:
-- By sale id, account, asset and units; else by account, asset, units and day of sale, where equal proceeds (net, or before
+- By sale id, account, asset and units, the id as the venue has it (T1 for our kraken:T1 and its fee kraken:T1:fee); else by account, asset, units and day of sale, where equal proceeds (net, or before
   our costs) are asked first. The day is the taxpayer's; what finds nothing by it is tried by the UTC day (assumption: a
   broker may count days in UTC).
 - A row is about a whole sale or, with the same units, about its short or long part.
@@ -32,6 +32,8 @@ from arbot.ledger.lots.words import OpenItem, Slice
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _DAY_NS: Final = 86_400 * NS_PER_S
 _TERM_WORDS: Final = {SHORT: "short", LONG: "long", "": "no term"}
+LISTED_MAX: Final = 20
+"""Sales of one asset at one account without a row are told one by one up to so many."""
 _CODES_ENTERED: Final = frozenset({"B", "E", "O", "T"})
 
 Key = tuple[object, ...]
@@ -127,7 +129,7 @@ class Match(msgspec.Struct, frozen=True):
         """Return what is told beside: corrections made by code, and sales without a row."""
         return [
             *(_difference_item(found) for found in self.differences if found.code not in {"O", "W"}),
-            *(_sale_item(sale) for sale in self.unmatched_sales),
+            *_missing_items(self.unmatched_sales),
         ]
 
 
@@ -174,7 +176,7 @@ class Matcher:
             disposal=part.disposal,
             account=part.account,
             asset=part.asset,
-            sale_txid=(self._sale_txid(part.disposal) if self._sale_txid else "") or part.disposal,
+            sale_txid=(self._sale_txid(part.disposal) if self._sale_txid else "") or _bare(part.disposal, part.account),
             sold_day=self._days.of(part.sold_ns),
             sold_day_utc=_EPOCH_DAY + part.sold_ns // _DAY_NS,
             cost=self._cost_of(part.disposal) if self._cost_of else ZERO,
@@ -195,9 +197,13 @@ class _Matching:
 
     def result(self) -> Match:
         """Return what the passes found."""
-        self._pair(lambda form: form.sale_id or None, lambda target: target.sale.sale_txid)
+        self._pair(lambda form: _bare(form.sale_id, form.account) or None, lambda target: target.sale.sale_txid)
         known = {(sale.account, sale.asset, sale.sale_txid) for sale in self._sales}
-        odd = {at: form for at, form in self._left.items() if (form.account, form.asset, form.sale_id) in known}
+        odd = {
+            at: form
+            for at, form in self._left.items()
+            if (form.account, form.asset, _bare(form.sale_id, form.account)) in known
+        }
         for at in odd:
             del self._left[at]
         for day in (_local_day, _utc_day):
@@ -293,6 +299,11 @@ def _share(sale: OwnSale, part: SalePart) -> Decimal:
     return WIDE.divide(EXACT.multiply(sale.cost, part.qty), sale.qty)
 
 
+def _bare(name: str, account: str) -> str:
+    """Return a venue's own id out of a disposal's: kraken:T1:fee -> T1."""
+    return name.removeprefix(f"{account}:").removesuffix(":fee")
+
+
 def _local_day(target: Target) -> int:
     return target.sale.sold_day
 
@@ -365,7 +376,7 @@ def _unmatched_item(found: Unmatched) -> OpenItem:
         "form_1099da_unmatched",
         found.form.where,
         f"{_told_of(found.form)}: {found.why}",
-        "import the missing history with `arbot ledger import`, or ask the broker to correct the form",
+        "import the missing history with `arbot ledger import FILE`, or ask the broker to correct the form",
     )
 
 
@@ -388,12 +399,32 @@ def _difference_item(found: Difference) -> OpenItem:
     )
 
 
-def _sale_item(sale: OwnSale) -> OpenItem:
-    told = f"{fmt(sale.qty)} {sale.asset}, proceeds {cents(sale.proceeds)}, basis {cents(sale.basis)}"
+def _missing_items(sales: Sequence[OwnSale]) -> Iterator[OpenItem]:
+    """Give the sales without a row: one by one where they are few, else summed up by account and asset."""
+    by_asset: dict[tuple[str, str], list[OwnSale]] = {}
+    for sale in sales:
+        by_asset.setdefault((sale.account, sale.asset), []).append(sale)
+    for (account, _), found in by_asset.items():
+        if len(found) <= LISTED_MAX:
+            yield from (_missing_item(f"sale {sale.disposal} at {account}", [sale]) for sale in found)
+        else:
+            yield _missing_item(f"{len(found)} sales at {account}", found)
+
+
+def _missing_item(where: str, sales: Sequence[OwnSale]) -> OpenItem:
+    qty, proceeds, basis = (
+        _sum(amounts)
+        for amounts in (
+            (sale.qty for sale in sales),
+            (sale.proceeds for sale in sales),
+            (sale.basis for sale in sales),
+        )
+    )
+    told = f"{fmt(qty)} {sales[0].asset}, proceeds {cents(proceeds)}, basis {cents(basis)}"
     return OpenItem(
         "form_1099da_missing",
-        f"sale {sale.disposal} at {sale.account}",
-        f"{told}: no row of the forms is about it, so it goes to box I or L",
+        where,
+        f"{told}: on no row of the forms, so in box I or L",
         "nothing to do if the broker need not report it; else ask for the form",
     )
 
