@@ -303,6 +303,7 @@ class HistoryImported(_Event, frozen=True, kw_only=True):
     digest: str  # SHA-256 of the whole file
     row: int  # of the first of these lines in the file, from 1
     lines: tuple[str, ...]
+    is_retold: bool = False  # arbot's own journal has these: they bring prices or say what a movement was
 
 
 class LotOrderRecorded(_Event, frozen=True, kw_only=True):

@@ -144,6 +144,7 @@ class PickedLot(msgspec.Struct, frozen=True):
     qty: Decimal
 
 
+@lru_cache(maxsize=8192)  # a line's time is asked for when it is read, compared, projected and posted
 def parse_ts(text: str) -> int:
     """Return ns since the epoch of "2025-01-01T00:00:11.5Z". Raises: ValueError when it is not such a time in UTC."""
     match = _TIME.fullmatch(text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ClauseElement, Connection, CursorResult, Dialect, Table
@@ -38,7 +39,7 @@ def _run(connection: Connection, statement: ClauseElement, rows: Sequence[Mappin
     if names is None:
         given: Any = rows[0] if len(rows) == 1 else rows
     else:
-        picked = [tuple(row[name] for name in names) for row in rows]
+        picked = list(map(itemgetter(*names), rows)) if len(names) > 1 else [(row[names[0]],) for row in rows]
         given = picked[0] if len(rows) == 1 else picked
     return connection.exec_driver_sql(sql, given)
 

@@ -26,12 +26,14 @@ from arbot.domain.events import (
     OrderFilled,
     TransferReported,
 )
+from arbot.domain.history import HistoryLine
 from arbot.domain.ids import Asset, VenueId
 from arbot.domain.instrument import Balance
 from arbot.domain.order import Fill
 from arbot.domain.units import EXACT, ZERO
 from arbot.ledger import accounts, transfers
 from arbot.ledger.history import posting as history
+from arbot.ledger.history.reading import read_stored
 
 WINDOW = 50_000
 """Transactions remembered in memory before `recall` is asked: days of trading, some 50 MB at the most."""
@@ -99,7 +101,7 @@ class Ledger:
             case AdjustmentRecorded() as adjustment:
                 transaction = self._adjustment(envelope, adjustment)
             case HistoryImported() as imported:
-                transaction = self._history(envelope, imported)
+                transaction = self._history(envelope, imported, map(read_stored, imported.lines))
             case _:
                 return ()
         if transaction is None:
@@ -286,12 +288,24 @@ class Ledger:
         postings = _move(accounts.EQUITY_ADJUSTMENTS, ours, Asset(adjustment.asset), adjustment.qty)
         return _transaction(envelope, TransactionKind.ADJUSTMENT, reference, tuple(postings))
 
-    def _history(self, envelope: Envelope, imported: HistoryImported) -> Transaction | None:
-        """Book imported lines in sums. A file is named by its digest: the same lines of it are booked once."""
+    def book_history(
+        self, envelope: Envelope, imported: HistoryImported, lines: Iterable[HistoryLine]
+    ) -> Transaction | None:
+        """Book what was imported, given its lines as read: what `apply` does with their text. None when it was booked."""
+        transaction = self._history(envelope, imported, lines)
+        if transaction is not None:
+            self._book(transaction)
+        return transaction
+
+    def _history(
+        self, envelope: Envelope, imported: HistoryImported, lines: Iterable[HistoryLine]
+    ) -> Transaction | None:
+        """Return imported lines in sums. A file is named by its digest: the same lines of it are booked once."""
         reference = f"{TransactionKind.HISTORY}|{imported.digest}|{imported.row}"
         if self._find(reference) is not None:
             return None
-        return _transaction(envelope, TransactionKind.HISTORY, reference, history.sums(imported.lines, self._opened_ns))
+        sums = history.retold_sums if imported.is_retold else history.sums
+        return _transaction(envelope, TransactionKind.HISTORY, reference, sums(lines, self._opened_ns))
 
     def _opened_ns(self, venue: VenueId) -> int | None:
         opening = self._find(_opening_reference(venue))

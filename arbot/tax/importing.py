@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import msgspec
 from sqlalchemy import Connection
@@ -23,17 +24,26 @@ from arbot import __version__
 from arbot.domain.decisions import Outcome
 from arbot.domain.errors import Mistake, UserError
 from arbot.domain.events import Envelope, Event, HistoryImported, RunEnded, RunStarted
+from arbot.domain.history import HistoryLine, TransferLine
 from arbot.domain.ids import RunId
 from arbot.journal import queries
 from arbot.journal.history import Known, known_lines
 from arbot.journal.store import SqlStore
+from arbot.ledger.history.journaled import Unmatched
+from arbot.ledger.history.posting import RETOLD_ADJUSTMENT
 from arbot.ledger.history.reading import MISTAKES_KEPT, LineReader, ReadLine, is_same, read_lines
+from arbot.ledger.history.restating import effects, is_same_content
+from arbot.ledger.history.writing import canonical
 from arbot.ledger.posting import Ledger
 from arbot.ports import Record
 from arbot.runtime.clock import SystemClock
+from arbot.tax.history import open_history
 
 LINES_PER_EVENT: Final = 200
 """Lines in one event: enough to make a record cheap per line, few enough that a page of records stays small."""
+
+LINES_AT_ONCE: Final = 2_000
+"""Lines compared and written together."""
 
 _CHUNK = 1 << 20
 
@@ -57,17 +67,51 @@ class Source(NamedTuple):
     digest: str
 
 
-Booked = Callable[[Iterable[str]], Mapping[str, str]]
-"""Returns the canonical text of those of these ids that arbot's own journal tells."""
+class Told:
+    """What arbot's own journal tells, by the ids that its lines have in an export."""
+
+    def __init__(self, lines: Mapping[str, HistoryLine], ends: Mapping[str, Unmatched]) -> None:
+        self._lines = lines
+        self._ends = ends
+
+    @classmethod
+    def of(cls, store: SqlStore) -> Self:
+        """Read the journal of a store. Raises: BodyRefused, StoreFailed."""
+        return cls(*open_history(store).told_by_journal())
+
+    def __call__(self, ids: Iterable[str]) -> Mapping[str, str]:
+        """Return the canonical text of those of these ids that the journal has lines for."""
+        return {name: canonical(self._lines[name]) for name in ids if name in self._lines}
+
+    def knows(self, ids: Iterable[str]) -> bool:
+        """Return whether the journal has one of these, as a line or as an end that is open."""
+        return any(name in self._lines or name in self._ends for name in ids)
+
+    def is_retold(self, line: HistoryLine) -> bool:
+        """Return whether a line says of the same event what its prices were, or what kind of movement it was."""
+        own, end = self._lines.get(line.id), self._ends.get(line.id)
+        if own is not None and is_same_content(own, line):
+            return True
+        if end is not None and end.is_deposit:
+            return _moved(line, end.venue) == [(end.asset, end.qty)]
+        if own is None or (end is None and RETOLD_ADJUSTMENT not in line.id):
+            return False
+        account = own.src if isinstance(own, TransferLine) else own.venue
+        return _moved(own, account) == _moved(line, account)
 
 
-def nothing_booked(_ids: Iterable[str]) -> Mapping[str, str]:
-    """Say that the journal itself tells nothing."""
-    return {}
+def _moved(line: HistoryLine, account: str) -> list[tuple[str, Decimal]]:
+    return [(one.asset, one.number) for one in effects(line, 0) if one.account == account]
 
 
-def import_history(path: Path, store: SqlStore, *, booked: Booked = nothing_booked) -> ImportReport:
+Booked = Told
+nothing_booked = Told({}, {})
+"""Of a store without a daemon's history."""
+
+
+def import_history(path: Path, store: SqlStore) -> ImportReport:
     """Import a canonical JSONL file into a store opened for writing. Raises: UserError with every mistake, StoreFailed."""
+    booked = Told.of(store)
     try:
         source = Source(path.name, digest_of(path))
         with path.open("rb") as file:
@@ -89,8 +133,7 @@ def append(
     clock = SystemClock()
     run_id = RunId(f"import-{secrets.token_hex(4)}")
     with store.run_at_once(run_id=run_id, code_version=__version__) as connection:
-        writer = _Writer(store, connection, clock, source, reader, booked)
-        writer.begin(run_id)
+        writer = _Writer(store, connection, clock, source, reader, booked, run_id)
         for batch in _batches(lines):
             writer.take(batch)
         writer.finish()
@@ -108,7 +151,7 @@ def digest_of(path: Path) -> str:
 
 def _batches(lines: Iterable[ReadLine]) -> Iterator[list[ReadLine]]:
     stream = iter(lines)
-    while batch := list(islice(stream, LINES_PER_EVENT)):
+    while batch := list(islice(stream, LINES_AT_ONCE)):
         yield batch
 
 
@@ -123,6 +166,7 @@ class _Writer:
         source: Source,
         reader: LineReader,
         booked: Booked,
+        run_id: RunId,
     ) -> None:
         self._store = store
         self._connection = connection
@@ -130,6 +174,7 @@ class _Writer:
         self._source = source
         self._reader = reader
         self._booked = booked
+        self._run_id = run_id
         self._ledger = Ledger(queries.balances(connection), lambda name: queries.transaction(connection, name))
         self._head = queries.head(connection)
         self._step = 0
@@ -138,39 +183,34 @@ class _Writer:
         self._conflicts: list[Mistake] = []
         self._conflict_count = 0
 
-    def begin(self, run_id: RunId) -> None:
-        """Write that a run began."""
-        run = self._store.run_of(self._connection, self._head.epoch)
-        self._record(
-            RunStarted(
-                run_id=run_id,
-                epoch=self._head.epoch,
-                code_version=__version__,
-                config_digest=run.config_digest,
-                mode=run.mode,
-            )
-        )
-
     def take(self, batch: list[ReadLine]) -> None:
         """Compare lines with what is booked and write the new ones."""
         self._lines += len(batch)
         ids = [line.id for line in batch]
         stored = known_lines(self._connection, ids)
-        own = self._booked(ids)
-        if not stored and not own and len(set(ids)) == len(ids):
+        is_told = self._booked.knows(ids)
+        if not stored and not is_told and len(set(ids)) == len(ids):
             self._write(batch)
             return
+        own = self._booked(ids)
         fresh: dict[str, ReadLine] = {}
+        retold: list[ReadLine] = []
         for line in batch:
             if line.id in fresh:
                 self._twice(line, fresh[line.id].row)
             elif line.id in stored and stored[line.id].seq > self._head.seq:
                 self._twice(line, self._row_of(stored[line.id]))
-            elif line.id in stored or line.id in own:
-                self._meet(line, stored.get(line.id), own.get(line.id, ""))
+            elif line.id in stored:
+                known = stored[line.id]
+                self._meet(line, known.body, f"in journal {known.seq}, line {known.line}")
+            elif line.id in own and (is_same(own[line.id], line.text) or not self._booked.is_retold(line.line)):
+                self._meet(line, own[line.id], "by arbot's own journal")
+            elif self._booked.knows([line.id]):
+                self._retell(line, retold)
             else:
                 fresh[line.id] = line
         self._write(list(fresh.values()))
+        self._write(retold, is_retold=True)
 
     def finish(self) -> None:
         """Write that the run ended. Raises: UserError with every mistake and conflict instead."""
@@ -182,7 +222,8 @@ class _Writer:
                 remedy = "mend these first; the import then shows what is left"
                 shown.append(Mistake(self._source.name, f"{count - len(shown)} more mistakes are not shown", remedy))
             raise UserError(*shown)
-        self._record(RunEnded(reason="imported", open_orders=0))
+        if self._step:
+            self._record(RunEnded(reason="imported", open_orders=0))
 
     def report(self) -> ImportReport:
         """Return what was done."""
@@ -195,25 +236,50 @@ class _Writer:
             seq=queries.head(self._connection).seq,
         )
 
-    def _write(self, lines: list[ReadLine]) -> None:
+    def _write(self, lines: list[ReadLine], *, is_retold: bool = False) -> None:
         """Write lines as events; those of one event stand one under the other in the file."""
-        if self._reader.mistake_count or self._conflict_count:
+        if not lines or self._reader.mistake_count or self._conflict_count:
             return
+        if not self._step:
+            self._record(self._started())
+        records = []
         start = 0
         for end in range(1, len(lines) + 1):
-            if end == len(lines) or lines[end].row != lines[end - 1].row + 1:
-                part = lines[start:end]
-                texts = tuple([line.text for line in part])
-                self._record(
-                    HistoryImported(source=self._source.name, digest=self._source.digest, row=part[0].row, lines=texts)
-                )
+            is_full = end - start == LINES_PER_EVENT or end == len(lines)
+            if is_full or lines[end].row != lines[end - 1].row + 1:
+                records.append(self._imported(lines[start:end], is_retold=is_retold))
                 start = end
+        self._store.append(self._connection, records)
+
+    def _imported(self, part: list[ReadLine], *, is_retold: bool) -> Record:
+        event = HistoryImported(
+            source=self._source.name,
+            digest=self._source.digest,
+            row=part[0].row,
+            lines=tuple([line.text for line in part]),
+            is_retold=is_retold,
+        )
+        envelope = self._envelope(event)
+        transaction = self._ledger.book_history(envelope, event, [line.line for line in part])
+        transactions = () if transaction is None else (transaction,)
+        return Record(envelope=envelope, outcome=Outcome(), transactions=transactions)
+
+    def _started(self) -> RunStarted:
+        run = self._store.run_of(self._connection, self._head.epoch)
+        return RunStarted(
+            run_id=self._run_id,
+            epoch=run.epoch,
+            code_version=__version__,
+            config_digest=run.config_digest,
+            mode=run.mode,
+        )
 
     def _record(self, event: Event) -> None:
+        self._store.append(self._connection, (Record(envelope=self._envelope(event), outcome=Outcome()),))
+
+    def _envelope(self, event: Event) -> Envelope:
         self._step += 1
-        envelope = Envelope(self._step, self._clock.now_ns(), event)
-        record = Record(envelope=envelope, outcome=Outcome(), transactions=self._ledger.apply(envelope))
-        self._store.append(self._connection, (record,))
+        return Envelope(self._step, self._clock.now_ns(), event)
 
     def _twice(self, line: ReadLine, row: int) -> None:
         remedy = "give every line an id of its own, or remove the repetition"
@@ -225,19 +291,24 @@ class _Writer:
         event = entry.record().envelope.event
         return event.row + known.line if isinstance(event, HistoryImported) else 0
 
-    def _meet(self, line: ReadLine, known: Known | None, own: str) -> None:
+    def _retell(self, line: ReadLine, retold: list[ReadLine]) -> None:
+        """Take a line about what the journal has booked by itself, if it moves its account by as much."""
+        if self._booked.is_retold(line.line):
+            retold.append(line)
+        else:
+            self._meet(line, "another amount", "by arbot's own journal")
+
+    def _meet(self, line: ReadLine, booked: str, where: str) -> None:
         """Pass over a line that is booked with the same content; note a conflict with any other."""
-        if is_same(own if known is None else known.body, line.text):
+        if booked.startswith("{") and is_same(booked, line.text):
             self._known += 1
             return
         self._conflict_count += 1
         if len(self._conflicts) >= MISTAKES_KEPT:
             return
-        where = "by arbot's own journal" if known is None else f"in journal {known.seq}, line {known.line}"
-        there = own if known is None else known.body
         remedy = (
             "make the file say the same, or give what differs an id of its own; what is booked is never overwritten: "
             "a corrected history goes into a new store (--ledger NEW.db)"
         )
-        what = f"the id {line.id!r} is booked {where} with other content: {there} but here {line.text}"
+        what = f"the id {line.id!r} is booked {where} with other content: {booked} but here {line.text}"
         self._conflicts.append(Mistake(f"{self._source.name} line {line.row}", what, remedy))

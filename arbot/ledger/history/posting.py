@@ -6,14 +6,15 @@ Rules of this file:
   halves of a fill meet in `equity:exchange`; what has not arrived is in transit.
 - What happened at a venue up to its opening snapshot is in that snapshot already. Its flows go to and from
   `equity:opening` instead of the venue's account: the account stays what the venue says, the history keeps its meaning.
+- What the journal has booked by itself may be told anew under its id, which begins with the account's name. The account is
+  not moved again: the other side of what was booked is, which is transit for movements. A fill told anew moves nothing.
 - Lines are posted in sums (one transaction per event of some hundred lines): the lines themselves are the detail.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from decimal import Decimal, localcontext
-from typing import NamedTuple
 
 from arbot.domain.accounting import Posting
 from arbot.domain.history import (
@@ -30,19 +31,16 @@ from arbot.domain.history import (
 from arbot.domain.ids import Asset, VenueId
 from arbot.domain.units import EXACT, ZERO
 from arbot.ledger import accounts
-from arbot.ledger.history.reading import read_stored
+
+RETOLD_ADJUSTMENT = ":adjustment:"
+"""In the id of a line that tells anew what an adjustment was."""
 
 OpenedNs = Callable[[VenueId], int | None]
 """When a venue's opening snapshot was booked (ns), None for an account that has none."""
 
 
-class Flow(NamedTuple):
-    """`number` of `asset` out of `source` and into `target`; the opposite way when negative."""
-
-    source: str
-    target: str
-    asset: str
-    number: Decimal
+Flow = tuple[str, str, str, Decimal]
+"""(source, target, asset, number): so much out of one account and into another; never negative but for rebates."""
 
 
 def no_opening(_venue: VenueId) -> int | None:
@@ -50,49 +48,98 @@ def no_opening(_venue: VenueId) -> int | None:
     return None
 
 
-def sums(texts: Iterable[str], opened_ns: OpenedNs = no_opening) -> tuple[Posting, ...]:
-    """Return what some canonical lines add up to by account and asset, sorted, zeros left out. Raises: ValueError."""
-    totals: dict[tuple[str, str], Decimal] = {}
-    get = totals.get
+def sums(lines: Iterable[HistoryLine], opened_ns: OpenedNs = no_opening) -> tuple[Posting, ...]:
+    """Return what some lines add up to by account and asset, sorted by both, zeros left out."""
     place = _Places(opened_ns).of
+    fills: dict[tuple[str, ...], list[Decimal]] = {}
+    totals: dict[tuple[str, str], Decimal] = {}
     with localcontext(EXACT):
-        for text in texts:
-            for source, target, asset, number in flows(read_stored(text), place):
-                into, out_of = (target, asset), (source, asset)
-                totals[into] = get(into, ZERO) + number
-                totals[out_of] = get(out_of, ZERO) - number
+        for line in lines:
+            if type(line) is FillLine:  # most lines: those of one kind and place are added up before they are posted
+                terms = (place(line.venue, line.ts), line.venue, line.side, line.base, line.quote, line.fee_ccy)
+                found = fills.get(terms)
+                if found is None:
+                    fills[terms] = [line.amount, line.cost, line.fee]
+                else:
+                    found[0] += line.amount
+                    found[1] += line.cost
+                    found[2] += line.fee
+            else:
+                _add(totals, flows(line, place))
+        for (ours, venue, side, base, quote, fee_ccy), (amount, cost, fee) in fills.items():
+            _add(totals, _fill(ours, venue, side, (base, amount), (quote, cost), (fee_ccy, fee)))
     return tuple(
         Posting(account, Asset(asset), number) for (account, asset), number in sorted(totals.items()) if number
     )
 
 
-def flows(line: HistoryLine, place: Callable[[str, str], str]) -> Iterator[Flow]:
-    """Yield what a line moves. `place` names the ledger account of an account of the history at a time of a line."""
+def _add(totals: dict[tuple[str, str], Decimal], some: tuple[Flow, ...]) -> None:
+    for source, target, asset, number in some:
+        totals[target, asset] = totals.get((target, asset), ZERO) + number
+        totals[source, asset] = totals.get((source, asset), ZERO) - number
+
+
+def retold_sums(lines: Iterable[HistoryLine], opened_ns: OpenedNs = no_opening) -> tuple[Posting, ...]:
+    """Return what lines add up to that tell anew what the journal has booked; an id names the account that is not moved."""
+    totals: dict[tuple[str, str], Decimal] = {}
+    with localcontext(EXACT):
+        for line in lines:
+            if not isinstance(line, FillLine):
+                _add(totals, flows(line, _Retold(line.id, opened_ns).of))
+    return tuple(
+        Posting(account, Asset(asset), number) for (account, asset), number in sorted(totals.items()) if number
+    )
+
+
+class _Retold:
+    """Finds the ledger account of a line that tells anew what one account has booked."""
+
+    def __init__(self, line_id: str, opened_ns: OpenedNs) -> None:
+        self._line_id = line_id
+        self._other = accounts.EQUITY_ADJUSTMENTS if RETOLD_ADJUSTMENT in line_id else accounts.TRANSIT_UNMATCHED
+        self._places = _Places(opened_ns)
+
+    def of(self, venue: str, ts: str) -> str:
+        """Return where a movement of an account at that time is posted."""
+        return self._other if self._line_id.startswith(f"{venue}:") else self._places.of(venue, ts)
+
+
+def flows(line: HistoryLine, place: Callable[[str, str], str]) -> tuple[Flow, ...]:
+    """Return what a line moves. `place` names the ledger account of an account of the history at a time of a line."""
     match line:
         case FillLine():
-            ours, sign = place(line.venue, line.ts), 1 if line.side == "buy" else -1
-            yield Flow(accounts.EQUITY_EXCHANGE, ours, line.base, line.amount * sign)
-            yield Flow(ours, accounts.EQUITY_EXCHANGE, line.quote, line.cost * sign)
-            yield Flow(ours, accounts.trading_fees(VenueId(line.venue)), line.fee_ccy, line.fee)
+            terms = (line.base, line.amount), (line.quote, line.cost), (line.fee_ccy, line.fee)
+            return _fill(place(line.venue, line.ts), line.venue, line.side, *terms)
         case TransferLine():
-            yield from _transfer(line, place)
+            return _transfer(line, place)
         case DepositLine():
-            yield Flow(accounts.EQUITY_FUNDING, place(line.venue, line.ts), line.asset, line.amount)
+            return ((accounts.EQUITY_FUNDING, place(line.venue, line.ts), line.asset, line.amount),)
         case WithdrawalLine():
-            yield Flow(place(line.venue, line.ts), accounts.EQUITY_FUNDING, line.asset, line.amount)
+            return ((place(line.venue, line.ts), accounts.EQUITY_FUNDING, line.asset, line.amount),)
         case OpeningLine():
-            yield Flow(accounts.EQUITY_OPENING, place(line.venue, line.ts), line.asset, line.amount)
+            return ((accounts.EQUITY_OPENING, place(line.venue, line.ts), line.asset, line.amount),)
         case IncomeLine():
-            yield Flow(accounts.income(line.why), place(line.venue, line.ts), line.asset, line.amount)
+            return ((accounts.income(line.why), place(line.venue, line.ts), line.asset, line.amount),)
         case SpendLine():
-            yield Flow(place(line.venue, line.ts), accounts.spending(line.why), line.asset, line.amount)
+            return ((place(line.venue, line.ts), accounts.spending(line.why), line.asset, line.amount),)
 
 
-def _transfer(line: TransferLine, place: Callable[[str, str], str]) -> Iterator[Flow]:
+_Part = tuple[str, Decimal]
+
+
+def _fill(ours: str, venue: str, side: str, base: _Part, quote: _Part, fee: _Part) -> tuple[Flow, ...]:  # noqa: PLR0917
+    come, gone = (accounts.EQUITY_EXCHANGE, ours), (ours, accounts.EQUITY_EXCHANGE)
+    first, second = (come, gone) if side == "buy" else (gone, come)
+    return (*first, *base), (*second, *quote), (ours, accounts.trading_fees(VenueId(venue)), *fee)
+
+
+def _transfer(line: TransferLine, place: Callable[[str, str], str]) -> tuple[Flow, ...]:
     source = place(line.src, line.ts)
     arrived = accounts.TRANSIT_UNMATCHED if line.ts_in is None else place(line.dst, line.ts_in)
-    yield Flow(source, arrived, line.asset, line.received)
-    yield Flow(source, accounts.transfer_fees(VenueId(line.src)), line.asset, line.fee)
+    return (
+        (source, arrived, line.asset, line.received),
+        (source, accounts.transfer_fees(VenueId(line.src)), line.asset, line.fee),
+    )
 
 
 class _Places:

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, Final, NamedTuple, cast
 
 import msgspec
@@ -37,8 +36,8 @@ from arbot.domain.history import (
     parse_ts,
 )
 from arbot.domain.units import EXACT
-from arbot.ledger.history.fields import ALLOCATIONS, INCOME_WHY, KINDS, SIDES, SPEND_WHY
-from arbot.ledger.history.writing import as_text, template_of
+from arbot.ledger.history.fields import ALLOCATIONS, INCOME_WHY, KINDS, SIDES, SPEND_WHY, TABLES
+from arbot.ledger.history.writing import as_text
 
 MISTAKES_KEPT: Final = 50
 """Mistakes that are shown; the rest are counted."""
@@ -47,11 +46,13 @@ FIRST_NS: Final = 1_231_006_505_000_000_000  # 2009-01-03T18:15:05Z, the time in
 SHOWN_MAX = 160  # characters of a line that a mistake repeats
 
 _NUMBER = r"-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?"
-_NUMBERS = re.compile(rf"{_NUMBER}(?: {_NUMBER})*")
+_PRICE = _NUMBER.removeprefix("-?")
+_TEXT = r'[^"\\\x00-\x1f]'
+_NUMBERS = re.compile(_NUMBER)
 _PLAIN = re.compile(r"-?[0-9]{1,60}(?:\.[0-9]{1,40})?", re.ASCII)
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _ASSET = re.compile(r"[A-Z0-9]+", re.ASCII)
-_HEAD = re.compile(r'\{"kind": "([a-z]+)", "id": ("(?:[^"\\]|\\.)*"), "ts": "([^"]+)"')
+_HEAD = re.compile(r'\{"kind": "([a-z]+)", "id": ("[^"\\]*(?:\\.[^"\\]*)*"), "ts": "([^"]+)"')
 
 _decode: Callable[[str], HistoryLine] = msgspec.json.Decoder(HistoryLine).decode
 
@@ -107,20 +108,24 @@ class LineReader:
             self.mistakes.append(Mistake(f"{self.source} line {row}", f"{what}: {shown}" if shown else what, remedy))
 
     def _read(self, raw: bytes) -> ReadLine | None:
-        text = _text_of(raw, is_first=self._row == 1)
-        kind, values = _values(text)
-        if kind == "meta":
-            return None
-        template, required, are_numbers = _HOT[kind]
-        # One comparison proves most lines canonical: no key twice or unknown, no escape, numbers in plain notation.
-        built = template % required(values) + _tail(values, KINDS[kind].optional) if _has_no_null(values) else ""
-        if built != text or not are_numbers(values):
-            text = _mended(text, kind, values)
+        try:
+            text = raw.removesuffix(b"\n").decode()
+        except UnicodeDecodeError as error:
+            raise _Wrong(f"not UTF-8 at byte {error.start + 1}", "save the file as UTF-8") from error
+        kind = text[10 : text.find('"', 10)]  # where it is in canonical text; anything else finds no pattern
+        pattern = _CANONICAL.get(kind)
+        match = None if pattern is None else pattern.fullmatch(text)
+        if match is None:
+            kind, text = _mended(text, is_first=self._row == 1)
+            if kind == "meta":
+                return None
         line = _decode(text)
+        if match is not None and _is_key_twice(match.groups(), line):
+            _refuse_twice(text)
         ts_ns = _instant(line.ts, "ts")
         self._check_time(ts_ns)
         _CHECKS[kind](cast("Any", line), ts_ns)
-        _check_common(line)
+        _check_common(line.id, line)
         return ReadLine(self._row, line.id, ts_ns, kind, text, line)
 
     def _check_time(self, ts_ns: int) -> None:
@@ -172,27 +177,29 @@ def _value_of(text: str) -> dict[str, Any]:
 # --- text ------------------------------------------------------------------------------------------------------------
 
 
-def _text_of(raw: bytes, *, is_first: bool) -> str:
-    line = raw[:-1] if raw.endswith(b"\n") else raw
-    if is_first and line.startswith(b"\xef\xbb\xbf"):
+def _mended(text: str, *, is_first: bool) -> tuple[str, str]:
+    """Return kind and canonical text of a line that is right, but not written like that. Raises: _Wrong."""
+    if is_first and text.startswith("\ufeff"):
         raise _Wrong("the file begins with a byte order mark", "save it as UTF-8 without BOM")
-    if line.endswith(b"\r"):
+    if text.endswith("\r"):
         raise _Wrong("the line ends in CR LF", "save the file with LF line ends")
-    if not line.strip():
+    if not text.strip():
         raise _Wrong("the line is empty", "remove it: every line is one JSON object")
-    try:
-        return line.decode()
-    except UnicodeDecodeError as error:
-        raise _Wrong(f"not UTF-8 at byte {error.start + 1}", "save the file as UTF-8") from error
-
-
-def _values(text: str) -> tuple[str, Any]:
-    """Return kind and raw fields of a line, every value still text."""
     try:
         values = _RAW_DECODE(text)
     except msgspec.DecodeError as error:
         raise _explained(text, str(error)) from error
-    return values.__struct_config__.tag, values
+    kind: str = values.__struct_config__.tag
+    _refuse_twice(text)
+    if kind == "meta":
+        return kind, text
+    fields = KINDS[kind]
+    named = msgspec.structs.asdict(values)
+    for name in fields.numbers:
+        named[name] = _plain(name, named[name])
+    for table in ("px", "fx"):
+        named[table] = {key: _price(f"{table} of {key}", value) for key, value in named[table].items()}
+    return kind, as_text(kind, named)
 
 
 def _explained(text: str, error: str) -> _Wrong:
@@ -217,18 +224,6 @@ def _explained(text: str, error: str) -> _Wrong:
     return _Wrong(error[0].lower() + error[1:])
 
 
-def _mended(text: str, kind: str, values: Any) -> str:
-    """Return the canonical text of a line that is not written like it. Raises: _Wrong."""
-    _refuse_twice(text)
-    fields = KINDS[kind]
-    named = msgspec.structs.asdict(values)
-    for name in fields.numbers:
-        named[name] = _plain(name, named[name])
-    for table in ("px", "fx"):
-        named[table] = {key: _plain(f"{table} of {key}", value) for key, value in named[table].items()}
-    return as_text(kind, named)
-
-
 def _plain(name: str, text: str) -> str:
     """Return a number without leading zeros, all other digits kept."""
     if not _PLAIN.fullmatch(text):
@@ -236,6 +231,13 @@ def _plain(name: str, text: str) -> str:
     plain = format(Decimal(text), "f")
     if not _NUMBERS.fullmatch(plain):
         raise _Wrong(f"{name} has more than 40 digits before the point: {text[:90]!r}", _NUMBERS_REMEDY)
+    return plain
+
+
+def _price(name: str, text: str) -> str:
+    plain = _plain(name, text)
+    if plain.startswith("-"):
+        raise _Wrong(f"{name} is {plain}: it is below zero", "write USD for one unit of it, or units of it for one USD")
     return plain
 
 
@@ -251,29 +253,6 @@ def _refuse_twice(text: str) -> None:
     json.loads(text, object_pairs_hook=pairs)
 
 
-def _tail(values: Any, optional: tuple[str, ...]) -> str:
-    """Return what follows the required fields, as it is when nothing in it needs an escape."""
-    parts = [f', "{name}": "{value}"' for name in optional if (value := getattr(values, name))]
-    if values.px:
-        parts.append(f', "px": {{{_entries(values.px)}}}')
-    if values.fx:
-        parts.append(f', "fx": {{{_entries(values.fx)}}}')
-    if values.px_src:
-        parts.append(f', "px_src": {{{_entries(values.px_src)}}}')
-    if values.note:
-        parts.append(f', "note": "{values.note}"')
-    parts.append("}")
-    return "".join(parts)
-
-
-def _entries(table: dict[str, str]) -> str:
-    return ", ".join([f'"{key}": "{value}"' for key, value in table.items()])
-
-
-def _has_no_null(values: Any) -> bool:
-    return getattr(values, "ts_in", "") is not None
-
-
 def _raw_struct(kind: str) -> type[msgspec.Struct]:
     """Return the struct of a kind in which every value is text: what a number looked like is still to be seen."""
     fields = KINDS[kind]
@@ -286,17 +265,24 @@ def _raw_struct(kind: str) -> type[msgspec.Struct]:
     return msgspec.defstruct(f"_raw_{kind}", columns, tag_field="kind", tag=kind, kw_only=True, gc=False)
 
 
-def _number_check(numbers: tuple[str, ...]) -> Callable[[Any], bool]:
-    """Return a function that says whether all numbers of a raw line are canonical."""
-    own = attrgetter(*numbers)
-    is_one = len(numbers) == 1
-    match = _NUMBERS.fullmatch
+def _canonical_pattern(kind: str) -> re.Pattern[str]:
+    """Return a pattern of canonical text without escapes: what it matches needs no other proof of its notation."""
+    fields = KINDS[kind]
+    parts = [rf'"kind": "{kind}"', rf'"id": "{_TEXT}+"', rf'"ts": "{_TEXT}+"']
+    for name in fields.required:
+        value = f'"{_NUMBER}"' if name in fields.numbers else f'"{_TEXT}*"'
+        parts.append(f'"{name}": (?:{value}|null)' if name == "ts_in" else f'"{name}": {value}')
+    tail = "".join(f'(?:, "{name}": "{_TEXT}+")?' for name in fields.optional)
+    for name, value in zip(TABLES, (_PRICE, _PRICE, f"{_TEXT}*"), strict=True):
+        entry = f'"{_TEXT}*": "{value}"'
+        tail += rf'(?:, "{name}": \{{({entry}(?:, {entry})*)\}})?'
+    return re.compile(r"\{" + ", ".join(parts) + tail + f'(?:, "note": "{_TEXT}+")?' + r"\}")
 
-    def are_canonical(values: Any) -> bool:
-        found: tuple[str, ...] = (own(values),) if is_one else own(values)
-        return match(" ".join((*found, *values.px.values(), *values.fx.values()))) is not None
 
-    return are_canonical
+def _is_key_twice(tables: tuple[str | None, ...], line: HistoryLine) -> bool:
+    """Return whether a table of a canonical line has more entries in its text than in its value."""
+    found: tuple[Mapping[str, object], ...] = (line.px, line.fx, line.px_src)
+    return any(text is not None and text.count('": "') != len(table) for text, table in zip(tables, found, strict=True))
 
 
 class _Meta(msgspec.Struct, tag_field="kind", tag="meta"):
@@ -308,10 +294,7 @@ _RAW_UNION: Any = _Meta
 for _struct in _RAW.values():
     _RAW_UNION = _RAW_UNION | _struct
 _RAW_DECODE: Callable[[str], Any] = msgspec.json.Decoder(_RAW_UNION).decode
-_HOT = {
-    kind: (template_of(kind, fields), attrgetter("id", "ts", *fields.required), _number_check(fields.numbers))
-    for kind, fields in KINDS.items()
-}
+_CANONICAL = {kind: _canonical_pattern(kind) for kind in KINDS}
 
 
 # --- meaning ---------------------------------------------------------------------------------------------------------
@@ -335,6 +318,12 @@ def _is_account(name: str) -> bool:
 @lru_cache(maxsize=4096)
 def _is_asset(name: str) -> bool:
     return _ASSET.fullmatch(name) is not None
+
+
+@lru_cache(maxsize=4096)
+def _assets(what: str, names: tuple[str, ...]) -> None:
+    for name in names:
+        _asset(what, name)
 
 
 def _account(name: str, value: str) -> None:
@@ -370,19 +359,20 @@ def _priced(line: HistoryLine, *assets: str) -> None:
             )
 
 
-def _check_common(line: HistoryLine) -> None:
-    if not line.id:
+def _check_common(name: str, line: HistoryLine) -> None:
+    if not name:
         raise _Wrong("the id is empty")
-    if line.id.endswith((":fee", ":rebate")):
-        raise _Wrong(f"the id {line.id!r} ends like one that is derived from another", "choose an id without that end")
-    for asset, price in line.px.items():
-        _asset("px of", asset)
-        if price < 0 or (asset == "USD" and price != 1):
-            raise _Wrong(f"px of {asset} is {price:f}", "write USD for one unit, not negative; USD itself is left out")
-    for asset, rate in line.fx.items():
-        _asset("fx of", asset)
-        if rate <= 0:
-            raise _Wrong(f"fx of {asset} is {rate:f}: it must be above zero", "write units of it for one USD")
+    if name.endswith((":fee", ":rebate")):
+        raise _Wrong(f"the id {name!r} ends like one that is derived from another", "choose an id without that end")
+    if line.px:
+        _assets("px of", tuple(line.px))
+        if line.px.get("USD", 1) != 1:
+            raise _Wrong(f"px of USD is {line.px['USD']:f}", "px is in USD: leave USD itself out")
+    if line.fx:
+        _assets("fx of", tuple(line.fx))
+        for asset, rate in line.fx.items():
+            if rate == 0:
+                raise _Wrong(f"fx of {asset} is zero", "write units of it for one USD")
 
 
 def _check_cash_move(line: DepositLine | WithdrawalLine, _ts_ns: int) -> None:
@@ -413,17 +403,21 @@ def _check_opening(line: OpeningLine, ts_ns: int) -> None:
 
 
 def _check_fill(line: FillLine, _ts_ns: int) -> None:
-    _account("venue", line.venue)
     base, quote, fee_ccy = line.base, line.quote, line.fee_ccy
-    if not (_is_asset(base) and _is_asset(quote) and _is_asset(fee_ccy)):
-        _asset("base", base)
-        _asset("quote", quote)
-        _asset("fee_ccy", fee_ccy)
-    if base == quote or line.symbol != f"{base}/{quote}":
-        raise _Wrong(f"symbol {line.symbol!r} is not {base}/{quote}", "write symbol as base/quote, two assets")
-    _one_of("side", line.side, SIDES)
-    _positive(line, "amount", "cost")
+    _check_fill_names(line.venue, line.symbol, base, quote, line.side, fee_ccy)
+    if line.amount <= 0 or line.cost <= 0:
+        _positive(line, "amount", "cost")
     _priced(line, base, quote, *((fee_ccy,) if line.fee else ()))
+
+
+@lru_cache(maxsize=4096)
+def _check_fill_names(venue: str, symbol: str, base: str, quote: str, side: str, fee_ccy: str) -> None:  # noqa: PLR0917
+    _account("venue", venue)
+    for name, asset in (("base", base), ("quote", quote), ("fee_ccy", fee_ccy)):
+        _asset(name, asset)
+    if base == quote or symbol != f"{base}/{quote}":
+        raise _Wrong(f"symbol {symbol!r} is not {base}/{quote}", "write symbol as base/quote, two assets")
+    _one_of("side", side, SIDES)
 
 
 def _check_transfer(line: TransferLine, ts_ns: int) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from arbot.domain.history import HistoryLine
-from arbot.ledger.history.fields import KINDS, TABLES, Fields
+from arbot.ledger.history.fields import KINDS, TABLES
 
 CSV_HEADER: Final = (
     "kind,id,ts,venue,asset,amount,basis,acquired,allocation,symbol,base,quote,side,price,cost,fee,fee_ccy,order_id,"
@@ -48,11 +48,6 @@ def as_text(kind: str, values: Mapping[str, Any]) -> str:
     if values["note"]:
         parts.append(f'"note": {_value(values["note"])}')
     return "{" + ", ".join(parts) + "}"
-
-
-def template_of(kind: str, fields: Fields) -> str:
-    """Return a %-template over id, time and the required fields of a kind, open at its end, for text without escapes."""
-    return f'{{"kind": "{kind}", ' + ", ".join(f'"{name}": "%s"' for name in ("id", "ts", *fields.required))
 
 
 def write_csv(lines: Iterator[HistoryLine], sink: _Sink) -> int:
