@@ -36,7 +36,7 @@ from arbot.ledger.jurisdictions.us.terms import Terms
 from arbot.ledger.lots.words import Acquire, Dispose, Leg, Slice, Why
 from arbot.tax.formats.accounts import AccountNames, commodity
 from arbot.tax.formats.entries import price_of
-from arbot.tax.formats.matched import Matched, Matching
+from arbot.tax.formats.matched import Matched, Matching, Moved
 from arbot.tax.formats.notation import number
 
 CONVERSION: Final = "Equity:Conversion"
@@ -91,9 +91,10 @@ class _Ledger:
         is_bare = asset == "USD" or not value
         self.asset(account, asset, change, "" if is_bare else f"@@ {number(abs(value))} USD")
 
-    def came(self, account: str, asset: str, qty: Decimal, basis: Decimal, acquired_ns: int, lot: str) -> None:
-        """Add units of a lot with its cost."""
-        self.asset(account, asset, qty, f"{{{{{number(basis)} USD, {self.day(acquired_ns)}, {_quoted(lot)}}}}}")
+    def came(self, account: str, asset: str, lot: Moved) -> None:
+        """Add units of a lot with their cost."""
+        cost = f"{{{{{number(lot.basis)} USD, {self.day(lot.acquired_ns)}, {_quoted(lot.lot)}}}}}"
+        self.asset(account, asset, lot.qty, cost)
 
     def went(self, account: str, asset: str, qty: Decimal, lot: str) -> None:
         """Add units that leave out of a lot."""
@@ -151,7 +152,7 @@ def _fill(matched: Matched, line: FillLine, book: _Ledger) -> None:
     is_paid_in_cash = bool(line.fee) and line.fee_ccy in CASH
     if is_paid_in_cash:
         book.cash(line.venue, line.fee_ccy, -line.fee, line.fee * price_of(line, line.fee_ccy))
-    passing = sum((leg.proceeds for leg in matched.legs if _is_fee(leg)), ZERO)
+    passing = sum((leg.proceeds for leg in matched.legs if isinstance(leg, Dispose) and leg.why is Why.FEE), ZERO)
     _acquired(matched.legs, book)
     if passing:
         book.post(CONVERSION, f"{number(-passing)} USD")
@@ -169,10 +170,6 @@ def _fill(matched: Matched, line: FillLine, book: _Ledger) -> None:
         book.end()
 
 
-def _is_fee(leg: Leg) -> bool:
-    return isinstance(leg, Dispose) and leg.why is Why.FEE
-
-
 def _acquired(legs: tuple[Leg, ...], book: _Ledger) -> None:
     """Add the lots of a line, each net of what was withheld from it."""
     withheld = {leg.lot: leg for leg in legs if isinstance(leg, Dispose) and leg.why is Why.WITHHELD}
@@ -182,7 +179,7 @@ def _acquired(legs: tuple[Leg, ...], book: _Ledger) -> None:
             qty = EXACT.subtract(leg.qty, less.qty) if less else leg.qty
             basis = EXACT.subtract(leg.basis, less.proceeds) if less else leg.basis
             if qty:
-                book.came(leg.account, leg.asset, qty, basis, leg.acquired_ns, leg.lot)
+                book.came(leg.account, leg.asset, Moved(leg.lot, leg.acquired_ns, qty, basis))
 
 
 def _transfer(matched: Matched, line: TransferLine, book: _Ledger) -> None:
@@ -213,7 +210,7 @@ def _move(matched: Matched, line: TransferLine, book: _Ledger, src: str, dst: st
         return
     for moved in matched.moved:
         book.went(src, line.asset, moved.qty, moved.lot)
-        book.came(dst, line.asset, moved.qty, moved.basis, moved.acquired_ns, moved.lot)
+        book.came(dst, line.asset, moved)
     book.post(ROUNDING)
 
 

@@ -30,6 +30,8 @@ WORDS: Final[Mapping[str, str]] = {
     "a_trade": "fills are not in this file: make rotki-trades too",
     "location": "accounts that rotki does not know are written as `external`",
     "accounts_mixed": "the format has no column for the account: name a folder with --out for a file per account",
+    "worthless": "units came or went for nothing or less; the program takes no such row: it is left out",
+    "too_small": "the quantity or its value is zero in the decimals of the program: the row is left out",
     "cash_only": "cash has no lots in this program: the line is left out",
     "other_year": "entries of other years were left out; most programs need the whole history to compute basis",
     "universal": "the program keeps one pool over all accounts: what it computes is not lots per account",

@@ -25,7 +25,7 @@ from arbot.ledger.lots.words import Acquire, Leg, OpenItem, Send, Slice
 
 
 class Moved(NamedTuple):
-    """So much of a lot that set off for another account."""
+    """So much of a lot: what came, or set off for another account."""
 
     lot: str
     acquired_ns: int
@@ -47,7 +47,7 @@ class Matching:
     """One pass over a history by the lot book of the report."""
 
     def __init__(self, policy: LotPolicy, timezone: str) -> None:
-        """Raises: UserError when the time zone is unknown."""
+        """Begin a pass by the clock of a time zone. Raises: UserError when it is unknown."""
         self.days = LocalDays(timezone)
         self._moved: list[Moved] = []
         self._book = LotBook(policy, lambda year: self.days.begin_ns(date(year, 1, 1).toordinal()), self._hear)
