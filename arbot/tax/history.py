@@ -20,7 +20,7 @@ import msgspec
 from arbot.domain.history import FillLine, HistoryLine, LotMethod, PickedLot, Placed, SpendLine, TransferLine
 from arbot.journal.history import history_count, history_lines, known_lines
 from arbot.journal.money import money_entries, stored_mode
-from arbot.ledger.history.journaled import Entry, Journaled, Picked, read_journal
+from arbot.ledger.history.journaled import Entry, Journaled, Picked, Unmatched, read_journal
 from arbot.ledger.history.reading import read_stored
 from arbot.ledger.history.settling import Settled, settle
 from arbot.ledger.lots.policy import Custody, LotPolicy, Pick, Pool, StandingOrder
@@ -78,6 +78,11 @@ class History:
         if not own:
             return lines
         return merge(own, lines, key=_place)
+
+    def told_by_journal(self) -> tuple[dict[str, HistoryLine], dict[str, Unmatched]]:
+        """Return the journal's own lines by id, and what came or went without anybody saying where, by id."""
+        lines = {placed.line.id: placed.line for placed in (*self._journaled.lines, *self._settled.lines)}
+        return lines, {one.id: one for one in self._journaled.unmatched}
 
     def open_items(self) -> list[OpenItem]:
         """Return what has to be settled or accepted before anything is filed, in the order of the journal."""
