@@ -3,6 +3,7 @@
 Rules of this file:
 - Mistakes, open items and conflicts of the whole file are found before anything is refused, and shown together.
 - A line that is booked already, by an earlier file or by arbot itself, is counted and passed over.
+- What a statement settles about arbot's own journal (where coins went that left) is booked as a telling of the same event.
 - A conflict refuses the file, unless the caller explicitly keeps what is booked; what is booked is never changed.
 - A file that brings nothing new leaves no trace in the journal.
 """
@@ -22,7 +23,7 @@ from arbot.journal.store import SqlStore
 from arbot.ledger.history.reading import MISTAKES_KEPT, LineReader, ReadLine, read_stored
 from arbot.ledger.history.writing import canonical
 from arbot.runtime.clock import SystemClock
-from arbot.tax.importing import Booked, Source, append, digest_of, nothing_booked
+from arbot.tax.importing import Source, Told, append, digest_of
 from arbot.tax.statements.common import Options, Statement, at_rows
 from arbot.tax.statements.formats import READERS
 from arbot.tax.statements.matching import Matched, bare_id, match
@@ -51,22 +52,23 @@ def import_statement(
     format_name: str,
     options: Options,
     *,
-    booked: Booked = nothing_booked,
+    told: Told | None = None,
     is_ledger_kept: bool = False,
     is_dry_run: bool = False,
 ) -> StatementReport:
-    """Import a venue's statement into a store, which a dry run only reads.
+    """Import a venue's statement into a store, which a dry run only reads. `told` is what its journal tells by itself.
 
     Raises: UserError with every mistake, open item and conflict of the file, StoreFailed.
     """
     statement = READERS[format_name](path, options)
-    matched = match(statement, booked_of(statement, store, booked).get)
+    told = Told.of(store) if told is None else told
+    matched = match(statement, booked_of(statement, store, told).get, told.is_retold)
     source = Source(path.name, digest_of(path))
     found = _checked(statement, matched, is_ledger_kept=is_ledger_kept)
     seq = store.head().seq
     if found and not is_dry_run:
         reader = LineReader(path.name, until_ns=SystemClock().now_ns())
-        seq = append(store, source, found, reader, booked=booked).seq
+        seq = append(store, source, found, reader, booked=told).seq
     return StatementReport(
         source=source.name,
         format=format_name,
@@ -81,7 +83,7 @@ def import_statement(
     )
 
 
-def booked_of(statement: Statement, store: SqlStore, booked: Booked = nothing_booked) -> dict[str, HistoryLine]:
+def booked_of(statement: Statement, store: SqlStore, told: Told) -> dict[str, HistoryLine]:
     """Return what store and journal have under the ids that a statement names."""
     ids = [line.id for line in statement.lines]
     ids += [bare_id(line.id) for line in statement.lines if isinstance(line, FillLine)]
@@ -90,7 +92,7 @@ def booked_of(statement: Statement, store: SqlStore, booked: Booked = nothing_bo
     stream = iter(dict.fromkeys(ids))
     with store.database.read() as connection:
         while batch := list(islice(stream, _IDS_AT_ONCE)):
-            texts = dict(booked(batch)) | {name: known.body for name, known in known_lines(connection, batch).items()}
+            texts = dict(told(batch)) | {name: known.body for name, known in known_lines(connection, batch).items()}
             found |= {name: read_stored(text) for name, text in texts.items()}
     return found
 

@@ -178,7 +178,7 @@ def _in_our_words(number: int, cells: Mapping[str, str], reading: _Reading) -> _
         raise ValueError(f"kind {excerpt(ours['kind'])} is none of {', '.join(KINDS)}: map it in [values.kind]")
     missing = [field for field in NEEDED[ours["kind"]] if not ours.get(field)]
     if missing:
-        raise ValueError(f"a {ours['kind']} needs {', '.join(missing)}")
+        raise ValueError(f"{ours['kind']} needs {', '.join(missing)}")
     account = account_of(reading.settling.accounts.get(ours["account"], ours["account"]))
     return _Row(number, f"{account}:{ours['id']}", reading.local_times.read(ours["time"], number), account, ours)
 

@@ -58,8 +58,12 @@ class Matched(NamedTuple):
     covered: frozenset[str]
 
 
-def match(statement: Statement, booked: Booked) -> Matched:
-    """Return which lines are new, booked, or in conflict."""
+def _settles_nothing(_line: HistoryLine) -> bool:
+    return False
+
+
+def match(statement: Statement, booked: Booked, settles: Callable[[HistoryLine], bool] = _settles_nothing) -> Matched:
+    """Return which lines are new, booked, or in conflict. `settles`: the line says what the booked one left open."""
     new: list[HistoryLine] = []
     duplicates: list[str] = []
     conflicts: list[Conflict] = []
@@ -69,7 +73,9 @@ def match(statement: Statement, booked: Booked) -> Matched:
             new.append(line)
             continue
         differences = tuple(compare(line, known, statement.decimals, statement.ts_digits))
-        if differences:
+        if differences and settles(line):
+            new.append(line)
+        elif differences:
             conflicts.append(Conflict(line.id, statement.where(line.id), differences))
         else:
             duplicates.append(line.id)
