@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     NOT_RUNNING = 4
     LEDGER_PROBLEM = 5
     LEFT_OPEN = 6
+    OPEN_ITEMS = 7
     INTERRUPTED = 130
 
 
@@ -26,6 +27,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.NOT_RUNNING: "The command needs a running daemon, and none runs in that state folder.",
     ExitCode.LEDGER_PROBLEM: "The ledger or the journal does not hold together, or differs from the venues.",
     ExitCode.LEFT_OPEN: "The run ended with an arb stranded, an order open or an order unknown. A person has to look.",
+    ExitCode.OPEN_ITEMS: "A tax report was refused: items of the history are open. Each is listed with its remedy; nothing was written.",
     ExitCode.INTERRUPTED: "Ctrl-C ended a command that holds nothing open (scan, status).",
 }
 

@@ -21,6 +21,8 @@ from arbot.cli import (
     sim,
     stress,
     sweep,
+    tax,
+    tax_export,
     transfers,
 )
 from arbot.cli.errors import DaemonRefused, NotRunning
@@ -50,6 +52,8 @@ rebalance.register(app)
 app.add_typer(data.app)
 app.add_typer(config.app)
 app.add_typer(ledger.app)
+app.add_typer(tax.app)
+tax_export.register(tax.app)
 app.add_typer(sim.app)
 
 

@@ -1,0 +1,132 @@
+"""The forms of the United States: rows of Form 8949, the statement to attach, the summary rows, Schedule D.
+
+Rules of this file (2025 forms and instructions):
+- form8949.csv has every row with what traces it; statements/ has the same rows as the attachment of Exception 2 shows them,
+  one file per box and account with its totals; form8949-summary.csv is what then stands on the form itself, code M.
+- Money is rounded by the rules of jurisdictions/us/amounts.py, nowhere here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from arbot.ledger.jurisdictions.us.amounts import NO_CENTS
+from arbot.ledger.jurisdictions.us.boxes import BOXES
+from arbot.ledger.jurisdictions.us.form8949 import HEADER_8949, FormRow, RowMaker, csv_row
+from arbot.ledger.jurisdictions.us.schedule_d import ScheduleD
+from arbot.ledger.lots.words import Slice
+from arbot.tax.bundle.folder import Folder
+from arbot.tax.bundle.sheet import Sheet
+from arbot.tax.bundle.texts import cells, plain
+
+HEADER_STATEMENT = (
+    '"(a) description of property","(b) date acquired","(c) date sold or disposed of","(d) proceeds",'
+    '"(e) cost or other basis","(f) code","(g) adjustment","(h) gain or loss"'
+)
+HEADER_SCHEDULE_D = "line,part,box,rows,proceeds,cost_basis,adjustment,gain,proceeds_exact,cost_basis_exact,gain_exact,rounding_drift,where"
+PER_BOX = {
+    **{box.line: (box, f"total of Form 8949 with box {box.letter} checked") for box in BOXES.values()},
+    **{
+        box.line_without_rows: (box, f"total of sales of box {box.letter} that need no row")
+        for box in BOXES.values()
+        if box.line_without_rows
+    },
+}
+
+
+class Statement:
+    """The rows of one box and account, and their sums in the cents or dollars printed."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self.put = sheet.put
+        self.proceeds = self.basis = self.adjustment = self.gain = NO_CENTS
+
+    def row(self, row: FormRow) -> None:
+        """Write a row and add it up."""
+        self.proceeds += row.proceeds
+        self.basis += row.cost_basis
+        self.gain += row.gain
+        adjustment = ""
+        if row.code:
+            self.adjustment += row.adjustment
+            adjustment = str(row.adjustment)
+        ident = row.sale_txid or row.disposal_id.removesuffix(":fee")
+        if '"' in ident:
+            ident = ident.replace('"', '""')
+        self.put(
+            f'"{row.units} {row.asset}, {ident}",{row.date_acquired},{row.date_sold},{row.proceeds!s},{row.cost_basis!s},'
+            f"{row.code},{adjustment},{row.gain!s}"
+        )
+
+    def close(self) -> None:
+        """Write the totals of columns (d), (e), (g), (h)."""
+        self.put(f"Total,,,{self.proceeds},{self.basis},,{self.adjustment},{self.gain}")
+
+
+class FormFiles:
+    """Writes the forms' files while slices pass by."""
+
+    def __init__(self, folder: Folder, maker: RowMaker) -> None:
+        self._folder = folder
+        self._maker = maker
+        self._form = folder.sheet("form8949.csv", HEADER_8949)
+        self._statements: dict[tuple[str, str], Statement] = {}
+        self.rows = 0
+
+    def slices(self, slices: Sequence[Slice]) -> None:
+        """Write the rows that these slices complete."""
+        take = self._maker.take
+        for one in slices:
+            rows = take(one)
+            if rows:
+                self._write(rows)
+
+    def close(self) -> ScheduleD:
+        """Write the last rows, the totals, the summary and Schedule D; return the latter."""
+        self._write(self._maker.finish())
+        for key in sorted(self._statements):
+            self._statements[key].close()
+        summary = self._folder.sheet("form8949-summary.csv", HEADER_8949)
+        for row in self._maker.summary():
+            summary.put(csv_row(row))
+        made = self._maker.schedule_d()
+        _write_schedule_d(self._folder, made)
+        return made
+
+    def _write(self, rows: Iterable[FormRow]) -> None:
+        put, statements = self._form.put, self._statements
+        for row in rows:
+            put(csv_row(row))
+            statement = statements.get((row.box, row.account))
+            if statement is None:
+                statement = self._begin(row)
+            statement.row(row)
+            self.rows += 1
+
+    def _begin(self, row: FormRow) -> Statement:
+        account = "all-accounts" if row.account == "*" else row.account
+        sheet = self._folder.sheet(f"statements/{row.box}-{account}.csv", HEADER_STATEMENT)
+        statement = self._statements[row.box, row.account] = Statement(sheet)
+        return statement
+
+
+def _write_schedule_d(folder: Folder, schedule: ScheduleD) -> None:
+    sheet = folder.sheet("schedule-d.csv", HEADER_SCHEDULE_D)
+    for line in schedule.lines:
+        box, words = PER_BOX[line.line]
+        sheet.put(
+            cells(
+                line.line,
+                box.part,
+                box.letter,
+                str(line.rows),
+                *_numbers(line.proceeds, line.cost_basis, line.adjustment, line.gain),
+                *_numbers(line.proceeds_exact, line.cost_basis_exact, line.gain_exact, line.drift),
+                words,
+            )
+        )
+
+
+def _numbers(*amounts: Decimal) -> list[str]:
+    return [plain(amount) for amount in amounts]

@@ -1,0 +1,55 @@
+"""How the bundle's files spell instants, numbers and cells.
+
+Rules of this file:
+- Numbers are plain decimals with every digit they carry: nothing is rounded here.
+- Instants are UTC as in the history format; a day of text is made once and kept.
+- Cells are quoted only where RFC 4180 asks for it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+
+NS_PER_S = 1_000_000_000
+S_PER_DAY = 86_400
+
+
+@lru_cache(maxsize=16_384)
+def utc(ts_ns: int) -> str:
+    """Return "2025-01-01T00:00:11.5Z" of ns since the epoch, with as many digits of the second as it needs."""
+    seconds, nanos = divmod(ts_ns, NS_PER_S)
+    day, second = divmod(seconds, S_PER_DAY)
+    minute, second = divmod(second, 60)
+    hour, minute = divmod(minute, 60)
+    text = f"{_day(day)}T{hour:02d}:{minute:02d}:{second:02d}"
+    return f"{text}.{nanos:09d}".rstrip("0") + "Z" if nanos else text + "Z"
+
+
+def utc_or_empty(ts_ns: int) -> str:
+    """Return the instant's text, or nothing for 0: it never was."""
+    return utc(ts_ns) if ts_ns else ""
+
+
+def plain(number: Decimal) -> str:
+    """Return the number without exponent, all digits kept."""
+    text = str(number)  # twice as fast as asking for no exponent, which hardly a number has
+    return format(number, "f") if "E" in text else text
+
+
+def cell(text: str) -> str:
+    """Return the text as one CSV cell. A leading sign of a formula is kept: numbers may be negative."""
+    if '"' in text or "," in text or "\n" in text or "\r" in text:
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+def cells(*texts: str) -> str:
+    """Return one CSV row without its end of line."""
+    return ",".join(map(cell, texts))
+
+
+@lru_cache(maxsize=1024)
+def _day(day: int) -> str:
+    return datetime.fromtimestamp(day * S_PER_DAY, UTC).strftime("%Y-%m-%d")
