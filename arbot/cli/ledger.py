@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from arbot.cli import parsing
+from arbot.cli import ledger_history, parsing
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.output import say, to_json
+from arbot.cli.stores import LedgerOption, open_store
 from arbot.cli.where import ConfigOption, JsonOption, settings_of
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from arbot.journal.store import SqlStore
-
-app = typer.Typer(name="ledger", help="Balances, trades and their proof.", no_args_is_help=True)
-
-LedgerOption = Annotated[
-    str | None,
-    typer.Option("--ledger", help="Store URL instead of the config's, such as sqlite:///file.", show_default=False),
-]
+app = typer.Typer(name="ledger", help="Balances, trades, history and their proof.", no_args_is_help=True)
+ledger_history.register(app)
 
 
 @app.command()
@@ -31,7 +22,7 @@ def balances(config: ConfigOption = None, ledger: LedgerOption = None, as_json: 
     """Print the sum of every ledger account by asset."""
     from arbot.domain.units import fmt
 
-    with _store(config, ledger) as store:
+    with open_store(config, ledger) as store:
         rows = store.all_balances()
     if as_json:
         say(to_json([{"account": account, "asset": asset, "number": number} for account, asset, number in rows]))
@@ -49,7 +40,7 @@ def trades(
     """Print the newest fills, oldest first."""
     from arbot.domain.units import fmt
 
-    with _store(config, ledger) as store:
+    with open_store(config, ledger) as store:
         rows = store.trades(limit=limit)
     if as_json:
         say(to_json(rows))
@@ -78,7 +69,7 @@ def verify(config: ConfigOption = None, ledger: LedgerOption = None, as_json: Js
     """Check the hash chain, that postings sum to zero, and that every projection follows from the journal."""
     from rich.console import Console
 
-    with _store(config, ledger) as store, Console(stderr=True).status("verifying the journal"):
+    with open_store(config, ledger) as store, Console(stderr=True).status("verifying the journal"):
         problems, entries = store.verify(), store.head().seq
     if as_json:
         say(to_json({"ok": not problems, "entries": entries, "problems": [str(problem) for problem in problems]}))
@@ -124,12 +115,6 @@ def adjust(  # noqa: PLR0917 - one per option
         record_adjustment(settings, adjustment)
     facts = {"venue": venue, "asset": asset, "qty": qty, "reason": reason}
     say(to_json(facts) if as_json else f"booked {qty} {asset} at {venue}: {reason}")
-
-
-def _store(config: Path | None, ledger: str | None) -> AbstractContextManager[SqlStore]:
-    from arbot.cli.stores import existing_store, store_at
-
-    return store_at(ledger) if ledger else existing_store(settings_of(config))
 
 
 def _utc(ts_ns: int) -> str:

@@ -104,8 +104,7 @@ def _moved(line: HistoryLine, account: str) -> list[tuple[str, Decimal]]:
     return [(one.asset, one.number) for one in effects(line, 0) if one.account == account]
 
 
-Booked = Told
-nothing_booked = Told({}, {})
+NOTHING_TOLD = Told({}, {})
 """Of a store without a daemon's history."""
 
 
@@ -124,7 +123,7 @@ def import_history(path: Path, store: SqlStore) -> ImportReport:
 
 
 def append(
-    store: SqlStore, source: Source, lines: Iterable[ReadLine], reader: LineReader, *, booked: Booked = nothing_booked
+    store: SqlStore, source: Source, lines: Iterable[ReadLine], reader: LineReader, *, booked: Told = NOTHING_TOLD
 ) -> ImportReport:
     """Write lines as one run in one transaction. Mistakes noted in `reader` by the end refuse all of them.
 
@@ -165,7 +164,7 @@ class _Writer:
         clock: SystemClock,
         source: Source,
         reader: LineReader,
-        booked: Booked,
+        booked: Told,
         run_id: RunId,
     ) -> None:
         self._store = store

@@ -1,0 +1,186 @@
+"""History in and out of a ledger: `arbot ledger import` and `arbot ledger export`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from arbot.cli.output import say, shown, tell, to_json
+from arbot.cli.stores import LedgerOption, open_store, writable_store
+from arbot.cli.where import ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    from arbot.tax.history import History
+    from arbot.tax.importing import ImportReport
+    from arbot.tax.statements.booking import StatementReport
+
+AUTO = "auto"
+CANONICAL = "jsonl"
+
+
+class ExportFormat(StrEnum):
+    """Forms in which history is written."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("import")(import_file)
+    app.command("export")(export)
+
+
+def import_file(  # noqa: PLR0917 - one per option
+    file: Annotated[Path, typer.Argument(help="History or statement to import.", exists=True, dir_okay=False)],
+    format_name: Annotated[
+        str, typer.Option("--format", help="auto, jsonl, or a venue's statement: kraken-ledgers, coinbase-fills, csv.")
+    ] = AUTO,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a file (jsonl) that leaves a balance below zero.")
+    ] = False,
+    map_path: Annotated[
+        Path | None, typer.Option("--map", help="What a statement cannot say, as TOML.", exists=True, dir_okay=False)
+    ] = None,
+    prices: Annotated[
+        Path | None, typer.Option("--prices", help="USD prices for a statement, as CSV.", exists=True, dir_okay=False)
+    ] = None,
+    account: Annotated[str, typer.Option("--account", help="Account that a statement is about.")] = "",
+    timezone: Annotated[str, typer.Option("--timezone", help="Of a statement's times that name none.")] = "UTC",
+    keep_ledger: Annotated[
+        bool, typer.Option("--keep-ledger", help="Pass over rows of a statement that the ledger has otherwise.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what a statement would bring.")] = False,
+    config: ConfigOption = None,
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Book the history in a file: all of it, or nothing and every mistake. What is booked already changes nothing."""
+    name = _format_of(file, format_name, has_map=map_path is not None)
+    if name == CANONICAL:
+        _refuse_statement_options(
+            {
+                "--map": map_path,
+                "--prices": prices,
+                "--account": account,
+                "--keep-ledger": keep_ledger,
+                "--dry-run": dry_run,
+            }
+        )
+        _tell(_canonical(file, config, ledger, is_strict=strict), as_json=as_json)
+        return
+    from arbot.tax.statements.booking import import_statement
+    from arbot.tax.statements.common import Options
+
+    options = Options(account=account, timezone=timezone, map_path=map_path, prices_path=prices)
+    with writable_store(config, ledger) as store:
+        report = import_statement(file, store, name, options, is_ledger_kept=keep_ledger, is_dry_run=dry_run)
+    _tell(report, as_json=as_json)
+
+
+def export(
+    format_name: Annotated[
+        ExportFormat, typer.Option("--format", help="jsonl is imported again; csv is for eyes.")
+    ] = ExportFormat.JSONL,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; stdout without it.")] = None,
+    config: ConfigOption = None,
+    ledger: LedgerOption = None,
+) -> None:
+    """Write the whole history, imported and arbot's own, in order. The same ledger gives the same bytes."""
+    from arbot.tax.history import open_history
+
+    with open_store(config, ledger) as store:
+        history = open_history(store)
+        with _sink(out) as sink:
+            count = _write(history, format_name, sink)
+        items = history.open_items()
+    tell(f"{count} lines" if out is None else f"{count} lines in {shown(out.absolute())}")
+    if items:
+        tell(f"{len(items)} open items: until they are settled this is not the whole history (`arbot ledger verify`)")
+
+
+def _canonical(file: Path, config: Path | None, ledger: str | None, *, is_strict: bool) -> ImportReport:
+    from arbot.tax.importing import import_history
+    from arbot.tax.strictness import demand_covered
+
+    with writable_store(config, ledger) as store:
+        if is_strict:
+            demand_covered(file, store)
+        return import_history(file, store)
+
+
+def _format_of(file: Path, asked: str, *, has_map: bool) -> str:
+    """Return the format by name, or as the file begins. Raises: UserError."""
+    from arbot.domain.errors import Mistake, UserError
+
+    if asked == AUTO:
+        with file.open("rb") as opened:
+            if opened.read(64).lstrip().startswith(b"{"):
+                return CANONICAL  # without reading all of it
+        from arbot.tax.statements.formats import detect
+
+        return detect(file, has_map=has_map)
+    from arbot.tax.statements.formats import READERS
+
+    known = (AUTO, CANONICAL, *READERS)
+    if asked not in known:
+        raise UserError(Mistake("--format", f"{asked!r} is not known", f"use one of {', '.join(known)}"))
+    return asked
+
+
+def _refuse_statement_options(given: dict[str, object]) -> None:
+    from arbot.domain.errors import Mistake, UserError
+
+    mistakes = [
+        Mistake(name, "is for a venue's statement, and this is canonical history", "leave it out")
+        for name, value in given.items()
+        if value
+    ]
+    if mistakes:
+        raise UserError(*mistakes)
+
+
+def _tell(report: ImportReport | StatementReport, *, as_json: bool) -> None:
+    if as_json:
+        say(to_json(report))
+        return
+    say(f"{report.lines} lines of {report.source}: {report.new} new, {report.known} booked before")
+
+
+def _write(history: History, form: ExportFormat, sink: TextIO) -> int:
+    from arbot.ledger.history.writing import canonical, write_csv
+
+    if form is ExportFormat.CSV:
+        return write_csv((placed.line for placed in history.lines()), sink)
+    count = 0
+    for placed in history.lines():
+        sink.write(f"{canonical(placed.line)}\n")
+        count += 1
+    return count
+
+
+@contextmanager
+def _sink(out: Path | None) -> Iterator[TextIO]:
+    """Open a file that appears whole or not at all, or stdout. Raises: UserError."""
+    from arbot.domain.errors import Mistake, UserError
+
+    if out is None:
+        yield sys.stdout
+        return
+    draft = out.with_name(out.name + ".new")
+    try:
+        with draft.open("w", encoding="utf-8", newline="\n") as sink:
+            yield sink
+        draft.replace(out)
+    except OSError as error:
+        raise UserError(
+            Mistake(str(out), f"cannot be written: {error.strerror}", "name a file in a folder of yours")
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)
