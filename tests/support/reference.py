@@ -135,6 +135,14 @@ def disaster_kinds() -> str:
     )
 
 
+def country_rules(code: str) -> str:
+    """Return the rules that a country's figures follow, each with its source and when that was read."""
+    from arbot.ledger.jurisdictions.registry import country
+
+    lines = ["| rule | source | read on |", "|---|---|---|"]
+    return "\n".join(lines + [f"| {rule.text} | {rule.source} | {rule.date} |" for rule in country(code).rules])
+
+
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "disasters": ("docs/guide/risk.md", disasters),
     "disaster kinds": ("docs/guide/stress.md", disaster_kinds),
@@ -147,6 +155,10 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "formats": ("docs/guide/data.md", formats),
     "findings": ("docs/guide/data.md", findings),
     "rebalance example": ("docs/guide/rebalance.md", rebalance_example),
+    "rules uk": ("docs/guide/tax-uk.md", lambda: country_rules("uk")),
+    "rules de": ("docs/guide/tax-experimental.md", lambda: country_rules("de")),
+    "rules ca": ("docs/guide/tax-experimental.md", lambda: country_rules("ca")),
+    "rules au": ("docs/guide/tax-experimental.md", lambda: country_rules("au")),
     "rebalance stuck": ("docs/guide/rebalance.md", lambda: rebalance_example(with_stuck=True)),
 }
 

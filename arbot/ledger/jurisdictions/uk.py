@@ -255,7 +255,7 @@ UNITED_KINGDOM: Final = Country(
     run=_begin,
     term=no_long_term,
     rules=(
-        Rule("One pool per token over all accounts", "TCGA 1992 s.104; HMRC CRYPTO22200", _READ),
+        Rule("One pool per token over all accounts", "TCGA 1992 s.104; HMRC CRYPTO22200, read as a copy", _READ),
         Rule("Purchases of the same day are matched first", "TCGA 1992 s.105; HMRC CRYPTO22252", _READ),
         Rule("Then purchases of the next 30 days, earliest first", "TCGA 1992 s.106A(5); HMRC CRYPTO22253", _READ),
         Rule("Then the section 104 pool at average cost", "TCGA 1992 s.104; HMRC CRYPTO22251", _READ),
@@ -266,6 +266,7 @@ UNITED_KINGDOM: Final = Country(
             "HMRC CRYPTO22150, token row as quoted by a guide",
             _READ,
         ),
+        Rule("A rebate in tokens is a purchase at its value and leaves the trade as it is", "our reading", _READ),
         Rule("Moving own tokens is no disposal; the fee is one, and no cost unless chosen", "secondary source", _READ),
         Rule("Rounding in favour of the taxpayer", "HMRC CRYPTO22252", _READ),
     ),
