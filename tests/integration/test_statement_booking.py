@@ -98,7 +98,7 @@ def test_fill_that_arbot_booked_itself_is_a_duplicate(bring, store):
         side="buy", amount=Decimal("0.001"), price=Decimal(94000), cost=Decimal("94.00000"), fee=Decimal("0.24001"),
         fee_ccy="USD", order_id="O1", px={"BTC": Decimal(93999)}, px_src={"BTC": "book"},
     )  # fmt: skip
-    report = bring(KRAKEN, told=Told({fill.id: fill}, {}))
+    report = bring(KRAKEN, booked=Told({fill.id: fill}, {}))
     assert (report.new, report.known) == (1, 1)
     assert [line for line in stored(store) if "kraken:T1" in line] == []
 
@@ -171,6 +171,6 @@ def test_statement_says_where_coins_of_arbot_went(tmp_path, store):
         'at = "2025-01-03T00:00:00Z"\narrives = "2025-01-03T00:10:00Z"\nprice = "95000"\nprice_src = "book"\n'
     )
     told = Told({half.id: half}, {half.id: end})
-    report = import_statement(path, store, "kraken-ledgers", Options(map_path=map_path), told=told)
+    report = import_statement(path, store, "kraken-ledgers", Options(map_path=map_path), booked=told)
     assert (report.new, report.known) == (3, 0)
     assert '"dst": "cold"' in stored(store)[-1]

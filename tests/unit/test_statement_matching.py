@@ -79,7 +79,7 @@ def test_difference_is_listed_with_both_values(booked, difference):
     assert conflict == Conflict("kraken:T1", "ledgers.csv row 2", (difference,))
     assert difference.statement in conflict.mistake.what
     assert difference.ledger in conflict.mistake.what
-    assert "--keep ledger" in conflict.mistake.remedy
+    assert "--keep-ledger" in conflict.mistake.remedy
 
 
 def test_other_kind_under_the_id_is_a_conflict():

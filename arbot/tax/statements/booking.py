@@ -52,16 +52,16 @@ def import_statement(
     format_name: str,
     options: Options,
     *,
-    told: Told | None = None,
+    booked: Told | None = None,
     is_ledger_kept: bool = False,
     is_dry_run: bool = False,
 ) -> StatementReport:
-    """Import a venue's statement into a store, which a dry run only reads. `told` is what its journal tells by itself.
+    """Import a venue's statement into a store, which a dry run only reads. `booked` is what its journal tells by itself.
 
     Raises: UserError with every mistake, open item and conflict of the file, StoreFailed.
     """
     statement = READERS[format_name](path, options)
-    told = Told.of(store) if told is None else told
+    told = Told.of(store) if booked is None else booked
     matched = match(statement, booked_of(statement, store, told).get, told.is_retold)
     source = Source(path.name, digest_of(path))
     found = _checked(statement, matched, is_ledger_kept=is_ledger_kept)

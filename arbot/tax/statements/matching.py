@@ -45,7 +45,7 @@ class Conflict(NamedTuple):
     def mistake(self) -> Mistake:
         """Return the conflict as the user is told it."""
         told = "; ".join(f"{field} {said} here, {had} in the ledger" for field, said, had in self.differences)
-        remedy = "find out which is right; --keep ledger keeps what is booked and passes these rows over"
+        remedy = "find out which is right; --keep-ledger keeps what is booked and passes these rows over"
         return Mistake(f"{self.where}, {self.line_id}", told, remedy)
 
 

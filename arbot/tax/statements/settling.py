@@ -12,6 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -122,8 +123,8 @@ def read_settling(path: Path | None, known_sections: frozenset[str] = frozenset(
     names += [*(entry.id for entry in movements), *(entry.id for entry in settled)]
     mistakes += [
         Mistake(f"{path.name} {name}", "is settled twice", "keep one entry")
-        for name in dict.fromkeys(names)
-        if names.count(name) > 1
+        for name, uses in Counter(names).items()
+        if uses > 1
     ]
     if mistakes:
         raise UserError(*mistakes)
