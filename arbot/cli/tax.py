@@ -47,6 +47,12 @@ def report(  # noqa: PLR0917 - one per option
     form_1099da: Annotated[
         Path | None, typer.Option("--form-1099da", help="What brokers reported, as CSV.", dir_okay=False)
     ] = None,
+    form_1099da_map: Annotated[
+        Path | None, typer.Option("--form-1099da-map", help="How to read that CSV, as TOML.", dir_okay=False)
+    ] = None,
+    totals_without_rows: Annotated[
+        bool, typer.Option("--totals-without-rows", help="Lines 1a and 8a for sales that need no correction.")
+    ] = False,
     wash_sales: Annotated[bool, typer.Option("--wash-sales", help="Add a shadow report; no figure changes.")] = False,
     accept: Annotated[list[str] | None, typer.Option("--accept", help=ACCEPT_HELP, metavar="CODE[:WHERE]")] = None,
     config: ConfigOption = None,
@@ -65,11 +71,12 @@ def report(  # noqa: PLR0917 - one per option
         is_in_whole_dollars=whole_dollars,
         rows=rows,
         has_wash_sales=wash_sales,
+        is_total_enough=totals_without_rows,
         accept=tuple(accept or ()),
     )
     try:
         with history_at(config, ledger) as history:
-            made = write_report(history, asked, out, form_1099da)
+            made = write_report(history, asked, out, form_1099da, form_1099da_map)
     except Refused as refused:
         _tell_refused(refused.items, as_json=as_json)
         raise typer.Exit(ExitCode.OPEN_ITEMS) from refused

@@ -12,6 +12,10 @@ from arbot.ledger.lots.policy import LotPolicy, Pool
 from arbot.ledger.lots.words import OpenItem
 
 
+YEAR_OF_ACCOUNTS = 2025
+ONE_POOL = "one pool over all accounts is a what-if: from 2025 on lots are kept per account (26 CFR 1.1012-1(j))"
+
+
 class Acceptance(msgspec.Struct, frozen=True):
     """An open item the user lets pass by name: `where` empty means every one of this code."""
 
@@ -34,6 +38,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     is_in_whole_dollars: bool = False
     rows: RowMode = RowMode.LOTS
     has_wash_sales: bool = False
+    is_total_enough: bool = False  # sales that need no correction go to lines 1a and 8a without rows
     accepted: tuple[Acceptance, ...] = ()
 
     def is_accepted(self, item: OpenItem) -> bool:
@@ -51,6 +56,7 @@ def parse_asked(
     is_in_whole_dollars: bool = False,
     rows: str = "lots",
     has_wash_sales: bool = False,
+    is_total_enough: bool = False,
     accept: tuple[str, ...] = (),
 ) -> Asked:
     """Return what was asked. Raises: UserError with every mistake."""
@@ -79,6 +85,7 @@ def parse_asked(
         is_in_whole_dollars=is_in_whole_dollars,
         rows=RowMode(rows),
         has_wash_sales=has_wash_sales,
+        is_total_enough=is_total_enough,
         accepted=tuple(Acceptance(code, where) for code, _, where in (text.partition(":") for text in accept)),
     )
 
@@ -99,13 +106,15 @@ def choose(asked: Asked, books: LotPolicy, method: LotMethod, country: Country) 
     """
     default = country.method_default
     settled = msgspec.structs.replace(books, pool=asked.pool or books.pool, method=default, method_by_year={})
+    is_pooled = country.code == "us" and settled.pool is Pool.UNIVERSAL and asked.year >= YEAR_OF_ACCOUNTS
+    why = [ONE_POOL] if is_pooled else []
     in_books = {order.method for order in books.orders}
     held = ", ".join(sorted(one.value for one in in_books))
     has_nothing = not in_books and not books.picks
     if asked.method is None or in_books == {method} or (has_nothing and method is default):
         words = f"{held} as recorded, {default.value} before" if held else default.value
-        return Choice(settled, f"{words}, and picks" if books.picks else words)
+        return Choice(settled, f"{words}, and picks" if books.picks else words, "; ".join(why))
     told = held or ("picks" if books.picks else f"no order, so {default.value}")
-    why = f"--method {method.value} is a what-if: the books hold {told}; only the recorded order can be filed"
+    why.append(f"--method {method.value} is a what-if: the books hold {told}; only the recorded order can be filed")
     bare = msgspec.structs.replace(settled, method=method, orders=(), picks={})
-    return Choice(bare, f"{method.value} (what-if)", why)
+    return Choice(bare, f"{method.value} (what-if)", "; ".join(why))

@@ -13,15 +13,19 @@ from arbot.ledger.jurisdictions.us.form1099da import Form1099Da, read_forms_1099
 from arbot.ledger.jurisdictions.us.form8949 import IsLong
 from arbot.ledger.jurisdictions.us.match1099da import Match, Matcher
 from arbot.ledger.lots.words import LotRun, Slice, Why
+from arbot.tax.bundle.broker_map import read_broker_map
 from arbot.tax.bundle.flows import price_of
 from arbot.tax.bundle.passing import Span, run_pass
 
 
-def read_forms(path: Path) -> list[Form1099Da]:
-    """Return the rows of the file. Raises: UserError with every mistake in it."""
+def read_forms(path: Path, map_path: Path | None = None) -> list[Form1099Da]:
+    """Return the rows of the file, read as its map says. Raises: UserError with every mistake in it."""
+    given = read_broker_map(map_path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            return read_forms_1099da(lines, path.name)
+            return read_forms_1099da(
+                lines, path.name, columns=given.columns, assets=given.assets, account=given.account
+            )
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(Mistake(f"--form-1099da {path}", str(error), "name a CSV file in UTF-8")) from error
 

@@ -84,7 +84,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 class _Work:
     """A report under way: what was settled before the pass, and what it ends with."""
 
-    def __init__(self, history: History, asked: Asked, form_1099da: Path | None) -> None:
+    def __init__(self, history: History, asked: Asked, form_1099da: Path | None, form_map: Path | None) -> None:
         self.history = history
         self.asked = asked
         self.country: Country = country_of(asked.country)
@@ -94,7 +94,7 @@ class _Work:
         self.is_long: TermJudge = self.country.term(self.options.timezone)
         self.match: Match | None = None
         if form_1099da is not None:
-            forms = read_forms(form_1099da)
+            forms = read_forms(form_1099da, form_map)
             self.match = match_forms(forms, history.lines(), self.run(), self.span, self.is_long, self.options.timezone)
 
     def run(self) -> LotRun:
@@ -114,6 +114,7 @@ class _Work:
             form_dates(self.options.timezone),
             self.asked.rows,
             is_in_dollars=self.asked.is_in_whole_dollars,
+            is_total_enough=self.asked.is_total_enough,
             reported=self.match.reported if self.match else None,
         )
         return UnitedStatesPart(folder, self.span, self.choice.policy.pool, maker)
@@ -151,14 +152,16 @@ class _Work:
         return tuple(found)
 
 
-def write_report(history: History, asked: Asked, out: Path, form_1099da: Path | None = None) -> Report:
-    """Write the bundle and return what is in it.
+def write_report(
+    history: History, asked: Asked, out: Path, form_1099da: Path | None = None, form_map: Path | None = None
+) -> Report:
+    """Write the bundle and return what is in it. `form_map` says how the file of Forms 1099-DA is to be read.
 
     Raises: Refused with every item that is open and not accepted; UserError when the words or `out` will not do.
     """
     check(out)
     with adding(), put_in_place(out) as folder:
-        work = _Work(history, asked, form_1099da)
+        work = _Work(history, asked, form_1099da, form_map)
         told = _written(work, folder)
         write_summary(folder.sheet("summary.html"), told)
         write_manifest(folder, told)
