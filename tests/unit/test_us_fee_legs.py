@@ -178,6 +178,23 @@ def test_line_without_price_is_open_and_makes_up_no_basis(name):
     assert not [left for left in run.remaining() if left.lot not in {"e", "b"}]
 
 
+@pytest.mark.parametrize(
+    ("side", "fee_ccy", "left"),
+    [
+        ("sell", "BNB", {"e": "0.5", "b": "0.75"}),
+        ("sell", "ETH", {"e": "0.25", "b": "1"}),
+        ("sell", "USDT", {"e": "0.5", "b": "1"}),
+    ],
+)
+def test_unpriced_fill_still_takes_its_units(side, fee_ccy, left):
+    """What is given, and a fee out of what is held, leaves; what would come, and a fee withheld from it, has no lot."""
+    run = UsRun(LotPolicy())
+    for line in placed([ETH, BNB, fill(side, "ETH", "0.5", "USDT", "1600", "0.25", fee_ccy)]):
+        run.feed(line)
+
+    assert {lot: Decimal(qty) for lot, qty in left.items()} == {one.lot: one.qty for one in run.remaining()}
+
+
 def test_withheld_units_leave_the_lot_received_under_any_order():
     """An older cheap lot, and a method that would take it, do not matter to units withheld from what was received."""
     before = [opening("old", "ETH", "1", "10"), opening("u", "USDT", "1000", "1000")]

@@ -117,7 +117,7 @@ def _fill(line: FillLine, ts_ns: int) -> tuple[Leg, ...]:
     legs: list[Leg] = []
     if is_coin_given:
         proceeds = _subtract(value, fee_value) if fee_value else value
-        legs.append(Dispose(name, account, given, given_qty, proceeds, Why.SELL))
+        legs.append(Dispose(name, account, given, given_qty, proceeds, Why.SELL, "", fee_value))
     if is_coin_received:
         basis = value if is_coin_given or not fee_value else _add(value, fee_value)
         legs.append(Acquire(name, account, received, received_qty, basis, ts_ns))
