@@ -29,7 +29,9 @@ def export(  # noqa: PLR0917 - one per option
     year: Annotated[int | None, typer.Option("--year", min=2009, max=2200, help="Only this year.")] = None,
     country: Annotated[str, typer.Option("--country", help="Whose rules, for gains and lots: us.")] = "us",
     method: Annotated[str | None, typer.Option("--method", help="fifo, lifo, hifo, lofo, for gains and lots.")] = None,
-    pool: Annotated[str, typer.Option("--pool", help="account, universal or until-2025.")] = "account",
+    pool: Annotated[
+        str | None, typer.Option("--pool", help="account, universal or until-2025; the config's without it.")
+    ] = None,
     timezone: Annotated[
         str | None, typer.Option("--timezone", help="Whose calendar days, such as America/New_York.")
     ] = None,

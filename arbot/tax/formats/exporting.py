@@ -121,9 +121,8 @@ def check(wanted: Wanted) -> None:
     if wanted.format in _WHOLE and wanted.year is not None:
         what = f"{wanted.format} needs the whole history: balances and lots carry over"
         mistakes.append(Mistake("--year", what, "leave --year out"))
-    if wanted.format == "beancount" and wanted.asked.pool is not Pool.ACCOUNT:
-        what = "beancount keeps lots per account"
-        mistakes.append(Mistake("--pool", what, "leave --pool out"))
+    if wanted.format == "beancount" and wanted.asked.pool not in {None, Pool.ACCOUNT}:
+        mistakes.append(_POOLED)
     if mistakes:
         raise UserError(*mistakes)
 
@@ -149,6 +148,8 @@ def _turbotax(work: _Work) -> list[Written]:
 
 
 def _beancount(work: _Work) -> list[Written]:
+    if work.policy.pool is not Pool.ACCOUNT:
+        raise UserError(_POOLED)
     matching = Matching(work.policy, work.options.timezone)
 
     def pieces() -> Iterator[str]:
@@ -172,6 +173,7 @@ def _rp2(work: _Work) -> list[Written]:
     return [Written(path, count), write_text([sheets.ini()], path.with_suffix(".ini"))]
 
 
+_POOLED: Final = Mistake("--pool", "beancount keeps lots per account", "write --pool account")
 _WHOLE: Final = frozenset({"beancount", "hledger", "rp2"})
 _MAKERS: Final[Mapping[str, Callable[[_Work], list[Written]]]] = {
     **{name: partial(_table, name) for name in TABLES},
