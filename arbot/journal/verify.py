@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Select, Table, create_engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from arbot.domain.errors import InvariantBroken
+from arbot.domain.events import HistoryImported
 from arbot.domain.ids import Asset
 from arbot.domain.order import Fill, OrderIntent
 from arbot.domain.units import EXACT, ZERO
@@ -33,6 +34,9 @@ from arbot.journal.queries import JournalRow
 
 PROBLEMS_MAX = 100
 """After this many the rest is not worth printing."""
+
+LINES_SHOWN = 5
+"""Edited lines that one problem names."""
 
 _KeyedRow = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -113,8 +117,30 @@ def _journal_problems(connection: Connection) -> Iterator[Problem]:
     for row in queries.journal_rows(connection):
         what = _row_problem(row) or _link_problem(previous, row)
         if what:
-            yield Problem(seq=row.seq, what=what)
+            yield Problem(seq=row.seq, what=what + _lines_edited(connection, row))
         previous = row
+
+
+def _lines_edited(connection: Connection, row: JournalRow) -> str:
+    """Return which lines of an edited import differ from the table beside it; empty when it cannot be said."""
+    try:
+        event = row.record().envelope.event
+    except BodyRefused:
+        return ""  # told already: it cannot be read
+    if not isinstance(event, HistoryImported):
+        return ""
+    table = schema.HISTORY
+    query = select(table.c.line, table.c.id, table.c.body).where(table.c.seq == row.seq).order_by(table.c.line)
+    kept = {line: (name, body) for line, name, body in connection.execute(query)}
+    found = [
+        f"line {event.row + line} of {event.source}" + (f" (id {kept[line][0]})" if line in kept else "")
+        for line, body in enumerate(event.lines)
+        if kept.get(line, ("", ""))[1] != body
+    ]
+    missing = len(kept) - len(event.lines)
+    if missing > 0:
+        found.append(f"{missing} lines are gone")
+    return f": {', '.join(found[:LINES_SHOWN])}{' and more' if len(found) > LINES_SHOWN else ''}" if found else ""
 
 
 def edited_row(connection: Connection) -> Problem | None:
@@ -248,7 +274,8 @@ def _table_problems(table: Table, connection: Connection, scratch: Connection) -
 
 def _differs(table: Table, row: _KeyedRow | None, what: str) -> Problem:
     key, values = row or ((), {})
-    return Problem(seq=values.get("seq", 0), what=f"{table.name} row {'|'.join(map(str, key))} {what}")
+    name = f" (id {values['id']})" if table is schema.HISTORY and values else ""
+    return Problem(seq=values.get("seq", 0), what=f"{table.name} row {'|'.join(map(str, key))}{name} {what}")
 
 
 def _rows(table: Table, connection: Connection) -> Iterator[_KeyedRow]:
