@@ -9,6 +9,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from arbot.domain.units import fmt
 from arbot.ledger.jurisdictions.us.boxes import BOXES, Reported, columns
 from arbot.ledger.jurisdictions.us.form8949 import FormRow, RowMaker, RowMode, form_dates, rows_of
 from arbot.ledger.jurisdictions.us.wash_sales import WashShadow
@@ -84,6 +85,7 @@ def test_modes_agree_up_to_the_drift_they_print(slices: list[Slice]) -> None:
     for line, total in lots.items():
         assert exact([total.gain]) - exact([sale[line].gain]) == exact([total.drift]) - exact([sale[line].drift])
         assert total.proceeds_exact == sale[line].proceeds_exact
+    assert all(row.units == fmt(Decimal(row.units)) for rows in made.values() for row in rows)
     assert len(made[RowMode.SALE]) <= len(made[RowMode.LOTS])
     for box in BOXES:
         units = [exact(Decimal(row.units) for row in rows if row.box == box) for rows in made.values()]

@@ -231,6 +231,8 @@ class _Matching:
                 if fact is not None and at not in skipped and (form.term or not is_part):
                     about: Key = (fact, form.account, form.asset, form.units, form.term if is_part else "")
                     forms.setdefault(about, []).append(at)
+            if not forms:
+                continue
             targets: dict[Key, list[Target]] = {}
             for target in self._targets:
                 key: Key = (target_fact(target), target.sale.account, target.sale.asset, target.qty, target.part)
