@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from arbot.cli import ledger_gaps
 from arbot.cli.output import say, shown, tell, to_json
 from arbot.cli.stores import LedgerOption, open_store, writable_store
 from arbot.cli.where import ConfigOption, JsonOption
@@ -35,6 +36,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("import")(import_file)
     app.command("export")(export)
+    app.command("gaps")(ledger_gaps.gaps)
 
 
 def import_file(  # noqa: PLR0917 - one per option
@@ -81,7 +83,7 @@ def import_file(  # noqa: PLR0917 - one per option
     options = Options(account=account, timezone=timezone, map_path=map_path, prices_path=prices)
     with writable_store(config, ledger) as store:
         report = import_statement(file, store, name, options, is_ledger_kept=keep_ledger, is_dry_run=dry_run)
-    _tell(report, as_json=as_json)
+    _tell(report, report.remarks, as_json=as_json)
 
 
 def export(
@@ -146,11 +148,13 @@ def _refuse_statement_options(given: dict[str, object]) -> None:
         raise UserError(*mistakes)
 
 
-def _tell(report: ImportReport | StatementReport, *, as_json: bool) -> None:
+def _tell(report: ImportReport | StatementReport, remarks: Sequence[str] = (), *, as_json: bool) -> None:
     if as_json:
         say(to_json(report))
         return
     say(f"{report.lines} lines of {report.source}: {report.new} new, {report.known} booked before")
+    for remark in remarks:
+        say(remark)
 
 
 def _write(history: History, form: ExportFormat, sink: TextIO) -> int:

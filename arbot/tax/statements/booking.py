@@ -45,6 +45,13 @@ class StatementReport(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     is_dry_run: bool
 
+    @property
+    def remarks(self) -> list[str]:
+        """Return what else there is to say, a sentence each."""
+        told = [f"{rows} rows without effect: {reason}" for reason, rows in self.passed.items()]
+        told += [f"{self.kept} lines that the ledger has otherwise were passed over"] if self.kept else []
+        return [*told, "nothing was written"] if self.is_dry_run else told
+
 
 def import_statement(
     path: Path,

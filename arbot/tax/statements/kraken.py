@@ -56,7 +56,7 @@ from arbot.tax.statements.prices import (
 from arbot.tax.statements.settling import CHARGE_SUFFIX, Settling, move_id, read_settling, settle
 
 ACCOUNT: Final = "kraken"
-QUOTES: Final = (
+QUOTES: Final = (  # parity-ok: which one prices the other, not that they are equal
     "USD", "EUR", "GBP", "CAD", "AUD", "CHF", "JPY", "USDT", "USDC", "DAI", "PYUSD", "USDG", "RLUSD", "BTC", "ETH",
 )  # fmt: skip
 """Assets that price others, the strongest first."""
