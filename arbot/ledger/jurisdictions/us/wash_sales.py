@@ -46,7 +46,7 @@ class WashTotal(msgspec.Struct):
     """One asset over the span asked for. The year's gain would change by `disallowed` less `returned`."""
 
     asset: str
-    losses: Decimal = ZERO  # of all loss slices
+    losses: Decimal = ZERO  # of all loss slices; what was put off and is put off again counts again, here and below
     disallowed: Decimal = ZERO
     returned: Decimal = ZERO  # came back through the basis of units sold
     carried: Decimal = ZERO  # still in the basis of units held at the end of the span
