@@ -15,9 +15,8 @@ from arbot.cli.where import ConfigOption, JsonOption, settings_of
 
 if TYPE_CHECKING:
     from arbot.ledger.lots.words import OpenItem
-    from arbot.settings.model import Settings
     from arbot.tax.bundle.report import Report
-    from arbot.tax.history import History, TaxTerms
+    from arbot.tax.history import History
 
 app = typer.Typer(name="tax", help="Lots, country rules and filing bundles.", no_args_is_help=True)
 
@@ -87,25 +86,16 @@ def report(  # noqa: PLR0917 - one per option
 def history_at(config: Path | None, ledger: str | None) -> Iterator[History]:
     """Open the merged history of a ledger file or URL, else of the config's. Raises: UserError when there is none."""
     from arbot.cli.stores import existing_store, store_at
-    from arbot.tax.history import TaxTerms, open_history
+    from arbot.tax.history import TaxSettings, open_history
 
     if ledger is not None:
         url = ledger if "://" in ledger else f"sqlite:///{Path(ledger).absolute()}"
         with store_at(url) as store:
-            yield open_history(store, _terms(settings_of(config)) if config else TaxTerms())
+            yield open_history(store, settings_of(config).tax if config else TaxSettings())
         return
     settings = settings_of(config)
     with existing_store(settings) as store:
-        yield open_history(store, _terms(settings))
-
-
-def _terms(settings: Settings) -> TaxTerms:
-    """Return what the configuration says of taxes: who keeps which account's coins."""
-    from arbot.ledger.lots.policy import Custody, Pool
-    from arbot.tax.history import TaxTerms
-
-    custody = {account: Custody(keeper) for account, keeper in sorted(settings.tax.custody.items())}
-    return TaxTerms(pool=Pool(settings.tax.pool), custody=custody)
+        yield open_history(store, settings.tax)
 
 
 def _tell_refused(items: tuple[OpenItem, ...], *, as_json: bool) -> None:

@@ -11,7 +11,6 @@ from arbot.ledger.jurisdictions.us.form8949 import RowMode
 from arbot.ledger.lots.policy import LotPolicy, Pool
 from arbot.ledger.lots.words import OpenItem
 
-
 YEAR_OF_ACCOUNTS = 2025
 ONE_POOL = "one pool over all accounts is a what-if: from 2025 on lots are kept per account (26 CFR 1.1012-1(j))"
 

@@ -145,6 +145,19 @@ class Bridge:
             explained += total
         return [*made, Row(UNEXPLAINED, "", gain - explained), Row(GAIN, "", gain)]
 
+    def below(self) -> list[tuple[str, Decimal, str]]:
+        """Return what is no part of the gain: name, amount, what it is. The last one is what the bot earned."""
+        felt = -self.costs_below
+        for asset, coin in self.coins.items():
+            felt -= coin.fees
+            if asset not in STABLECOINS:
+                felt += coin.trips.profit
+        return [
+            ("transfers and spends", -self.costs_below, "at value; they lower no gain"),
+            ("income", self.income, "coins and cash received outside trades, taxed as income"),
+            ("economic profit", felt, "round trips less fees, transfers and spends: what the bot earned"),
+        ]
+
     def _fill(self, placed: Placed, slices: Sequence[Slice]) -> None:
         line = placed.line
         assert isinstance(line, FillLine)  # noqa: S101 - the table of `line` says so
@@ -216,13 +229,6 @@ def write_bridge(folder: Folder, bridge: Bridge, totals: Totals) -> list[Row]:
     sheet = folder.sheet("reconciliation.csv", HEADER)
     for row in rows:
         sheet.put(cells(row.step, row.asset or "all", plain(cents(row.amount)), plain(row.amount), WORDS[row.step]))
-    trips = next(row.amount for row in rows if row.step == ROUND_TRIPS and not row.asset)
-    fees = next(row.amount for row in rows if row.step == FEES and not row.asset)
-    felt = trips + fees - bridge.costs_below
-    for step, amount, words in (
-        ("below: transfers and spends", -bridge.costs_below, "at value; they lower no gain"),
-        ("below: income", bridge.income, "coins and cash received outside trades, taxed as income"),
-        ("below: economic profit", felt, "round trips less fees, transfers and spends: what the bot earned"),
-    ):
-        sheet.put(cells(step, "all", plain(cents(amount)), plain(amount), words))
+    for step, amount, words in bridge.below():
+        sheet.put(cells(f"below: {step}", "all", plain(cents(amount)), plain(amount), words))
     return rows

@@ -68,7 +68,16 @@ class UnitedStatesPart:
         self._bridge.hold(marks.at_start, marks.at_end)
         rows = write_bridge(self._folder, self._bridge, totals)
         self._unexplained = next(row.amount for row in rows if row.step == UNEXPLAINED)
-        return [_lines_grid(schedule), assets_grid(totals, marks.at_end), _bridge_grid(rows)]
+        return [_lines_grid(schedule), assets_grid(totals, marks.at_end), _bridge_grid(rows), self._beside()]
+
+    def _beside(self) -> Grid:
+        below = [(step, words, money(amount)) for step, amount, words in self._bridge.below()]
+        open_row = (
+            "transfers under way",
+            "not arrived by the year's end: transfers.csv",
+            f"{self._flows.transfers_open:,}",
+        )
+        return Grid("Beside the gain", ("", "what it is", "USD"), (open_row, *below), words=2)
 
     def open_items(self) -> list[OpenItem]:
         """Return that the bridge does not close, if so: then some figure is wrong."""
@@ -143,6 +152,7 @@ def _lines_grid(schedule: ScheduleD) -> Grid:
     ]
     rows.append(("short-term gain", "", "", "", "", money(schedule.gain_short)))
     rows.append(("long-term gain", "", "", "", "", money(schedule.gain_long)))
+    rows.append(("both", "", "", "", "", money(schedule.gain)))
     exact = sum((one.gain_exact for one in schedule.lines), ZERO)
     note = DRIFT_WORDS.format(exact=money(exact), drift=money(schedule.drift))
     header = ("Schedule D", "rows", "(d) proceeds", "(e) basis", "(g) adjustment", "(h) gain")

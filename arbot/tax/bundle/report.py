@@ -120,11 +120,11 @@ class _Work:
         return UnitedStatesPart(folder, self.span, self.choice.policy.pool, maker)
 
     def open_items(self, run: LotRun, part: Part) -> list[OpenItem]:
-        """Return everything that is open, each once, in the order of its source."""
-        found = [*self.history.open_items(), *run.open_items(), *part.open_items()]
+        """Return everything that is open, each once, in the order of its source; the part's own only where nothing else is."""
+        found = [*self.history.open_items(), *run.open_items()]
         if self.match:
             found += self.match.open_items()
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(found)) or part.open_items()
 
     def warnings(self, run: LotRun, marks: Marks, items: Iterable[OpenItem]) -> tuple[str, ...]:
         """Return what a reader has to know before the figures."""

@@ -23,7 +23,7 @@ WORDS = "Disposals of digital assets, lots by {method}. Made by arbot {version} 
 STYLE = """\
 @page{margin:11mm}
 *{box-sizing:border-box}
-body{font:10.5px/1.35 "Helvetica Neue",Arial,sans-serif;color:#111;max-width:188mm;margin:6mm auto}
+body{font:11px/1.35 "Helvetica Neue",Arial,sans-serif;color:#111;max-width:188mm;margin:6mm auto}
 h1{font-size:18px;margin:0 0 2px}
 h2{font-size:12px;margin:11px 0 3px;border-bottom:1px solid #888}
 p{margin:3px 0}
@@ -32,7 +32,7 @@ th{text-align:right;font-weight:600;border-bottom:1px solid #bbb;padding:1px 4px
 td{text-align:right;padding:1px 4px;white-space:nowrap}
 th.w,td.w{text-align:left;white-space:normal}
 tr:last-child td{font-weight:600}
-.facts td{font-weight:400!important;text-align:left;white-space:normal}
+.facts td{font-weight:400!important;vertical-align:top;text-align:left;white-space:normal}
 .facts td:nth-child(odd){color:#555;width:17%}
 .warn{border:1px solid #b00;background:#fff4f2;padding:3px 7px;margin:5px 0}
 code{font-family:ui-monospace,Menlo,Consolas,monospace;font-size:9.5px;overflow-wrap:anywhere}
@@ -111,8 +111,8 @@ def _check(told: Told) -> str:
         "<h2>How to check</h2>"
         f"<p>{MANIFEST} has the SHA-256 of every file. Every row names its disposal, lot and place in the ledger: find the "
         "id in disposals.csv, then in <code>arbot ledger export</code>. The columns of disposals.csv add up to the totals "
-        "above, to the last digit. <code>arbot ledger verify</code> proves that the ledger is the one named here, and the "
-        "same command writes the same bytes again.</p>"
+        "above, to the last digit. <code>arbot ledger verify</code> checks the ledger that ends with the hash below, and the "
+        "same command over it writes the same bytes again.</p>"
         f"<p>Ledger <code>{escape(told.ledger_head)}</code></p>"
     )
 
