@@ -13,6 +13,8 @@ anything else; there are no cookies, no CORS, nothing of a request is echoed, an
     POST /transfer  {"source": ..., "target": ..., "asset": ..., "network": ..., "qty": "0.1", "request_key": ..., ...}
     POST /transfer/close  {"transfer": ..., "reason": ..., "actor": ...}
     POST /adjust    {"venue": ..., "asset": ..., "qty": "0.1", "reason": ..., "actor": ...}
+    POST /tax/order {"method": "hifo", "venue": "", "asset": "", "is_told_to_broker": false, "actor": ...}
+    POST /tax/pick  {"disposal": ..., "lots": [{"lot": ..., "qty": "0.1"}], "is_told_to_broker": false, "actor": ...}
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from arbot.domain.events import Verb
+from arbot.domain.history import LotMethod, PickedLot
 
 BODY_BYTES_MAX = 4_096
 TEXT_CHARS_MAX = 300
@@ -42,7 +45,7 @@ NEEDS_ARGUMENT = {
 _PROMETHEUS = {"Content-Type": CONTENT_TYPE_LATEST}
 
 
-Asked = TypeVar("Asked", "Request", "Adjustment", "TransferWish", "Closing")
+Asked = TypeVar("Asked", "Request", "Adjustment", "TransferWish", "Closing", "LotOrder", "LotPick")
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,6 +89,25 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     actor: str = "operator"
 
 
+class LotOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which units go first from now on; an empty `venue` or `asset` is all."""
+
+    method: LotMethod
+    venue: str = ""
+    asset: str = ""
+    is_told_to_broker: bool = False
+    actor: str = "operator"
+
+
+class LotPick(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Units named for one disposal that is yet to come: by the id its line, its order or its transfer will have."""
+
+    disposal: str
+    lots: tuple[PickedLot, ...]
+    is_told_to_broker: bool = False
+    actor: str = "operator"
+
+
 class Desk(msgspec.Struct, frozen=True, kw_only=True):
     """What the page is given. `problems_*` return what is wrong, nothing when all is well.
 
@@ -103,6 +125,8 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     adjust: Callable[[Adjustment], None]
     transfer: Callable[[TransferWish], Any]
     close: Callable[[Closing], None]
+    order_lots: Callable[[LotOrder], None]
+    pick_lots: Callable[[LotPick], None]
     now_ns: Callable[[], int]
     token: str
     hosts: frozenset[str]  # names under which we may be addressed, without port
@@ -158,6 +182,8 @@ def build_app(desk: Desk) -> web.Application:
     app.router.add_post("/adjust", post(Adjustment, desk.adjust))
     app.router.add_post("/transfer", post(TransferWish, desk.transfer))
     app.router.add_post("/transfer/close", post(Closing, desk.close))
+    app.router.add_post("/tax/order", post(LotOrder, desk.order_lots))
+    app.router.add_post("/tax/pick", post(LotPick, desk.pick_lots))
     return app
 
 
@@ -190,13 +216,12 @@ def _knows_token(request: web.Request, token: str) -> bool:
     return hmac.compare_digest(given.encode(), token.encode()) and kind == "Bearer"
 
 
-def _check(asked: Request | Adjustment | TransferWish | Closing) -> None:
+def _check(asked: Request | Adjustment | TransferWish | Closing | LotOrder | LotPick) -> None:
     """Refuse what cannot be carried out. Raises: ValueError."""
-    needs_reason = isinstance(asked, Adjustment | Closing) or (
-        isinstance(asked, Request) and asked.verb in NEEDS_REASON
-    )
-    if needs_reason and not asked.reason.strip():
-        raise ValueError("a reason is needed")
+    if isinstance(asked, Request | Adjustment | Closing):
+        needs_reason = not isinstance(asked, Request) or asked.verb in NEEDS_REASON
+        if needs_reason and not asked.reason.strip():
+            raise ValueError("a reason is needed")
     if isinstance(asked, Request) and asked.verb in NEEDS_ARGUMENT and not asked.argument:
         raise ValueError(f"{asked.verb.value} needs {NEEDS_ARGUMENT[asked.verb]} as its argument")
     if isinstance(asked, TransferWish) and not asked.request_key:

@@ -7,17 +7,20 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+import msgspec
 import structlog
 
-from arbot.api.app import Adjustment, Closing, Desk, Request, TransferWish
+from arbot.api.app import Adjustment, Closing, Desk, LotOrder, LotPick, Request, TransferWish
 from arbot.api.server import LOOPBACK_NAMES, serve
 from arbot.domain.decisions import TransferMoved, TransferRefused
-from arbot.domain.events import AdjustmentRecorded, TransferRequested, Verb
+from arbot.domain.errors import Mistake
+from arbot.domain.events import AdjustmentRecorded, LotOrderRecorded, LotsPicked, TransferRequested, Verb
 from arbot.domain.ids import VenueId
 from arbot.domain.transfer import Network, TransferId
 from arbot.domain.units import parse_decimal
 from arbot.observe.collect import LATCHING
 from arbot.runtime.daemon import Daemon
+from arbot.runtime.lot_orders import mistakes_of
 from arbot.runtime.state_dir import DaemonInfo, StateDir, write_private
 from arbot.settings.model import Settings
 
@@ -107,6 +110,18 @@ def _desk(daemon: Daemon, token: str, hosts: frozenset[str]) -> Desk:
             raise ValueError(f"{known.source} has it in its history: it began, and only its history ends it")
         daemon.close_transfer(known.id, f"{asked.actor}: {asked.reason}")
 
+    def choose(chosen: LotOrderRecorded | LotsPicked) -> None:
+        wrong: list[Mistake] = mistakes_of(chosen, daemon.wiring.store, daemon.reconcilers)
+        if wrong:
+            raise ValueError("; ".join(f"{one.where}: {one.what}: {one.remedy}" for one in wrong))
+        daemon.choose_lots(chosen)
+
+    def order_lots(asked: LotOrder) -> None:
+        choose(LotOrderRecorded(**msgspec.structs.asdict(asked)))
+
+    def pick_lots(asked: LotPick) -> None:
+        choose(LotsPicked(**msgspec.structs.asdict(asked)))
+
     return Desk(
         status=daemon.status,
         risk=daemon.risk,
@@ -117,6 +132,8 @@ def _desk(daemon: Daemon, token: str, hosts: frozenset[str]) -> Desk:
         adjust=adjust,
         transfer=transfer,
         close=close,
+        order_lots=order_lots,
+        pick_lots=pick_lots,
         now_ns=daemon.wiring.clock.now_ns,
         token=token,
         hosts=hosts,

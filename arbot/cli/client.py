@@ -72,6 +72,16 @@ class Client:
         """Say that a transfer never began. Raises: NotRunning, DaemonRefused."""
         self._ask("POST", "/transfer/close", {"transfer": transfer, "reason": reason, "actor": user()})
 
+    def order_lots(self, *, method: str, venue: str, asset: str, is_told_to_broker: bool) -> None:
+        """Put a standing order for lots into the books. Raises: NotRunning, DaemonRefused."""
+        body = {"method": method, "venue": venue, "asset": asset, "is_told_to_broker": is_told_to_broker}
+        self._ask("POST", "/tax/order", body | {"actor": user()})
+
+    def pick_lots(self, *, disposal: str, lots: list[dict[str, str]], is_told_to_broker: bool) -> None:
+        """Name the lots of one disposal that is yet to come. Raises: NotRunning, DaemonRefused."""
+        body = {"disposal": disposal, "lots": lots, "is_told_to_broker": is_told_to_broker, "actor": user()}
+        self._ask("POST", "/tax/pick", body)
+
     def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> bytes:
         parts = urlsplit(self.info.url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_S)

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from arbot.cli import ledger_history, parsing
-from arbot.cli.exit_codes import ExitCode
+from arbot.cli import ledger_history, ledger_proof, parsing
 from arbot.cli.output import say, to_json
 from arbot.cli.stores import LedgerOption, open_store
 from arbot.cli.where import ConfigOption, JsonOption, settings_of
 
 app = typer.Typer(name="ledger", help="Balances, trades, history and their proof.", no_args_is_help=True)
 ledger_history.register(app)
+ledger_proof.register(app)
 
 
 @app.command()
@@ -62,23 +62,6 @@ def trades(
             for row in rows
         ],
     )
-
-
-@app.command()
-def verify(config: ConfigOption = None, ledger: LedgerOption = None, as_json: JsonOption = False) -> None:
-    """Check the hash chain, that postings sum to zero, and that every projection follows from the journal."""
-    from rich.console import Console
-
-    with open_store(config, ledger) as store, Console(stderr=True).status("verifying the journal"):
-        problems, entries = store.verify(), store.head().seq
-    if as_json:
-        say(to_json({"ok": not problems, "entries": entries, "problems": [str(problem) for problem in problems]}))
-    else:
-        for problem in problems:
-            say(str(problem))
-        say(f"{entries} journal entries: {f'{len(problems)} problems' if problems else 'all hold together'}")
-    if problems:
-        raise typer.Exit(ExitCode.LEDGER_PROBLEM)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

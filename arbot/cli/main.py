@@ -23,6 +23,7 @@ from arbot.cli import (
     sweep,
     tax,
     tax_export,
+    tax_orders,
     transfers,
 )
 from arbot.cli.errors import DaemonRefused, NotRunning
@@ -54,6 +55,7 @@ app.add_typer(config.app)
 app.add_typer(ledger.app)
 app.add_typer(tax.app)
 tax_export.register(tax.app)
+tax_orders.register(tax.app)
 app.add_typer(sim.app)
 
 

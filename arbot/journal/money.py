@@ -25,7 +25,7 @@ from arbot.domain.events import (
     TransferRestored,
 )
 from arbot.journal.queries import PAGE, JournalRow
-from arbot.journal.schema import JOURNAL, META, TRANSACTIONS
+from arbot.journal.schema import FILLS, HISTORY, JOURNAL, META, TRANSACTIONS, TRANSFERS
 from arbot.journal.store import JournalEntry, SqlStore
 
 KINDS: Final = tuple(
@@ -81,3 +81,18 @@ def _entries(store: SqlStore, wanted: ColumnElement[bool]) -> Iterator[JournalEn
         if len(page) < PAGE:
             return
         after = page[-1].seq
+
+
+def is_told(store: SqlStore, disposal: str) -> bool:
+    """Return whether a disposal is in the books: by the id of its line, of its order, or of its movement."""
+    venue, _, name = disposal.partition(":")
+    movement = name.partition(":")[2] or name
+    wanted = (
+        select(FILLS.c.seq).where(
+            or_(FILLS.c.client_order_id == disposal, and_(FILLS.c.venue == venue, FILLS.c.trade_id == name))
+        ),
+        select(HISTORY.c.seq).where(HISTORY.c.id == disposal),
+        select(TRANSFERS.c.seq).where(TRANSFERS.c.venue == venue, TRANSFERS.c.transfer_id == movement),
+    )
+    with store.database.read() as connection:
+        return any(connection.execute(query.limit(1)).first() is not None for query in wanted)

@@ -25,6 +25,8 @@ from arbot.domain.events import (
     Envelope,
     FeesLoaded,
     InstrumentsLoaded,
+    LotOrderRecorded,
+    LotsPicked,
     OperatorRequested,
     RunEnded,
     RunStarted,
@@ -33,6 +35,7 @@ from arbot.domain.events import (
     TransferRequested,
     Verb,
 )
+from arbot.domain.history import LotMethod
 from arbot.domain.ids import VenueId
 from arbot.domain.instrument import Instrument
 from arbot.domain.transfer import TransferId
@@ -53,6 +56,7 @@ from arbot.runtime.budget import BudgetWatch
 from arbot.runtime.clock import SystemClock
 from arbot.runtime.dispatch import Dispatch
 from arbot.runtime.gc_policy import GcPolicy
+from arbot.runtime.lot_orders import order_to_record
 from arbot.runtime.pollers import poll_venue
 from arbot.runtime.reconcile import Reconciler
 from arbot.runtime.recover import recover_venue, restore
@@ -99,6 +103,7 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
     make_feed: MakeFeed
     run_name: str
     allow_withdraw: bool = False
+    lot_method: LotMethod = LotMethod.FIFO  # as configured
     services: tuple[Service, ...] = ()
     witnesses: tuple[Service, ...] = ()  # services that see everything, from the first event to RunEnded: the recorder
 
@@ -182,6 +187,10 @@ class Daemon:
         """Book a difference that a person explained; it is durable when this returns, and compared again at once."""
         self.sequencer.submit((adjustment,))
         self.reconcilers[adjustment.venue].wake()
+
+    def choose_lots(self, chosen: LotOrderRecorded | LotsPicked) -> None:
+        """Put a choice of lots into the books; it is durable when this returns."""
+        self.sequencer.submit((chosen,))
 
     def transfer(self, wanted: TransferRequested) -> TransferMoved | TransferRefused:
         """Pass on that money is to be moved, and return what came of it; it is durable when this returns."""
@@ -272,6 +281,9 @@ class Daemon:
                 for witness in self.wiring.witnesses:
                     await witnesses.enter_async_context(witness(self))
                 restore(self.wiring.store, self.sequencer, self.wiring.started, self.wiring.clock.now_ns())
+                order = order_to_record(self.wiring.store, self.wiring.lot_method)
+                if order is not None:  # before any venue is reached, so before the first order leaves
+                    self.choose_lots(order)
                 self.gc.start()
                 await self._serve(list(self.wiring.services), duration_s)
                 return await self._end()

@@ -28,6 +28,7 @@ from arbot import __version__
 from arbot.domain.decisions import OpportunityDeclined, Outcome
 from arbot.domain.errors import Mistake, UserError, VenueRefused, VenueUnavailable
 from arbot.domain.events import BooksMoved, Envelope, RunStarted, TradePrinted
+from arbot.domain.history import LotMethod
 from arbot.domain.ids import Asset, InstrumentId, RunId, VenueId
 from arbot.domain.instrument import Balance, FeeRate
 from arbot.domain.units import bps_to_rate
@@ -265,6 +266,7 @@ def _wiring(ground: _Ground, options: Options, strategy: Strategy) -> Wiring:
             with_trades=(settings.tape.record and settings.tape.with_trades) or bool(is_paper and strategy.look_ms),
         ),
         allow_withdraw=settings.transfers.enabled,
+        lot_method=LotMethod(settings.tax.lot_method),
         services=(_resting_on_paper, *options.services) if is_paper else options.services,
         witnesses=(Recording.of(settings.tape),) if settings.tape.record else (),
     )

@@ -30,6 +30,8 @@ from arbot.domain.events import (
     BooksMoved,
     Envelope,
     Event,
+    LotOrderRecorded,
+    LotsPicked,
     OperatorRequested,
     OrderCanceled,
     OrderExpired,
@@ -63,6 +65,8 @@ BURST_MAX = 64  # books remembered before the engine is asked without waiting fo
 
 _DURABLE_FIRST = (
     AdjustmentRecorded,
+    LotOrderRecorded,
+    LotsPicked,
     OperatorRequested,
     OrderCanceled,
     OrderExpired,

@@ -196,6 +196,12 @@ AssetName = Annotated[
 VenueName = Annotated[
     str, AfterValidator(matching(r"[a-z][a-z0-9_-]{0,31}", "a venue name", 'use small letters, such as "kraken"'))
 ]
+AccountName = Annotated[
+    str,
+    AfterValidator(
+        matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "an account", 'name a venue or a wallet, such as "wallet.cold"')
+    ),
+]
 Symbol = Annotated[
     str, AfterValidator(matching(r"[A-Z0-9]{2,12}/[A-Z0-9]{2,12}", "a symbol", 'write BASE/QUOTE, such as "BTC/USD"'))
 ]

@@ -32,6 +32,7 @@ from arbot.engine.config import (
 )
 from arbot.ports import VenueConfig
 from arbot.settings.fields import (
+    AccountName,
     AssetName,
     FaultText,
     FilePath,
@@ -263,6 +264,16 @@ class Rebalance(Table):
     volatility: dict[AssetName, Holding] = {}  # the same for assets that differ
 
 
+class Tax(Table):
+    """[tax]: which units go first when something is given up, how lots are pooled, and who keeps which account's coins."""
+
+    lot_method: Literal["fifo", "lifo", "hifo", "lofo"] = (
+        "fifo"  # a change goes into the journal as a standing order before the first order of the next run
+    )
+    pool: Literal["account", "universal", "until-2025"] = "account"
+    custody: dict[AccountName, Literal["broker", "self"]] = {}  # "self": no U.S. digital asset broker; else "broker"
+
+
 class BacktestVenue(Table):
     """[backtest.venues.<name>]: where one venue differs from [backtest], and its 30-day volume at the start."""
 
@@ -333,6 +344,7 @@ class Settings(Table):
     tape: Annotated[Tape, Field(validate_default=True)] = {}  # type: ignore[assignment]  # its path counts from the file
     backtest: Backtest = Backtest()
     rebalance: Rebalance = Rebalance()
+    tax: Tax = Tax()
 
     def engine_config(self) -> EngineConfig:
         """Return what the engine is told."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from heapq import merge
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -22,7 +22,7 @@ from arbot.journal.history import history_count, history_lines, known_lines
 from arbot.journal.money import money_entries, stored_mode
 from arbot.ledger.history.journaled import Entry, Journaled, Picked, Unmatched, read_journal
 from arbot.ledger.history.reading import read_stored
-from arbot.ledger.history.settling import Settled, settle
+from arbot.ledger.history.settling import DIFFERENCE, Settled, settle
 from arbot.ledger.lots.policy import Custody, LotPolicy, Pick, Pool, StandingOrder
 from arbot.ledger.lots.words import OpenItem
 
@@ -31,24 +31,37 @@ if TYPE_CHECKING:
 
 PRETEND = ("demo", "paper")
 IDS_MAX = 500  # in one question to the store
-_DIFFERS = "unexplained_difference"
 
 
-class TaxTerms(msgspec.Struct, frozen=True, kw_only=True):
+class TaxTerms(Protocol):
     """What the configuration says of taxes that no record says: how lots are pooled, and who keeps which account's coins."""
+
+    @property
+    def pool(self) -> str:
+        """One of `Pool`."""
+        ...
+
+    @property
+    def custody(self) -> Mapping[str, str]:
+        """One of `Custody` by account; "broker" where it says nothing."""
+        ...
+
+
+class TaxSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Those terms for a ledger without a configuration."""
 
     pool: Pool = Pool.ACCOUNT
     custody: Mapping[str, Custody] = {}
 
 
-def open_history(store: SqlStore, tax: TaxTerms = TaxTerms()) -> History:  # noqa: B008 - frozen
+def open_history(store: SqlStore, tax: TaxTerms = TaxSettings()) -> History:  # noqa: B008 - frozen
     """Read the journal of a store and settle it with what was imported. Raises: BodyRefused, StoreFailed."""
     mode = stored_mode(store)
     has_imports = bool(history_count(store))
     journaled = _journaled(store, mode)
     twins = _twins(store, journaled) if has_imports else {}
     settled = settle(journaled, twins, lambda: _imported(store), is_pretend=mode in PRETEND)
-    if any(item.code == _DIFFERS for item in settled.items):  # where it began is in snapshots that were not read
+    if any(item.code == DIFFERENCE for item in settled.items):  # where it began is in snapshots that were not read
         journaled = _journaled(store, mode, has_all_snapshots=True)
         settled = settle(journaled, twins, lambda: _imported(store), is_pretend=mode in PRETEND)
     return History(store, tax, mode, journaled, settled)
@@ -92,7 +105,7 @@ class History:
         """Return which lots go. `method` is what holds where no order is in the books; one but FIFO is a what-if."""
         return LotPolicy(
             method=method,
-            pool=self._tax.pool,
+            pool=Pool(self._tax.pool),
             orders=tuple(
                 StandingOrder(
                     method=event.method,
@@ -104,7 +117,7 @@ class History:
                 for event, ts_ns in self._journaled.orders
             ),
             picks=dict(self._picks()),
-            custody=self._tax.custody,
+            custody={account: Custody(keeper) for account, keeper in self._tax.custody.items()},
         )
 
     def _picks(self) -> Iterator[tuple[str, Pick]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from arbot.settings.load import parse
 from arbot.settings.model import Mode
 from arbot.settings.show import as_document
 from arbot.sim.market import SeededSpec
+from arbot.tax.history import open_history
+from tests.support.journal_world import balances_of
 from tests.support.postgres import Cluster
 
 BUSY = SeededSpec(jumps_per_minute=40.0)
@@ -39,10 +42,20 @@ async def play(tmp_path: Path, seconds: float, **sim: Any) -> tuple[Report, dict
     try:
         ours = {venue: dict(store.balances(f"assets:{venue}")) for venue in truth}
         assert store.verify() == ()
+        assert_history_ties(store, truth)
         assert fills_of(books) == sorted((fill.fill.venue_order_id, fill.fill.trade_id) for fill in store.trades())
     finally:
         store.close()
     return msgspec.structs.replace(report, ledger_matches_venues=ours_equal(ours, truth)), books, hits
+
+
+def assert_history_ties(store: SqlStore, truth: Mapping[str, Mapping[str, Decimal]]) -> None:
+    """Check that the lines of the journal add up to what the simulator holds, of everything priced, to the last digit."""
+    history = open_history(store)
+    sums = balances_of(history.lines())
+    assert history.open_items() == []
+    assert {key: number for key, number in sums.items() if number != truth[key[0]].get(key[1])} == {}
+    assert {asset for _, asset in sums} == {"BTC", "USD"}
 
 
 def fills_of(books: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -46,6 +46,8 @@ class Daemon:
             adjust=self._take,
             transfer=self._take,
             close=self._take,
+            order_lots=self._take,
+            pick_lots=self._take,
             now_ns=lambda: self.now_ns,
             token=TOKEN,
             hosts=LOOPBACK_NAMES,

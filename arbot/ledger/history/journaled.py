@@ -69,6 +69,7 @@ class Unmatched(msgspec.Struct, frozen=True, kw_only=True):
     ts_ns: int
     tx_id: str
     is_deposit: bool
+    seq: int
     pricing: Pricing
 
 
@@ -234,7 +235,7 @@ class _Reading:
             OpenItem(
                 "reversal_unmatched", f"{line_id} at {format_ts(ts_ns)}",
                 f"{back.venue} took back {fmt(back.qty)} {back.base} that no trade here has; booked as the opposite trade",
-                f"look at order {back.venue_order_id} at {back.venue}; then --accept reversal_unmatched:{line_id}",
+                f"look at order {back.venue_order_id} at {back.venue}; then --accept reversal_unmatched:{line_id}", seq,
             )
         )  # fmt: skip
 
@@ -352,7 +353,7 @@ class _Reading:
         self._unmatched.append(
             Unmatched(
                 id=one.id, venue=one.venue, asset=one.asset, qty=qty, ts_ns=one.ts_ns, tx_id=one.tx_id,
-                is_deposit=one.is_deposit, pricing=pricing,
+                is_deposit=one.is_deposit, seq=one.seq, pricing=pricing,
             )
         )  # fmt: skip
 

@@ -25,6 +25,9 @@ from arbot.ledger.history.snapshots import Held, Opening
 from arbot.ledger.history.writing import canonical
 from arbot.ledger.lots.words import OpenItem
 
+DIFFERENCE: Final = "unexplained_difference"
+"""The code of what venue and history disagree about."""
+
 DRAFTS: Final = "`arbot ledger openings > FILE`, complete the line in it, `arbot ledger import FILE`"
 PRETEND_NOTE: Final = "pretend money, at its value when first seen"
 
@@ -93,17 +96,17 @@ class _Settling:
         pricing = self._journaled.unpriced.get(line.id)
         if twin is None:
             if pricing is not None:
-                self._unpriced(line, pricing)
+                self._unpriced(placed, pricing)
             self._lines.append(placed)
         elif is_same_content(line, twin):
             self._skipped.add(line.id)
-            self._lines.append(placed._replace(line=self._completed(line, twin, pricing)))
+            self._lines.append(self._completed(placed, twin, pricing))
         elif self._is_restated(placed, twin):
             pass  # the imported line passes in its place
         else:
             self._skipped.add(line.id)
             self._lines.append(placed)
-            self._conflict(line.id, differing(line, twin))
+            self._conflict(line.id, differing(line, twin), placed.seq)
 
     def _is_restated(self, placed: Placed, twin: HistoryLine) -> bool:
         """Say whether a person told anew what a movement or an adjustment was, moving its account by as much."""
@@ -114,10 +117,11 @@ class _Settling:
         ours = [(one.asset, one.number) for one in effects(line, 0) if one.account == account]
         return ours == [(one.asset, one.number) for one in effects(twin, 0) if one.account == account]
 
-    def _completed(self, line: HistoryLine, twin: HistoryLine, pricing: Pricing | None) -> HistoryLine:
+    def _completed(self, placed: Placed, twin: HistoryLine, pricing: Pricing | None) -> Placed:
         """Return our line with the twin's prices where ours has none, or one of another hour."""
+        line = placed.line
         if pricing is None:
-            return line
+            return placed
         wanted = [asset for asset in (*pricing.missing, *pricing.stale) if asset in twin.px]
         left = pricing._replace(
             missing=tuple(asset for asset in pricing.missing if asset not in wanted),
@@ -125,30 +129,35 @@ class _Settling:
         )
         px = line.px | {asset: twin.px[asset] for asset in wanted}
         px_src = line.px_src | {asset: twin.px_src.get(asset, "imported") for asset in wanted}
-        whole = msgspec.structs.replace(line, px=px, px_src=px_src)
+        whole = placed._replace(line=msgspec.structs.replace(line, px=px, px_src=px_src))
         if left.missing or left.stale:
             self._unpriced(whole, left)
         return whole
 
-    def _unpriced(self, line: HistoryLine, pricing: Pricing) -> None:
+    def _unpriced(self, placed: Placed, pricing: Pricing) -> None:
+        line = placed.line
         draft = canonical(line)
         if pricing.missing:
             names = ", ".join(pricing.missing)
             what = f"no book priced {names} when it happened"
-            self._items.append(OpenItem("missing_price", line.id, what, f"{DRAFTS}: with the price of {names} in px"))
+            self._items.append(
+                OpenItem("missing_price", line.id, what, f"{DRAFTS}: with the price of {names} in px", placed.seq)
+            )
             gaps = ", ".join(f'"{asset}": "?"' for asset in pricing.missing)
             told = '"px": {' + gaps
             draft = draft.replace('"px": {', f"{told}, ", 1) if line.px else draft[:-1] + f", {told}}}}}"
         if pricing.stale:
             names = ", ".join(pricing.stale)
             what = f"the price of {names} is of another hour: {'; '.join(line.px_src[one] for one in pricing.stale)}"
-            self._items.append(OpenItem("stale_price", line.id, what, f"{DRAFTS}: with a price of its hour in px"))
+            self._items.append(
+                OpenItem("stale_price", line.id, what, f"{DRAFTS}: with a price of its hour in px", placed.seq)
+            )
         self._drafts.append(draft)
 
-    def _conflict(self, where: str, what: str) -> None:
+    def _conflict(self, where: str, what: str, seq: int) -> None:
         remedy = f"look {where} up at the venue; if the imported line is wrong, import its file anew without it into a new ledger"
         self._items.append(
-            OpenItem("conflict", where, f"imported with other content than the journal has: {what}", remedy)
+            OpenItem("conflict", where, f"imported with other content than the journal has: {what}", remedy, seq)
         )
 
     # --- open ends ------------------------------------------------------------------------------------------------------
@@ -160,7 +169,9 @@ class _Settling:
                 moved = [(e.asset, e.number) for e in effects(twin, 0) if e.account == one.venue]
                 if moved != [(one.asset, one.qty)]:
                     self._skipped.add(one.id)
-                    self._conflict(one.id, f"{one.venue} got {fmt(one.qty)} {one.asset}, the line says otherwise")
+                    self._conflict(
+                        one.id, f"{one.venue} got {fmt(one.qty)} {one.asset}, the line says otherwise", one.seq
+                    )
             return
         told = (sums.arrived.get((one.venue, name)) for name in (one.id, one.tx_id) if name)
         if one.is_deposit and one.qty in told:
@@ -171,7 +182,7 @@ class _Settling:
         came = "came from" if one.is_deposit else "went to"
         what = f"{fmt(one.qty)} {one.asset} {came} an account nobody named ({one.venue}, {format_ts(one.ts_ns)}"
         what += f", transaction {one.tx_id})" if one.tx_id else ")"
-        self._items.append(OpenItem("unmatched_transfer", one.id, what, DRAFTS))
+        self._items.append(OpenItem("unmatched_transfer", one.id, what, DRAFTS, one.seq))
         self._drafts.append(_draft_of_end(one))
 
     # --- what was there at first ----------------------------------------------------------------------------------------
@@ -187,7 +198,7 @@ class _Settling:
             if left < 0:
                 what = f"imported history has {fmt(-left)} {asset} more than {opening.venue} held at its first snapshot"
                 remedy = f"find what is missing or too much before {format_ts(opening.seen_ns)} and import it"
-                self._items.append(OpenItem("unexplained_difference", f"{opening.venue} {asset}", what, remedy))
+                self._items.append(OpenItem(DIFFERENCE, f"{opening.venue} {asset}", what, remedy, opening.seq))
             elif left and asset in CASH:
                 line = DepositLine(
                     id=name, ts=format_ts(opening.ts_ns), px=pricing.px, fx=pricing.fx, px_src=pricing.px_src,
@@ -207,7 +218,9 @@ class _Settling:
             )
             return
         what = f"{opening.venue} held {fmt(left)} {asset} when the ledger first saw it, acquired for what nobody told"
-        self._items.append(OpenItem("no_basis", name, what, f"{DRAFTS}: with basis and time of acquisition"))
+        self._items.append(
+            OpenItem("no_basis", name, what, f"{DRAFTS}: with basis and time of acquisition", opening.seq)
+        )
         self._drafts.append(_draft_of_opening(name, opening.venue, asset, left, opening.ts_ns, pricing))
 
     def _is_touched(self, venue: str, asset: str) -> bool:
@@ -242,7 +255,7 @@ class _Settling:
         lacking = fmt(EXACT.subtract(theirs, ours))
         what = f"history has {fmt(ours)} {asset}, {held.venue} said {fmt(theirs)} at journal {held.seq}; {since}"
         remedy = f'find the cause; then `arbot ledger adjust {held.venue} {asset} {lacking} --reason "..."`'
-        self._items.append(OpenItem("unexplained_difference", f"{held.venue} {asset}", what, remedy))
+        self._items.append(OpenItem(DIFFERENCE, f"{held.venue} {asset}", what, remedy, held.seq))
 
     def _sums(self, imported: Callable[[], Iterable[Placed]]) -> _Sums:
         """Add up what imported lines moved at the journal's venues, those that restate ours left out."""

@@ -114,6 +114,7 @@ class OpenItem(msgspec.Struct, frozen=True):
     where: str  # line id, row, account
     what: str
     remedy: str
+    seq: int = 0  # journal number it was found at, 0 where it has none
 
     @property
     def mistake(self) -> Mistake:
