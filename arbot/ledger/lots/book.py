@@ -37,8 +37,10 @@ PICK: Final = "pick"
 
 _subtract = EXACT.subtract
 
-_Taken = list[tuple[Piece, str, int]]
-"""Pieces with what chose each: a method or "pick", and when that was recorded."""
+_NAMES: Final = {method: method.value for method in ENTRIES}
+
+_Taken = list[tuple[list[Piece], str, int]]
+"""Pieces with what chose them: a method or "pick", and when that was recorded."""
 
 
 def utc_year_begin_ns(year: int) -> int:
@@ -178,36 +180,38 @@ class LotBook:
     def _dispose(self, leg: Dispose, ts_ns: int, seq: int, slices: list[Slice]) -> None:
         taken, missing = self._take(leg.disposal, leg, ts_ns, leg.lot)
         left = leg.proceeds
-        last = len(taken) - 1 if not missing else -1
-        for index, ((parcel, qty, basis), method, identified_ns) in enumerate(taken):
-            if index == last:
-                proceeds = left
-            else:
-                proceeds = share(leg.proceeds, qty, leg.qty)
-                left = _subtract(left, proceeds)
-            slices.append(
-                Slice(
-                    leg.disposal,
-                    parcel.lot,
-                    leg.asset,
-                    leg.account,
-                    qty,
-                    proceeds,
-                    basis,
-                    parcel.acquired_ns,
-                    ts_ns,
-                    leg.why,
-                    method,
-                    identified_ns,
-                    seq,
+        to_come = 0 if missing else sum(len(pieces) for pieces, _, _ in taken)
+        for pieces, method, identified_ns in taken:
+            for parcel, qty, basis in pieces:
+                to_come -= 1
+                if to_come:
+                    proceeds = share(leg.proceeds, qty, leg.qty)
+                    left = _subtract(left, proceeds)
+                else:
+                    proceeds = left
+                slices.append(
+                    Slice(
+                        leg.disposal,
+                        parcel.lot,
+                        leg.asset,
+                        leg.account,
+                        qty,
+                        proceeds,
+                        basis,
+                        parcel.acquired_ns,
+                        ts_ns,
+                        leg.why,
+                        method,
+                        identified_ns,
+                        seq,
+                    )
                 )
-            )
 
     def _send(self, leg: Send, ts_ns: int) -> None:
         if self._is_pooled:
             return
         taken, _ = self._take(leg.transfer, leg, ts_ns)
-        pieces = [piece for piece, _, _ in taken]
+        pieces = [piece for some, _, _ in taken for piece in some]
         if self._hear_move is not None:
             self._hear_move(leg, pieces)
         self._set_off(leg.to, leg.asset, leg.arrives_ns, pieces, ts_ns)
@@ -233,12 +237,12 @@ class LotBook:
         method, identified_ns = self._who.order(leg.account, leg.asset, ts_ns)
         if lot:
             pieces, missing = place.take_of(lot, leg.qty)
-            taken = [(piece, method.value, 0) for piece in pieces]
+            taken = [(pieces, _NAMES[method], 0)]
         elif event in self._picks:
             taken, missing = self._take_picked(event, leg, ts_ns)
         else:
             pieces, missing = place.take(leg.qty, method)
-            taken = [(piece, method.value, identified_ns) for piece in pieces]
+            taken = [(pieces, _NAMES[method], identified_ns)]
         if missing:
             self._items.append(refusals.units_missing(event, leg, ts_ns, missing))
         return taken, missing
@@ -256,15 +260,15 @@ class LotBook:
             for named in pick.lots:
                 wanted = min(named.qty, left)
                 pieces, missing = place.take_of(named.lot, wanted)
-                taken += [(piece, PICK, picked_ns) for piece in pieces]
+                taken.append((pieces, PICK, picked_ns))
                 left = _subtract(left, _subtract(wanted, missing))
                 if missing:
                     self._items.append(refusals.lot_not_held(event, leg, ts_ns, named.lot, missing))
         else:
             reason = self._who.why_void(leg.account, ts_ns)
-            self._notes.append(refusals.pick_void(event, leg, ts_ns, reason, method.value))
+            self._notes.append(refusals.pick_void(event, leg, ts_ns, reason, _NAMES[method]))
         pieces, missing = place.take(left, method)
-        return taken + [(piece, method.value, identified_ns) for piece in pieces], missing
+        return [*taken, (pieces, _NAMES[method], identified_ns)], missing
 
     def _end_pool(self) -> None:
         """Put the pool's lots into accounts, and set off again what is on its way."""

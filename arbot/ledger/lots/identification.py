@@ -1,6 +1,6 @@
 """Which identification of units counts: what was recorded where, and in time.
 
-Rules of this file (26 CFR 1.1012-1(j)(2)-(4); Notice 2026-20; Rev. Proc. 2024-28 section 5; read November 2026):
+Rules of this file (26 CFR 1.1012-1(j)(2)-(4); Notice 2026-20; Rev. Proc. 2024-28 sections 4-6; read November 2026):
 - COUNTS says which record counts. A pick must be there no later than the disposal, a standing order before it.
 - A pick goes before a standing order. A standing order holds until another of its scope replaces it. Our reading, where the
   texts are silent: an order for an account and an asset goes before one for an account, that before one for an asset, and

@@ -31,7 +31,7 @@ class Custody(StrEnum):
 
 
 class AllocationKind(StrEnum):
-    """How unused basis was spread over accounts as of 2025-01-01 (Rev. Proc. 2024-28 section 5)."""
+    """How unused basis was spread over accounts as of 2025-01-01 (Rev. Proc. 2024-28 sections 4-6)."""
 
     SPECIFIC = "specific"
     GLOBAL = "global"
