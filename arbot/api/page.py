@@ -10,10 +10,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import msgspec
 import structlog
 
-from arbot.api.app import Adjustment, Closing, Desk, LotOrder, LotPick, Request, TransferWish
+from arbot.api.app import Adjustment, Closing, Desk, Request, TransferWish
 from arbot.api.server import LOOPBACK_NAMES, serve
 from arbot.domain.decisions import TransferMoved, TransferRefused
-from arbot.domain.errors import Mistake
 from arbot.domain.events import AdjustmentRecorded, LotOrderRecorded, LotsPicked, TransferRequested, Verb
 from arbot.domain.ids import VenueId
 from arbot.domain.transfer import Network, TransferId
@@ -64,6 +63,14 @@ def _check_argument(daemon: Daemon, asked: Request) -> None:
         raise ValueError(f"{name!r} is no limit that latches; those are {', '.join(LATCHING)}")
 
 
+def _choose(daemon: Daemon, chosen: LotOrderRecorded | LotsPicked) -> None:
+    """Record a choice of lots that can count. Raises: ValueError for one that cannot."""
+    wrong = mistakes_of(chosen, daemon.wiring.store, daemon.reconcilers)
+    if wrong:
+        raise ValueError("; ".join(f"{one.where}: {one.what}: {one.remedy}" for one in wrong))
+    daemon.choose_lots(chosen)
+
+
 def _desk(daemon: Daemon, token: str, hosts: frozenset[str]) -> Desk:
     def operate(asked: Request) -> None:
         _check_argument(daemon, asked)
@@ -110,18 +117,6 @@ def _desk(daemon: Daemon, token: str, hosts: frozenset[str]) -> Desk:
             raise ValueError(f"{known.source} has it in its history: it began, and only its history ends it")
         daemon.close_transfer(known.id, f"{asked.actor}: {asked.reason}")
 
-    def choose(chosen: LotOrderRecorded | LotsPicked) -> None:
-        wrong: list[Mistake] = mistakes_of(chosen, daemon.wiring.store, daemon.reconcilers)
-        if wrong:
-            raise ValueError("; ".join(f"{one.where}: {one.what}: {one.remedy}" for one in wrong))
-        daemon.choose_lots(chosen)
-
-    def order_lots(asked: LotOrder) -> None:
-        choose(LotOrderRecorded(**msgspec.structs.asdict(asked)))
-
-    def pick_lots(asked: LotPick) -> None:
-        choose(LotsPicked(**msgspec.structs.asdict(asked)))
-
     return Desk(
         status=daemon.status,
         risk=daemon.risk,
@@ -132,8 +127,8 @@ def _desk(daemon: Daemon, token: str, hosts: frozenset[str]) -> Desk:
         adjust=adjust,
         transfer=transfer,
         close=close,
-        order_lots=order_lots,
-        pick_lots=pick_lots,
+        order_lots=lambda asked: _choose(daemon, LotOrderRecorded(**msgspec.structs.asdict(asked))),
+        pick_lots=lambda asked: _choose(daemon, LotsPicked(**msgspec.structs.asdict(asked))),
         now_ns=daemon.wiring.clock.now_ns,
         token=token,
         hosts=hosts,

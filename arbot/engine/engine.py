@@ -227,13 +227,7 @@ class Engine:
             case OperatorRequested():
                 self._on_operator(step, event)
             case AccountSnapshotReceived():
-                if not self.state.venue(event.venue).has_balances:
-                    valuation.of_opening(self.state, step, event)
-                self._on_balances(event)
-                self.state.note_rates()
-                valuation.note(self.state)
-                valuation.try_again(self.state, step)
-                losses.latch(self.state, step)
+                self._on_snapshot(step, event)
             case ReconciliationEnded():
                 known = self.state.venue(event.venue)
                 known.is_reconciled, known.differences = event.differences == 0, event.detail
@@ -361,6 +355,15 @@ class Engine:
             else:
                 arbs.advance(self.state, step, arb)
         self._finish_drain(step)
+
+    def _on_snapshot(self, step: Step, event: AccountSnapshotReceived) -> None:
+        if not self.state.venue(event.venue).has_balances:
+            valuation.of_opening(self.state, step, event)
+        self._on_balances(event)
+        self.state.note_rates()
+        valuation.note(self.state)
+        valuation.try_again(self.state, step)
+        losses.latch(self.state, step)
 
     def _on_balances(self, event: AccountSnapshotReceived) -> None:
         """Take a venue's word for its balances, unless our own fills there are too fresh for it to know them.
