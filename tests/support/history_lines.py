@@ -8,11 +8,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from arbot.domain.events import AccountSnapshotReceived
+from arbot.domain.decisions import Outcome
+from arbot.domain.events import AccountSnapshotReceived, Envelope
+from arbot.domain.history import parse_ts
 from arbot.domain.instrument import Balance
 from arbot.journal.store import SqlStore
 from arbot.ledger.posting import Ledger
-from tests.support.accounting import Scribe
+from arbot.ports import Record
 from tests.support.stores import a_store, begin
 
 DEPOSIT = {
@@ -66,12 +68,16 @@ def fills(count: int, *, first: int = 1, **changes: Any) -> Iterable[dict[str, A
         yield FILL | {"id": f"kraken:F{number}", "ts": ts} | changes
 
 
+OPENED_NS = parse_ts("2025-02-01T00:00:00Z")
+
+
 def open_venue(store: SqlStore, **totals: str) -> None:
-    """Let a daemon see for the first time what kraken holds, in a run of its own."""
+    """Let a daemon see for the first time what kraken holds, in a run of its own, at OPENED_NS."""
     begin(store)
-    scribe = Scribe(Ledger(store.all_balances(), store.transaction))
+    ledger = Ledger(store.all_balances(), store.transaction)
     balances = tuple(Balance(asset=asset, total=Decimal(total)) for asset, total in totals.items())
-    store.commit([scribe.record(AccountSnapshotReceived(venue="kraken", balances=balances))])
+    envelope = Envelope(1, OPENED_NS, AccountSnapshotReceived(venue="kraken", balances=balances))
+    store.commit([Record(envelope=envelope, outcome=Outcome(), transactions=ledger.apply(envelope))])
     store.end_run()
 
 
