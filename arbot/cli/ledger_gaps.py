@@ -79,7 +79,7 @@ def _facts(statement: Statement, found: GapReport) -> dict[str, Any]:
 
 def _words(statement: Statement, found: GapReport) -> str:
     parts = [
-        f"{statement.path.name}, {found.first_ts or 'no line'} to {found.last_ts or 'none'}: {found.agreeing} lines agree",
+        f"{statement.path.name}, {found.first_ts or 'no line'} to {found.last_ts or 'none'}: lines that agree: {found.agreeing}",
         *(f"  {rows} rows without effect: {reason}" for reason, rows in statement.passed.items()),
         *_some("only in the statement", [f"{line_id} ({where})" for where, line_id in found.missing_in_ledger]),
         *_some("only in the ledger", found.missing_in_statement),

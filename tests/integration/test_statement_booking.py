@@ -161,7 +161,7 @@ def test_statement_says_where_coins_of_arbot_went(tmp_path, store):
         sent=Decimal("0.0006"), received=Decimal("0.0005"), fee=Decimal("0.0001"),
     )  # fmt: skip
     end = Unmatched(
-        id=half.id, venue="kraken", asset="BTC", qty=Decimal("0.0006"), ts_ns=0, tx_id="", is_deposit=False,
+        id=half.id, venue="kraken", asset="BTC", qty=Decimal("0.0006"), ts_ns=0, seq=1, tx_id="", is_deposit=False,
         pricing=Pricing({}, {}, {}, (), ()),
     )  # fmt: skip
     path, map_path = tmp_path / "ledgers.csv", tmp_path / "map.toml"

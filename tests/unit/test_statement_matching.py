@@ -26,7 +26,7 @@ def a_statement(*lines, unmatched=(), decimals=None, balances=()):
         path=Path("ledgers.csv"), account="kraken", lines=list(lines),
         rows={line.id: (number,) for number, line in enumerate(lines, start=2)},
         mistakes=[], open_items=[], unmatched=list(unmatched), passed={},
-        decimals=decimals or {"BTC": 10, "USD": 4}, ts_digits=0, balances=list(balances),
+        decimals=decimals or {"BTC": 10, "USD": 4}, ts_digits=0, balances=list(balances), kinds=(FillLine, TransferLine),
     )  # fmt: skip
 
 

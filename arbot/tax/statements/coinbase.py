@@ -92,6 +92,7 @@ def read(path: Path, options: Options) -> Statement:
             (len(cells["created at"].partition(".")[2].rstrip("Z")) for cells, _ in found.values()), default=0
         ),
         balances=[],
+        kinds=(FillLine,),
     )
 
 

@@ -83,6 +83,7 @@ class Statement(NamedTuple):
     decimals: dict[str, int]  # asset -> digits after the point the statement writes
     ts_digits: int  # digits of the second the statement writes
     balances: list[BalanceRow]
+    kinds: tuple[type[HistoryLine], ...]  # of line that this sort of statement would have, had they happened
 
     def where(self, line_id: str) -> str:
         """Return file and rows of a line, as a person finds them."""

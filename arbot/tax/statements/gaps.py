@@ -69,12 +69,11 @@ def report(statement: Statement, ledger: Iterable[HistoryLine]) -> GapReport:
         for movement in statement.unmatched
         if movement.line_id not in matched.covered
     ]
-    kinds = tuple({type(line) for line in statement.lines})
     missing = [
         line.id
         for line in own
         if line.id not in seen
-        and isinstance(line, kinds)
+        and isinstance(line, statement.kinds)
         and instants
         and _is_within(line, instants, statement.ts_digits)
     ]

@@ -133,6 +133,7 @@ def read(path: Path, options: Options) -> Statement:
         decimals=_decimals(lines),
         ts_digits=reading.local_times.digits,
         balances=[],
+        kinds=tuple(dict.fromkeys(type(line) for line in lines)),
     )
 
 

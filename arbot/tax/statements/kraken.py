@@ -19,7 +19,17 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from arbot.domain.errors import UserError
-from arbot.domain.history import FillLine, HistoryLine, IncomeLine, SpendLine, format_ts, parse_ts
+from arbot.domain.history import (
+    DepositLine,
+    FillLine,
+    HistoryLine,
+    IncomeLine,
+    SpendLine,
+    TransferLine,
+    WithdrawalLine,
+    format_ts,
+    parse_ts,
+)
 from arbot.domain.units import ZERO, fmt
 from arbot.tax.statements.common import (
     BalanceRow,
@@ -112,6 +122,7 @@ def read(path: Path, options: Options) -> Statement:
             for row in rows
             if row.balance is not None
         ],
+        kinds=(FillLine, DepositLine, WithdrawalLine, TransferLine, IncomeLine, SpendLine),
     )
 
 

@@ -316,11 +316,11 @@ def _with_cost(
 
 def _unexplained(movement: Movement) -> tuple[str, str]:
     key = movement.keys[0]
-    way = "come from nowhere" if movement.amount > 0 else "go nowhere"
+    way = "reached" if movement.amount > 0 else "left"
+    unsaid = "nothing says where from" if movement.amount > 0 else "nothing says where to"
     end = "in" if movement.amount > 0 else "out"
-    what = (
-        f"{fmt(abs(movement.amount))} {movement.asset} at {movement.account} {way} ({key}, {format_ts(movement.ts_ns)})"
-    )
+    moved = f"{fmt(abs(movement.amount))} {movement.asset} {way} {movement.account}"
+    what = f"{moved}, and {unsaid} ({key}, {format_ts(movement.ts_ns)})"
     kinds = 'as = "income" or "opening"' if movement.amount > 0 else 'as = "spend"'
     remedy = (
         f'write [[transfers]] with {end} = "{key}" and both ends, or [[movements]] with id = "{key}" and {kinds}, '
