@@ -13,14 +13,14 @@ from arbot.ledger.jurisdictions.us.form1099da import Form1099Da, read_forms_1099
 from arbot.ledger.jurisdictions.us.form8949 import IsLong
 from arbot.ledger.jurisdictions.us.match1099da import Match, Matcher
 from arbot.ledger.lots.words import LotRun, Slice, Why
-from arbot.tax.bundle.broker_map import read_broker_map
 from arbot.tax.bundle.flows import price_of
+from arbot.tax.bundle.forms_map import read_forms_map
 from arbot.tax.bundle.passing import Span, run_pass
 
 
 def read_forms(path: Path, map_path: Path | None = None) -> list[Form1099Da]:
     """Return the rows of the file, read as its map says. Raises: UserError with every mistake in it."""
-    given = read_broker_map(map_path)
+    given = read_forms_map(map_path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             return read_forms_1099da(

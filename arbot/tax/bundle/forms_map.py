@@ -16,7 +16,7 @@ import msgspec
 from arbot.domain.errors import Mistake, UserError
 
 
-class BrokerMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FormsMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A map as written."""
 
     account: str = ""
@@ -24,12 +24,12 @@ class BrokerMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     assets: dict[str, str] = {}
 
 
-def read_broker_map(path: Path | None) -> BrokerMap:
+def read_forms_map(path: Path | None) -> FormsMap:
     """Return the map of a file, one that maps nothing without a file. Raises: UserError."""
     if path is None:
-        return BrokerMap()
+        return FormsMap()
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), BrokerMap)
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), FormsMap)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         remedy = "write account, [columns] and [assets] as docs/guide/tax-us.md shows"
         raise UserError(Mistake(f"--form-1099da-map {path}", str(error), remedy)) from error
