@@ -218,6 +218,16 @@ def test_a_country_refuses_foreign_methods_and_clocks() -> None:
         UNITED_KINGDOM.begin(LotPolicy(), CountryOptions(timezone="UTC"))
 
 
+def test_options_that_mean_nothing_are_refused() -> None:
+    """A default rate of nothing or less is none, and the United States value in dollars with no choice in fees."""
+    for rate in ("0", "-0.8"):
+        with pytest.raises(UserError, match="how many GBP one USD was worth"):
+            UNITED_KINGDOM.settled(CountryOptions(rate_default=Decimal(rate)))
+    for options in (RATE, CountryOptions(is_transfer_fee_allowable=True)):
+        with pytest.raises(UserError, match="United States has no choice"):
+            COUNTRIES["us"].begin(LotPolicy(), options)
+
+
 def test_every_country_names_sources_and_bounds() -> None:
     """Each rule has a source and a date, and a tax year's instants are those of its time zone."""
     for each in COUNTRIES.values():

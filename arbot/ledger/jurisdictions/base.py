@@ -90,7 +90,7 @@ class Country(msgspec.Struct, frozen=True, kw_only=True):
     term: Callable[[str], TermJudge]  # of a time zone
     is_timezone_fixed: bool = False
     is_experimental: bool = False
-    has_rate: bool = True  # amounts in USD need a rate to the country's currency
+    has_local_options: bool = True  # a default rate and the switch on transfer fees mean something
 
     def method(self, name: str = "") -> LotMethod:
         """Return the method of a name, the default for "". Raises: UserError on one the country does not know."""
@@ -108,13 +108,29 @@ class Country(msgspec.Struct, frozen=True, kw_only=True):
         return self.run(policy, self.settled(options))
 
     def settled(self, options: CountryOptions) -> CountryOptions:
-        """Return the options with the country's time zone filled in. Raises: UserError on another one where it is fixed."""
+        """Return the options with the country's time zone filled in. Raises: UserError on what the country cannot use."""
         if self.is_timezone_fixed and options.timezone not in {"", self.timezone}:
             raise UserError(
                 Mistake(
                     f"timezone {options.timezone}",
                     f"the days of {self.name} are those of {self.timezone}",
                     "leave the time zone out",
+                )
+            )
+        if not self.has_local_options and (options.rate_default is not None or options.is_transfer_fee_allowable):
+            raise UserError(
+                Mistake(
+                    "default rate or transfer fees",
+                    f"{self.name} has no choice in them",
+                    "leave --rate-default and --transfer-fees-allowable out",
+                )
+            )
+        if options.rate_default is not None and options.rate_default <= 0:
+            raise UserError(
+                Mistake(
+                    f"rate {options.rate_default}",
+                    "is no rate",
+                    f"give how many {self.ccy} one USD was worth, such as 0.78",
                 )
             )
         return msgspec.structs.replace(options, timezone=options.timezone or self.timezone)

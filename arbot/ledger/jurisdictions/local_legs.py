@@ -97,7 +97,7 @@ class LocalLegs:
             "missing_rate",
             lines,
             f"no fx.{self._ccy}: how many {self._ccy} one USD was worth, so they cannot be valued",
-            f'add "fx": {{"{self._ccy}": "..."}} to the lines, or give a default rate for all of them',
+            f'add "fx": {{"{self._ccy}": "..."}} to the lines, or give a default rate for all of them: --rate-default',
         )
         return [*self._unpriced, rates]
 

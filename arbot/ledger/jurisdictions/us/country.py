@@ -31,7 +31,7 @@ UNITED_STATES: Final = Country(
     method_default=LotMethod.FIFO,
     run=_begin,
     term=_term,
-    has_rate=False,
+    has_local_options=False,
     rules=(
         Rule("Lots are kept per wallet or account since 2025-01-01", "26 CFR 1.1012-1(j)(1), (j)(3)(i), (j)(6)", _READ),
         Rule("Earliest acquired first unless units are identified in time", "26 CFR 1.1012-1(j)(2)-(4)", _READ),
