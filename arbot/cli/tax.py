@@ -53,6 +53,12 @@ def report(  # noqa: PLR0917 - one per option
         bool, typer.Option("--totals-without-rows", help="Lines 1a and 8a for sales that need no correction.")
     ] = False,
     wash_sales: Annotated[bool, typer.Option("--wash-sales", help="Add a shadow report; no figure changes.")] = False,
+    rate_default: Annotated[
+        str | None, typer.Option("--rate-default", help="What one USD is worth in the country's currency, without fx.")
+    ] = None,
+    transfer_fees_allowable: Annotated[
+        bool, typer.Option("--transfer-fees-allowable", help="Not us: the value of a transfer's fee is a cost.")
+    ] = False,
     accept: Annotated[list[str] | None, typer.Option("--accept", help=ACCEPT_HELP, metavar="CODE[:WHERE]")] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -71,6 +77,8 @@ def report(  # noqa: PLR0917 - one per option
         rows=rows,
         has_wash_sales=wash_sales,
         is_total_enough=totals_without_rows,
+        rate_default=rate_default,
+        is_transfer_fee_allowable=transfer_fees_allowable,
         accept=tuple(accept or ()),
     )
     try:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 
 from arbot.domain.errors import Mistake, UserError
 from arbot.domain.history import LotMethod
+from arbot.domain.units import parse_decimal
 from arbot.ledger.jurisdictions.base import Country
 from arbot.ledger.jurisdictions.us.form8949 import RowMode
 from arbot.ledger.lots.policy import LotPolicy, Pool
@@ -37,6 +40,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     is_in_whole_dollars: bool = False
     rows: RowMode = RowMode.LOTS
     has_wash_sales: bool = False
+    rate_default: Decimal | None = None
+    is_transfer_fee_allowable: bool = False
     is_total_enough: bool = False  # sales that need no correction go to lines 1a and 8a without rows
     accepted: tuple[Acceptance, ...] = ()
 
@@ -56,6 +61,8 @@ def parse_asked(
     rows: str = "lots",
     has_wash_sales: bool = False,
     is_total_enough: bool = False,
+    rate_default: str | None = None,
+    is_transfer_fee_allowable: bool = False,
     accept: tuple[str, ...] = (),
 ) -> Asked:
     """Return what was asked. Raises: UserError with every mistake."""
@@ -73,6 +80,8 @@ def parse_asked(
         for text in accept
         if not text.partition(":")[0]
     ]
+    if rate_default is not None and not _is_plain(rate_default):
+        mistakes.append(Mistake("--rate-default", f"{rate_default!r} is no number", "write it plainly, such as 0.78"))
     if mistakes:
         raise UserError(*mistakes)
     return Asked(
@@ -85,8 +94,18 @@ def parse_asked(
         rows=RowMode(rows),
         has_wash_sales=has_wash_sales,
         is_total_enough=is_total_enough,
+        rate_default=parse_decimal(rate_default) if rate_default is not None else None,
+        is_transfer_fee_allowable=is_transfer_fee_allowable,
         accepted=tuple(Acceptance(code, where) for code, _, where in (text.partition(":") for text in accept)),
     )
+
+
+def _is_plain(text: str) -> bool:
+    try:
+        parse_decimal(text)
+    except ValueError:
+        return False
+    return True
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -105,6 +124,8 @@ def choose(asked: Asked, books: LotPolicy, method: LotMethod, country: Country) 
     """
     default = country.method_default
     settled = msgspec.structs.replace(books, pool=asked.pool or books.pool, method=default, method_by_year={})
+    if default is LotMethod.AVERAGE:
+        return Choice(settled, "the country's pools")
     is_pooled = country.code == "us" and settled.pool is Pool.UNIVERSAL and asked.year >= YEAR_OF_ACCOUNTS
     why = [ONE_POOL] if is_pooled else []
     in_books = {order.method for order in books.orders}

@@ -3,7 +3,8 @@
 Rules of this file (2025 forms and instructions):
 - form8949.csv has every row with what traces it; statements/ has the same rows as the attachment of Exception 2 shows them,
   one file per box and account with its totals; form8949-summary.csv is what then stands on the form itself, code M.
-- Money is rounded by the rules of jurisdictions/us/amounts.py, nowhere here.
+- Money is rounded by the rules of jurisdictions/us/amounts.py, nowhere here. The total of a statement is the row that stands
+  for it on the form: in whole dollars, the sum of cents rounded once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from arbot.ledger.jurisdictions.us.amounts import NO_CENTS
 from arbot.ledger.jurisdictions.us.boxes import BOXES
 from arbot.ledger.jurisdictions.us.form8949 import HEADER_8949, FormRow, RowMaker, csv_row
 from arbot.ledger.jurisdictions.us.schedule_d import ScheduleD
@@ -36,21 +36,14 @@ PER_BOX = {
 
 
 class Statement:
-    """The rows of one box and account, and their sums in the cents or dollars printed."""
+    """The rows of one box and account."""
 
     def __init__(self, sheet: Sheet) -> None:
         self.put = sheet.put
-        self.proceeds = self.basis = self.adjustment = self.gain = NO_CENTS
 
     def row(self, row: FormRow) -> None:
-        """Write a row and add it up."""
-        self.proceeds += row.proceeds
-        self.basis += row.cost_basis
-        self.gain += row.gain
-        adjustment = ""
-        if row.code:
-            self.adjustment += row.adjustment
-            adjustment = str(row.adjustment)
+        """Write a row."""
+        adjustment = str(row.adjustment) if row.code else ""
         ident = row.sale_txid or row.disposal_id.removesuffix(":fee")
         if '"' in ident:
             ident = ident.replace('"', '""')
@@ -59,9 +52,9 @@ class Statement:
             f"{row.code},{adjustment},{row.gain!s}"
         )
 
-    def close(self) -> None:
-        """Write the totals of columns (d), (e), (g), (h)."""
-        self.put(f"Total,,,{self.proceeds},{self.basis},,{self.adjustment},{self.gain}")
+    def close(self, total: FormRow) -> None:
+        """Write the totals of columns (d), (e), (g), (h), as they stand on the form."""
+        self.put(f"Total,,,{total.proceeds},{total.cost_basis},,{total.adjustment},{total.gain}")
 
 
 class FormFiles:
@@ -85,11 +78,10 @@ class FormFiles:
     def close(self) -> ScheduleD:
         """Write the last rows, the totals, the summary and Schedule D; return the latter."""
         self._write(self._maker.finish())
-        for key in sorted(self._statements):
-            self._statements[key].close()
         summary = self._folder.sheet("form8949-summary.csv", HEADER_8949)
         for row in self._maker.summary():
             summary.put(csv_row(row))
+            self._statements[row.box, row.account].close(row)
         made = self._maker.schedule_d()
         _write_schedule_d(self._folder, made)
         return made

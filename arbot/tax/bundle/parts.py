@@ -28,6 +28,7 @@ from arbot.tax.bundle.texts import cells
 from arbot.tax.bundle.told import Grid
 
 ROWS_SHOWN = 8
+COLUMNS_SHOWN = 7  # as many as fit across the page
 DRIFT_WORDS = "Rows are rounded to cents; the exact gain is {exact}, the rounding {drift}."
 
 
@@ -103,7 +104,8 @@ class TablesPart:
     def close(self, marks: Marks, totals: Totals, run: LotRun) -> list[Grid]:
         """Write the tables; the short ones are shown."""
         grids = [_written(self._folder, table) for table in self._country.tables(run, self._year)]
-        return [*(grid for grid in grids if len(grid.rows) <= ROWS_SHOWN), assets_grid(totals, marks.at_end)]
+        shown = [_turned(grid) for grid in grids if 0 < len(grid.rows) <= ROWS_SHOWN]
+        return [*(grid for grid in shown if len(grid.header) <= COLUMNS_SHOWN), assets_grid(totals, marks.at_end)]
 
     def open_items(self) -> list[OpenItem]:
         """Return nothing: the country's run has its own."""
@@ -174,3 +176,11 @@ def _written(folder: Folder, table: Table) -> Grid:
             kept.append(row)
     sheet.flush()
     return Grid(table.name, table.header, tuple(kept))
+
+
+def _turned(grid: Grid) -> Grid:
+    """Return a table too wide for the page on its side: a row per column."""
+    if len(grid.header) <= COLUMNS_SHOWN:
+        return grid
+    columns = tuple(zip(*(grid.header, *grid.rows), strict=True))
+    return Grid(grid.title, columns[0], columns[1:])

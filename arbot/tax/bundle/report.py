@@ -88,7 +88,13 @@ class _Work:
         self.history = history
         self.asked = asked
         self.country: Country = country_of(asked.country)
-        self.options = self.country.settled(CountryOptions(timezone=asked.timezone or ""))
+        self.options = self.country.settled(
+            CountryOptions(
+                timezone=asked.timezone or "",
+                rate_default=asked.rate_default,
+                is_transfer_fee_allowable=asked.is_transfer_fee_allowable,
+            )
+        )
         self.choice: Choice = choose(asked, history.policy(), self.country.method(asked.method or ""), self.country)
         self.span = Span(*self.country.year_bounds_ns(asked.year, self.options.timezone))
         self.is_long: TermJudge = self.country.term(self.options.timezone)
@@ -205,11 +211,18 @@ def _told(work: _Work, run: LotRun, marks: Marks, items: list[OpenItem], grids: 
         "lots over": choice.policy.pool.value,
         "time zone": work.options.timezone,
         "currency": work.country.ccy,
-        "rows": asked.rows.value,
-        "amounts": "whole dollars" if asked.is_in_whole_dollars else "cents",
-        "wash sales": "shadow report added" if asked.has_wash_sales else "no",
-        "Forms 1099-DA": "matched" if work.match else "none given",
     }
+    if work.country.code == UNITED_STATES:
+        settings |= {
+            "rows": asked.rows.value,
+            "amounts": "whole dollars" if asked.is_in_whole_dollars else "cents",
+            "wash sales": "shadow report added" if asked.has_wash_sales else "no",
+            "Forms 1099-DA": "matched" if work.match else "none given",
+        }
+    if work.country.has_local_options:
+        rate = asked.rate_default
+        settings["default rate"] = "none" if rate is None else f"{rate:f} {work.country.ccy} for 1 USD"
+        settings["transfer fees"] = "a cost" if asked.is_transfer_fee_allowable else "no cost"
     return Told(
         country=work.country.code,
         country_name=work.country.name,

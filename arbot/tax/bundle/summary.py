@@ -28,6 +28,7 @@ h1{font-size:18px;margin:0 0 2px}
 h2{font-size:12px;margin:11px 0 3px;border-bottom:1px solid #888}
 p{margin:3px 0}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+table td,table th{overflow-wrap:anywhere}
 th{text-align:right;font-weight:600;border-bottom:1px solid #bbb;padding:1px 4px}
 td{text-align:right;padding:1px 4px;white-space:nowrap}
 th.w,td.w{text-align:left;white-space:normal}
