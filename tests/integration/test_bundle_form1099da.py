@@ -15,7 +15,7 @@ LINES = [
     {"kind": "deposit", "id": "D1", "ts": "2025-01-02T00:00:00Z", "venue": "kraken", "asset": "USD", "amount": "20000"},
     {
         "kind": "fill", "id": "kraken:T1", "ts": "2025-02-03T10:00:00Z", "symbol": "BTC/USD", "base": "BTC", "quote": "USD",
-        "side": "buy", "amount": "0.1", "price": "96000", "cost": "9600", "fee": "24", "fee_ccy": "USD",
+        "side": "buy", "amount": "0.1", "price": "96000", "cost": "9600", "fee": "39", "fee_ccy": "USD",
         "px": {"BTC": "96000"}, **PRICED,
     },
     {
@@ -38,7 +38,7 @@ account = "kraken"
 "Bitcoin" = "BTC"
 """
 HEADER = "Trade,TIN,1b,1c,1e,1f,1g,applicable checkbox"
-NET_AND_RIGHT = "T2,1,Bitcoin,0.04,05/06/2025,3790.00,3849.60,G"
+NET_AND_RIGHT = "T2,1,Bitcoin,0.04,05/06/2025,3790.00,3855.60,G"
 GROSS = "T3,1,Bitcoin,0.05,05/07/2025,4750.00,,H"
 
 
@@ -56,8 +56,8 @@ def test_what_brokers_reported_decides_boxes_and_codes(tmp_path: Path) -> None:
     rows = sheet(written(tmp_path, NET_AND_RIGHT, GROSS), "form8949.csv")
 
     expected = [
-        ("G", "0.04 BTC, T2", "3790.00", "3849.60", "", "0.00", "-59.60"),
-        ("H", "0.05 BTC, T3", "4750.00", "4812.00", "E", "-10.00", "-72.00"),
+        ("G", "0.04 BTC, T2", "3790.00", "3855.60", "", "0.00", "-65.60"),
+        ("H", "0.05 BTC, T3", "4750.00", "4819.50", "E", "-10.00", "-79.50"),
     ]
     columns = ("box", "description", "proceeds", "cost_basis", "code", "adjustment", "gain")
     assert expected == [tuple(row[column] for column in columns) for row in rows]
@@ -69,6 +69,22 @@ def test_sales_that_need_no_correction_may_go_without_rows(tmp_path: Path) -> No
 
     assert ["kraken:T3"] == [row["disposal_id"] for row in sheet(out, "form8949.csv")]
     assert [("1a", "1"), ("2", "1")] == [(row["line"], row["rows"]) for row in sheet(out, "schedule-d.csv")]
+
+
+def test_a_statement_ends_with_the_row_that_stands_for_it(tmp_path: Path) -> None:
+    """In whole dollars the total is the sum of cents rounded once: 8,675 where the rows printed add up to 8,676."""
+    lines = [NET_AND_RIGHT.replace("3855.60,G", ",H"), GROSS]
+    out = written(tmp_path, *lines, is_in_whole_dollars=True)
+    statement = (out / "statements" / "H-kraken.csv").read_text("utf-8").splitlines()
+    (summary,) = sheet(out, "form8949-summary.csv")
+
+    rows = [
+        '"0.04 BTC, T2",02/03/2025,05/06/2025,3790,3856,,,-66',
+        '"0.05 BTC, T3",02/03/2025,05/07/2025,4750,4820,E,-10,-80',
+    ]
+    assert [*rows, "Total,,,8540,8675,,-10,-145"] == statement[1:]
+    columns = ("proceeds", "cost_basis", "code", "adjustment", "gain")
+    assert ("8540", "8675", "EM", "-10", "-145") == tuple(summary[column] for column in columns)
 
 
 def test_a_row_without_a_sale_keeps_the_bundle_back(tmp_path: Path) -> None:
