@@ -46,7 +46,7 @@ class _Journal:
     def head(self, ts: str, what: str, line_id: str) -> str:
         day = ts[:10]
         self.last_day = max(self.last_day, day)
-        return f"{day} {what}  ; id:{line_id}, ts:{ts}\n"
+        return f"{day} {what}  ; id:{' '.join(line_id.split())}, ts:{ts}\n"  # a line feed would end the comment
 
     def asset(self, account: str, asset: str, change: Decimal, cost: str = "") -> str:
         """Return a posting to an account of the owner, and add it to its balance."""
