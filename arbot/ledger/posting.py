@@ -26,7 +26,7 @@ from arbot.domain.events import (
     OrderFilled,
     TransferReported,
 )
-from arbot.domain.history import HistoryLine
+from arbot.domain.history import HistoryLine, TransferLine
 from arbot.domain.ids import Asset, VenueId
 from arbot.domain.instrument import Balance
 from arbot.domain.order import Fill
@@ -304,8 +304,19 @@ class Ledger:
         reference = f"{TransactionKind.HISTORY}|{imported.digest}|{imported.row}"
         if self._find(reference) is not None:
             return None
-        sums = history.retold_sums if imported.is_retold else history.sums
-        return _transaction(envelope, TransactionKind.HISTORY, reference, sums(lines, self._opened_ns))
+        postings = (
+            history.retold_sums(lines, self._opened_ns)
+            if imported.is_retold
+            else history.sums(lines, self._opened_ns, self._has_arrived)
+        )
+        return _transaction(envelope, TransactionKind.HISTORY, reference, postings)
+
+    def _has_arrived(self, line: TransferLine) -> bool:
+        """Say whether the target venue has told of a deposit with the network's id of this transfer."""
+        if self._opened_ns(VenueId(line.dst)) is None:
+            return False
+        pointer = self._find(transfers.tx_reference(line.asset, line.txid, is_deposit=True))
+        return pointer is not None and transfers.told_by(pointer.origin)[0] == line.dst
 
     def _opened_ns(self, venue: VenueId) -> int | None:
         opening = self._find(_opening_reference(venue))

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
+from arbot.domain.events import HistoryImported
 from arbot.domain.history import (
     DepositLine,
     FillLine,
@@ -272,3 +273,14 @@ def test_reading_twice_gives_the_same():
     book = Book().play(*OPEN, "kraken balances", *ARB).moved("kraken", "-3", "W1", tx="0xa")
 
     assert book.settled() == book.settled()
+
+
+def test_a_transfer_from_a_wallet_does_not_move_the_venue_a_second_time():
+    """Book an imported transfer against transit when its deposit was told by the venue: balances stay what venues say."""
+    book = Book().play(*OPEN, "kraken balances").moved("coinbase", "2", "D9", tx="0xc")
+    before = ours(book)
+    line = '{"kind": "transfer", "id": "X1", "ts": "2026-01-01T00:00:00Z", "ts_in": "2026-12-01T00:00:00Z", "src": "wallet.cold", "dst": "coinbase", "asset": "BTC", "sent": "2", "received": "2", "fee": "0", "txid": "%s", "px": {"BTC": "1"}}'  # fmt: skip
+    for tx in ("0xc", "0xd"):
+        book.give(HistoryImported(source="f", digest=tx, row=1, lines=(line % tx,)))
+        moved = ours(book)["coinbase", "BTC"] - before["coinbase", "BTC"]
+        assert moved == (0 if tx == "0xc" else 2)

@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from decimal import Decimal, localcontext
 
+import msgspec
+
 from arbot.domain.accounting import Posting
 from arbot.domain.history import (
     DepositLine,
@@ -43,12 +45,23 @@ Flow = tuple[str, str, str, Decimal]
 """(source, target, asset, number): so much out of one account and into another; never negative but for rebates."""
 
 
+HasArrived = Callable[[TransferLine], bool]
+"""Whether a transfer brings a deposit that its target venue has told already: then it is booked, and came out of transit."""
+
+
+def nothing_arrived(_line: TransferLine) -> bool:
+    """Say of every transfer that no venue has told of its arrival."""
+    return False
+
+
 def no_opening(_venue: VenueId) -> int | None:
     """Say of every account that no snapshot opened it."""
     return None
 
 
-def sums(lines: Iterable[HistoryLine], opened_ns: OpenedNs = no_opening) -> tuple[Posting, ...]:
+def sums(
+    lines: Iterable[HistoryLine], opened_ns: OpenedNs = no_opening, has_arrived: HasArrived = nothing_arrived
+) -> tuple[Posting, ...]:
     """Return what some lines add up to by account and asset, sorted by both, zeros left out."""
     place = _Places(opened_ns).of
     fills: dict[tuple[str, ...], list[Decimal]] = {}
@@ -64,6 +77,8 @@ def sums(lines: Iterable[HistoryLine], opened_ns: OpenedNs = no_opening) -> tupl
                     found[0] += line.amount
                     found[1] += line.cost
                     found[2] += line.fee
+            elif type(line) is TransferLine and line.txid and has_arrived(line):
+                _add(totals, _transfer(msgspec.structs.replace(line, ts_in=None), place))
             else:
                 _add(totals, flows(line, place))
         for (ours, venue, side, base, quote, fee_ccy), (amount, cost, fee) in fills.items():

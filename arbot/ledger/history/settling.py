@@ -173,8 +173,7 @@ class _Settling:
                         one.id, f"{one.venue} got {fmt(one.qty)} {one.asset}, the line says otherwise", one.seq
                     )
             return
-        told = (sums.arrived.get((one.venue, name)) for name in (one.id, one.tx_id) if name)
-        if one.is_deposit and one.qty in told:
+        if one.is_deposit and one.tx_id and sums.arrived.get((one.venue, one.tx_id)) == one.qty:
             return
         if one.is_deposit and self._is_pretend and one.asset in one.pricing.px:
             self._pretend(one.id, one.venue, one.asset, one.qty, one.ts_ns, 0, one.pricing)
@@ -287,8 +286,7 @@ class _Settling:
         if not isinstance(line, TransferLine) or account != line.dst or not line.txid:
             return False
         return any(
-            one.is_deposit and one.venue == account and line.txid in (one.id, one.tx_id) and one.qty == line.received
-            for one in self._journaled.unmatched
+            one.is_deposit and one.venue == account and line.txid == one.tx_id for one in self._journaled.unmatched
         )
 
 
