@@ -91,7 +91,7 @@ def assert_same(naive, run, slices):
         assert abs(basis - Fraction(remaining[key].basis)) < CLOSE
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(histories(), st.sampled_from(METHODS), st.sampled_from((Pool.ACCOUNT, Pool.UNIVERSAL)))
 def test_engine_and_naive_reading_agree(rows, method, pool):
     """The engine takes the same units from the same lots for the same money as the plain reading of the rules."""
@@ -112,7 +112,7 @@ def test_engine_and_naive_reading_agree_on_a_year(method, pool):
     assert_same(naive, run, slices)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(histories(), st.sampled_from(METHODS), st.data())
 def test_picks_agree_with_naive_reading(rows, method, data):
     """Units named in time are the units taken, by both readings; what the pick leaves open goes in order."""
@@ -143,7 +143,7 @@ def test_picks_agree_with_naive_reading(rows, method, data):
     assert run.notes() == []
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(histories(), st.sampled_from(METHODS), st.sampled_from((Pool.ACCOUNT, Pool.UNIVERSAL)))
 def test_quantity_and_basis_are_conserved(rows, method, pool):
     """What was acquired is what went out plus what is left, to the last digit, in units and in basis, for every asset."""
@@ -156,7 +156,7 @@ def test_quantity_and_basis_are_conserved(rows, method, pool):
         assert total(leg.basis for leg in came) == EXACT.add(total(s.basis for s in gone), total(r.basis for r in left))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(histories(), st.sampled_from(METHODS))
 def test_gain_is_change_in_basis_and_cash(rows, method):
     """Fill by fill the gains are the change in total basis held plus the change in cash; else the value spent comes on top."""
@@ -179,7 +179,7 @@ def cash_change(line):
     return total(EXACT.multiply(qty, line.px.get(asset, Decimal(1))) for asset, qty in moved if asset in CASH)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(histories())
 def test_gain_of_full_liquidation_is_the_same_by_every_method(rows):
     """Sell all that is left at one price: the order in which units went changes no total."""
@@ -207,7 +207,7 @@ def holdings(run):
     }
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(histories(tuple(kind for kind in KINDS if kind != "move")), st.sampled_from(METHODS), st.sampled_from(ACCOUNTS))
 def test_accounts_do_not_touch_each_other(rows, method, account):
     """Without transfers, an account's slices are the same when the others never existed."""
@@ -220,7 +220,7 @@ def test_accounts_do_not_touch_each_other(rows, method, account):
     assert told(alone) == told(together)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(histories(), st.sampled_from(METHODS), st.integers(0, 60))
 def test_a_second_pass_and_a_prefix_give_the_same(rows, method, length):
     """A replay from the start gives the same slices; what comes later changes nothing that is past; looking changes nothing."""
@@ -250,7 +250,7 @@ def test_terms_agree_with_the_calendar(acquired_s, held_s, timezone):
     assert naive_term(acquired_ns, sold_ns, timezone) == Terms(timezone).of(acquired_ns, sold_ns)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(histories())
 def test_withheld_units_have_no_gain(rows):
     """Fee units withheld from what was received come out of that lot, for exactly their basis."""
