@@ -95,7 +95,7 @@ def test_modes_agree_up_to_the_drift_they_print(slices: list[Slice]) -> None:
 @given(
     st.sampled_from("SL"), MONEY, MONEY, CENTS, st.none() | CENTS, st.booleans(), st.sampled_from(["", "S", "L"]), CENTS
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_no_form_changes_the_gain(
     term: str,
     proceeds: Decimal,
