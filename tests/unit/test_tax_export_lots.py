@@ -88,7 +88,7 @@ def test_turbotax_gains_of_another_year_are_not_in_the_file(tmp_path: Path) -> N
     """Give a sale to the tax year of its local day: here it was still New Year's Eve."""
     lines = placed([OPENING, SPEND.replace("2025-01-02", "2026-01-01")])
 
-    for year, expected in ((2025, 1), (2026, 0)):
+    for year, expected in ((2024, 0), (2025, 1), (2026, 0)):
         (file,) = made(
             Told(lines), "turbotax", tmp_path / f"{year}.csv", year=year, timezone="America/Los_Angeles"
         ).files

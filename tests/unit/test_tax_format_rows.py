@@ -94,23 +94,23 @@ def test_fees_follow_the_convention_of_the_program(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "column", "expected"),
     [
-        ("turbotax-transactions", "Date", "02/02/2025 10:00:00"),
-        ("koinly", "Date", "2025-02-02 10:00:00 UTC"),
-        ("cointracker", "Date", "02/02/2025 10:00:00"),
-        ("coinledger", "Date (UTC)", "02/02/2025 10:00:00"),
-        ("taxbit", "Date and Time", "2025-02-02T10:00:00.123456789Z"),
-        ("cointracking", "Date", "02.02.2025 10:00:00"),
-        ("tokentax", "Date", "02/02/2025 10:00"),
-        ("blockpit", "Date (UTC)", "2025-02-02 10:00:00"),
-        ("bittytax", "Timestamp", "2025-02-02 10:00:00.123456 UTC"),
-        ("rotki-trades", "Timestamp", "1738490400123"),
+        ("turbotax-transactions", "Date", "02/29/2024 23:59:59"),
+        ("koinly", "Date", "2024-02-29 23:59:59 UTC"),
+        ("cointracker", "Date", "02/29/2024 23:59:59"),
+        ("coinledger", "Date (UTC)", "02/29/2024 23:59:59"),
+        ("taxbit", "Date and Time", "2024-02-29T23:59:59.5Z"),
+        ("cointracking", "Date", "29.02.2024 23:59:59"),
+        ("tokentax", "Date", "02/29/2024 23:59"),
+        ("blockpit", "Date (UTC)", "2024-02-29 23:59:59"),
+        ("bittytax", "Timestamp", "2024-02-29 23:59:59.500000 UTC"),
+        ("rotki-trades", "Timestamp", "1709251199500"),
     ],
 )
 def test_times_are_written_as_the_program_reads_them(name: str, column: str, expected: str) -> None:
-    """Write one instant with nanoseconds in each program's notation, cut and never rounded up."""
-    line = [one for one in shown() if one.line.id == "f02"]
+    """Write half a second before the end of 29 February in each program's notation, cut and never rounded up."""
+    line = [one for one in shown() if one.line.id == "l2"]
 
-    assert [expected] == [row[column] for row in table_rows(name, line)]
+    assert expected == table_rows(name, line)[-1][column]
 
 
 @pytest.mark.parametrize("name", [name for name in AMOUNTS if name != "turbotax-transactions"])
