@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from arbot.ledger.jurisdictions.us.form1099da import Form1099Da
 from arbot.ledger.jurisdictions.us.form8949 import RowMaker, form_dates, rows_of
-from arbot.ledger.jurisdictions.us.match1099da import Match, Matcher
+from arbot.ledger.jurisdictions.us.found1099da import Match
+from arbot.ledger.jurisdictions.us.match1099da import Matcher
 from arbot.ledger.lots.words import Slice
 from tests.support.tax_slices import a_slice, day_of, is_long
 

@@ -11,7 +11,8 @@ from arbot.domain.errors import UserError
 from arbot.ledger.jurisdictions.us.boxes import Reported
 from arbot.ledger.jurisdictions.us.form1099da import COLUMNS_1099DA, Form1099Da, read_forms_1099da
 from arbot.ledger.jurisdictions.us.form8949 import RowMaker, form_dates, rows_of
-from arbot.ledger.jurisdictions.us.match1099da import Match, Matcher
+from arbot.ledger.jurisdictions.us.found1099da import Match
+from arbot.ledger.jurisdictions.us.match1099da import Matcher
 from tests.support.tax_slices import a_slice, is_long
 
 HEADER = "account,sale id,1a,1b,1c,1d,1e,1f,1g,1i,2,6,9,12,applicable checkbox"

@@ -11,7 +11,8 @@ from arbot.domain.history import CASH, FillLine, Placed
 from arbot.domain.units import ZERO
 from arbot.ledger.jurisdictions.us.form1099da import Form1099Da, read_forms_1099da
 from arbot.ledger.jurisdictions.us.form8949 import IsLong
-from arbot.ledger.jurisdictions.us.match1099da import Match, Matcher
+from arbot.ledger.jurisdictions.us.found1099da import Match
+from arbot.ledger.jurisdictions.us.match1099da import Matcher
 from arbot.ledger.lots.words import LotRun, Slice, Why
 from arbot.tax.bundle.flows import price_of
 from arbot.tax.bundle.forms_map import read_forms_map

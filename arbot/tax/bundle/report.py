@@ -21,7 +21,7 @@ from arbot.domain.history import Placed
 from arbot.ledger.jurisdictions.base import Country, CountryOptions, TermJudge, no_long_term
 from arbot.ledger.jurisdictions.registry import country as country_of
 from arbot.ledger.jurisdictions.us.form8949 import RowMaker, form_dates
-from arbot.ledger.jurisdictions.us.match1099da import Match
+from arbot.ledger.jurisdictions.us.found1099da import Match
 from arbot.ledger.jurisdictions.us.wash_sales import WashShadow
 from arbot.ledger.lots.policy import LotPolicy
 from arbot.ledger.lots.words import LotRun, OpenItem
