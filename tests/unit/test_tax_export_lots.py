@@ -223,3 +223,15 @@ def test_a_spreadsheet_holds_what_was_written() -> None:
     assert "<text:p>x&lt;y?</text:p>" in content
     assert 'office:value="0.0000001"' in content
     assert 6 == content.count("<table:table-cell")
+
+
+def test_an_allocated_lot_is_exported_with_its_basis(tmp_path: Path) -> None:
+    """Take a lot of a safe-harbour allocation as any other opening lot, and sell out of it."""
+    lines = placed([OPENING.replace('"acquired"', '"allocation": "specific", "acquired"'), SPEND])
+
+    made(Told(lines), "beancount", tmp_path / "out.beancount")
+
+    text = (tmp_path / "out.beancount").read_text()
+    assert 'Assets:Exchange:Kraken:BTC  3 BTC {{10 USD, 2023-12-31, "l1"}}' in text
+    assert 'Assets:Exchange:Kraken:BTC  -1 BTC {"l1"}' in text
+    assert "Income:Gain:Long:BTC" in text

@@ -1,7 +1,7 @@
 """Lines with the lots they moved, for programs that take lots and not only events (rules of the United States).
 
 Rules of this file:
-- The same legs and the same book as the report: what is exported is what is filed.
+- The same legs and the same run as the report: what is exported is what is filed.
 - Lots per account only, or one pool for a what-if; the change of 2025 is for the report.
 - Legs are those of the regulation (us/legs.py); what is withheld from what was received is netted by the writers, since
   other programs would take it from another lot.
@@ -10,18 +10,15 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
-from arbot.domain.history import HistoryLine, OpeningLine, Placed
+from arbot.domain.history import HistoryLine, Placed
 from arbot.ledger.jurisdictions.days import LocalDays
-from arbot.ledger.jurisdictions.us.legs import PriceMissing, unpriced_legs, us_legs
-from arbot.ledger.lots import refusals
-from arbot.ledger.lots.book import LotBook
+from arbot.ledger.jurisdictions.us.run import UsRun
 from arbot.ledger.lots.parcels import Piece
 from arbot.ledger.lots.policy import LotPolicy
-from arbot.ledger.lots.words import Acquire, Leg, OpenItem, Send, Slice
+from arbot.ledger.lots.words import Leg, OpenItem, Send, Slice
 
 
 class Moved(NamedTuple):
@@ -44,38 +41,31 @@ class Matched(NamedTuple):
 
 
 class Matching:
-    """One pass over a history by the lot book of the report."""
+    """One pass over a history by the run of the report."""
 
     def __init__(self, policy: LotPolicy, timezone: str) -> None:
         """Begin a pass by the clock of a time zone. Raises: UserError when it is unknown."""
         self.days = LocalDays(timezone)
+        self._legs: tuple[Leg, ...] = ()
         self._moved: list[Moved] = []
-        self._book = LotBook(policy, lambda year: self.days.begin_ns(date(year, 1, 1).toordinal()), self._hear)
+        self._run = UsRun(policy, timezone, self._hear_legs, self._hear_move)
 
     def each(self, lines: Iterable[Placed]) -> Iterator[Matched]:
         """Yield every line with its lots. What cannot be matched is an open item afterwards."""
-        book = self._book
-        for line, ts_ns, seq in lines:
-            try:
-                legs = us_legs(line, ts_ns)
-            except PriceMissing as missing:
-                account = getattr(line, "venue", "") or getattr(line, "src", "")
-                book.refuse(refusals.price_missing(line.id, account, missing.asset, ts_ns))
-                legs = unpriced_legs(line)
+        feed = self._run.feed
+        for placed in lines:
             self._moved = []
-            if isinstance(line, OpeningLine) and line.allocation:
-                for leg in legs:
-                    if isinstance(leg, Acquire):
-                        book.allocate(leg, ts_ns)
-                slices = []
-            else:
-                slices = book.apply(legs, ts_ns, seq)
-            yield Matched(line, ts_ns, legs, slices, self._moved)
+            slices = feed(placed)
+            yield Matched(placed.line, placed.ts_ns, self._legs, slices, self._moved)
+        self._run.finish()
 
     def open_items(self) -> list[OpenItem]:
         """Return what was refused, in the order it was met."""
-        return self._book.open_items()
+        return self._run.open_items()
 
-    def _hear(self, leg: Send, pieces: list[Piece]) -> None:
+    def _hear_legs(self, legs: tuple[Leg, ...]) -> None:
+        self._legs = legs
+
+    def _hear_move(self, leg: Send, pieces: list[Piece]) -> None:
         del leg
         self._moved += [Moved(parcel.lot, parcel.acquired_ns, qty, basis) for parcel, qty, basis in pieces]

@@ -8,6 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 
 from arbot.domain.history import HistoryLine, OpeningLine, Placed, TransferLine
@@ -15,17 +16,28 @@ from arbot.ledger.jurisdictions.days import LocalDays
 from arbot.ledger.jurisdictions.us.legs import PriceMissing, unpriced_legs, us_legs
 from arbot.ledger.lots import refusals
 from arbot.ledger.lots.book import LotBook
+from arbot.ledger.lots.parcels import Piece
 from arbot.ledger.lots.policy import LotPolicy
-from arbot.ledger.lots.words import Acquire, OpenItem, Remaining, Slice
+from arbot.ledger.lots.words import Acquire, Leg, OpenItem, Remaining, Send, Slice
 
 
 class UsRun:
     """One pass. Slices are certain as soon as their line is fed."""
 
-    def __init__(self, policy: LotPolicy, timezone: str = "UTC") -> None:
-        """Begin a pass by the clock of a time zone. Raises: UserError when it is unknown."""
+    def __init__(
+        self,
+        policy: LotPolicy,
+        timezone: str = "UTC",
+        hear_legs: Callable[[tuple[Leg, ...]], None] | None = None,
+        hear_move: Callable[[Send, list[Piece]], None] | None = None,
+    ) -> None:
+        """Begin a pass by the clock of a time zone. Who asks is told the legs of each line and the lots that set off.
+
+        Raises: UserError when the time zone is unknown.
+        """
         days = LocalDays(timezone)
-        self._book = LotBook(policy, lambda year: days.begin_ns(date(year, 1, 1).toordinal()))
+        self._book = LotBook(policy, lambda year: days.begin_ns(date(year, 1, 1).toordinal()), hear_move)
+        self._hear_legs = hear_legs
 
     def feed(self, placed: Placed) -> list[Slice]:
         """Take the next line and return the slices of its disposals."""
@@ -35,6 +47,8 @@ class UsRun:
         except PriceMissing as missing:
             self._book.refuse(refusals.price_missing(line.id, _account(line), missing.asset, ts_ns))
             legs = unpriced_legs(line)
+        if self._hear_legs is not None:
+            self._hear_legs(legs)
         if type(line) is OpeningLine and line.allocation:
             for leg in legs:
                 if isinstance(leg, Acquire):
