@@ -12,7 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
@@ -158,8 +158,14 @@ def parse_ts(text: str) -> int:
 def format_ts(ts_ns: int) -> str:
     """Return the text of an instant, with as many digits of the second as it needs."""
     seconds, nanos = divmod(ts_ns, NS_PER_S)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    day, second = divmod(seconds, S_PER_DAY)
+    text = f"{_day_text(day)}T{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
     return f"{text}.{nanos:09d}".rstrip("0") + "Z" if nanos else text + "Z"
+
+
+@lru_cache(maxsize=4096)
+def _day_text(day: int) -> str:
+    return date.fromordinal(day + _EPOCH_DAY).isoformat()
 
 
 @lru_cache(maxsize=4096)

@@ -4,6 +4,7 @@ Rules of this file:
 - Snapshots are polled all day and nearly all say what is known: of each venue the first and the newest are read, and those
   of records that priced something. All of them are read only to find where a difference began.
 - A page is one short transaction, so a running daemon is not held up.
+- Bodies are read without the proof that nothing in them would be lost: that is for `arbot ledger verify`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from heapq import merge
 from typing import Final
 
+import msgspec
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from arbot.domain.accounting import TransactionKind
@@ -24,9 +26,11 @@ from arbot.domain.events import (
     TransferReported,
     TransferRestored,
 )
-from arbot.journal.queries import PAGE, JournalRow
+from arbot.journal.codec import BodyRefused
+from arbot.journal.queries import PAGE
 from arbot.journal.schema import FILLS, HISTORY, JOURNAL, META, TRANSACTIONS, TRANSFERS
 from arbot.journal.store import JournalEntry, SqlStore
+from arbot.ports import Record
 
 KINDS: Final = tuple(
     kind.__name__
@@ -34,6 +38,8 @@ KINDS: Final = tuple(
 )
 SNAPSHOT: Final = AccountSnapshotReceived.__name__
 _PRICED: Final = '%"Valued"%'
+_COLUMNS: Final = (JOURNAL.c.seq, JOURNAL.c.epoch, JOURNAL.c.body, JOURNAL.c.hash)
+_read: Final = msgspec.json.Decoder(Record).decode
 
 
 def money_entries(store: SqlStore, *, has_all_snapshots: bool = False) -> Iterator[JournalEntry]:
@@ -73,11 +79,15 @@ def _newest(store: SqlStore, venue: str) -> list[int]:
 def _entries(store: SqlStore, wanted: ColumnElement[bool]) -> Iterator[JournalEntry]:
     after = 0
     while True:
-        query = select(JOURNAL).where(JOURNAL.c.seq > after, wanted).order_by(JOURNAL.c.seq).limit(PAGE)
+        query = select(*_COLUMNS).where(JOURNAL.c.seq > after, wanted).order_by(JOURNAL.c.seq).limit(PAGE)
         with store.database.read() as connection:
-            page = [JournalRow(**row) for row in connection.execute(query).mappings()]
+            page = connection.execute(query).all()
         for row in page:
-            yield JournalEntry(seq=row.seq, epoch=row.epoch, record=row.record(), hash=row.hash)
+            try:
+                record = _read(row.body)
+            except msgspec.DecodeError as error:
+                raise BodyRefused(f"journal {row.seq} cannot be read: {error}") from error
+            yield JournalEntry(seq=row.seq, epoch=row.epoch, record=record, hash=row.hash)
         if len(page) < PAGE:
             return
         after = page[-1].seq
