@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 from arbot.domain.history import (
     CASH,
@@ -46,17 +47,22 @@ REBATE = "rebate: "
 
 def treatment(line: FillLine) -> str:
     """Return what the rules make of the fee of a fill."""
-    given, received = (line.quote, line.base) if line.side == "buy" else (line.base, line.quote)
+    return _treatment(line.side, line.base, line.quote, line.fee_ccy, line.fee < 0)
+
+
+@lru_cache(maxsize=4096)
+def _treatment(side: str, base: str, quote: str, fee_asset: str, is_rebate: bool) -> str:
+    given, received = (quote, base) if side == "buy" else (base, quote)
     if given in CASH and received in CASH:
         return CASH_ONLY
     text = BASIS if given in CASH else PROCEEDS
-    if line.fee < 0:
+    if is_rebate:
         return REBATE + text
-    if line.fee_ccy in CASH:
+    if fee_asset in CASH:
         return text
-    if line.fee_ccy == given:
+    if fee_asset == given:
         return text + ON_TOP
-    return text + (WITHHELD if line.fee_ccy == received and given not in CASH else PAID_IN_COIN)
+    return text + (WITHHELD if fee_asset == received and given not in CASH else PAID_IN_COIN)
 
 
 class Flows:
@@ -75,16 +81,15 @@ class Flows:
 
     def line(self, placed: Placed, _slices: Sequence[Slice]) -> None:
         """Write what a line of the year gives to income, fees and evidence."""
-        line = placed.line
+        line, ts_ns, seq = placed
         if line.px:
-            put, ident, at, sources = self._evidence.put, cell(line.id), utc(placed.ts_ns), line.px_src
+            put, ident, at, sources = self._evidence.put, cell(line.id), utc(ts_ns), line.px_src
             for asset, price in line.px.items():
-                source = cell(sources[asset]) if asset in sources else ""
-                put(f"{ident},{asset},{plain(price)},{source},{at},{placed.seq}")
-        if isinstance(line, FillLine):
+                source = cell(sources[asset]) if sources and asset in sources else ""
+                put(f"{ident},{asset},{plain(price)},{source},{at},{seq}")
+        if type(line) is FillLine:
             if line.fee:
-                words = treatment(line)
-                self._fee(placed, line.venue, line.order_id, "trade", line.fee_ccy, line.fee, words)
+                self._fee(placed, line.venue, line.order_id, "trade", line.fee_ccy, line.fee, treatment(line))
         elif isinstance(line, IncomeLine):
             self._one_income(placed, line)
         elif isinstance(line, SpendLine) and line.why == "fee":
@@ -121,14 +126,15 @@ class Flows:
             )
 
     def _fee(self, placed: Placed, account: str, order: str, kind: str, asset: str, qty: Decimal, words: str) -> None:  # noqa: PLR0917 - one per column
-        line = placed.line
-        price = price_of(line, asset)
-        value = qty * price if price is not None else None
-        if value is not None:
+        line, ts_ns, seq = placed
+        price = ONE if asset == "USD" else line.px.get(asset)
+        priced = ","
+        if price is not None:
+            value = qty * price
             self.fees_usd += value
+            priced = f"{plain(price)},{plain(value)}"
         self._fees.put(
-            f"{cell(line.id)},{utc(placed.ts_ns)},{account},{cell(order)},{kind},{asset},{plain(qty)},{_or_empty(price)},"
-            f"{_or_empty(value)},{words},{placed.seq}"
+            f"{cell(line.id)},{utc(ts_ns)},{account},{cell(order)},{kind},{asset},{plain(qty)},{priced},{words},{seq}"
         )
 
     def _one_income(self, placed: Placed, line: IncomeLine) -> None:

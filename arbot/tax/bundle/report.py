@@ -10,6 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -41,6 +42,7 @@ from arbot.tax.bundle.told import Grid, Told
 
 UNITED_STATES = "us"
 LIVE = "live"
+SLICES_KEPT = 4096  # whose terms and dates are remembered: several files ask for them
 
 
 class History(Protocol):
@@ -97,7 +99,7 @@ class _Work:
         )
         self.choice: Choice = choose(asked, history.policy(), self.country.method(asked.method or ""), self.country)
         self.span = Span(*self.country.year_bounds_ns(asked.year, self.options.timezone))
-        self.is_long: TermJudge = self.country.term(self.options.timezone)
+        self.is_long: TermJudge = lru_cache(SLICES_KEPT)(self.country.term(self.options.timezone))
         self.match: Match | None = None
         if form_1099da is not None:
             forms = read_forms(form_1099da, form_map)
@@ -117,7 +119,7 @@ class _Work:
             return TablesPart(folder, self.country, self.asked.year)
         maker = RowMaker(
             self.is_long,
-            form_dates(self.options.timezone),
+            lru_cache(SLICES_KEPT)(form_dates(self.options.timezone)),
             self.asked.rows,
             is_in_dollars=self.asked.is_in_whole_dollars,
             is_total_enough=self.asked.is_total_enough,

@@ -2,7 +2,7 @@
 
 Rules of this file:
 - Numbers are plain decimals with every digit they carry: nothing is rounded here.
-- Instants are UTC as in the history format; a day of text is made once and kept.
+- Instants are UTC as in the history format; the text of a minute is made once and kept.
 - Cells are quoted only where RFC 4180 asks for it.
 """
 
@@ -13,18 +13,17 @@ from decimal import Decimal
 from functools import lru_cache
 
 NS_PER_S = 1_000_000_000
-S_PER_DAY = 86_400
+S_PER_MINUTE = 60
+NS_PER_MINUTE = S_PER_MINUTE * NS_PER_S
 
 
 @lru_cache(maxsize=16_384)
 def utc(ts_ns: int) -> str:
     """Return "2025-01-01T00:00:11.5Z" of ns since the epoch, with as many digits of the second as it needs."""
-    seconds, nanos = divmod(ts_ns, NS_PER_S)
-    day, second = divmod(seconds, S_PER_DAY)
-    minute, second = divmod(second, 60)
-    hour, minute = divmod(minute, 60)
-    text = f"{_day(day)}T{hour:02d}:{minute:02d}:{second:02d}"
-    return f"{text}.{nanos:09d}".rstrip("0") + "Z" if nanos else text + "Z"
+    minute, rest = divmod(ts_ns, NS_PER_MINUTE)
+    if rest % NS_PER_S:
+        return f"{_minute(minute)}{rest // NS_PER_S:02d}.{rest % NS_PER_S:09d}".rstrip("0") + "Z"
+    return f"{_minute(minute)}{rest // NS_PER_S:02d}Z"
 
 
 def utc_or_empty(ts_ns: int) -> str:
@@ -50,6 +49,6 @@ def cells(*texts: str) -> str:
     return ",".join(map(cell, texts))
 
 
-@lru_cache(maxsize=1024)
-def _day(day: int) -> str:
-    return datetime.fromtimestamp(day * S_PER_DAY, UTC).strftime("%Y-%m-%d")
+@lru_cache(maxsize=16_384)
+def _minute(minute: int) -> str:
+    return datetime.fromtimestamp(minute * S_PER_MINUTE, UTC).strftime("%Y-%m-%dT%H:%M:")
