@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
@@ -48,6 +48,7 @@ SHOWN_MAX = 160  # characters of a line that a mistake repeats
 _NUMBER = r"-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?"
 _PRICE = _NUMBER.removeprefix("-?")
 _TEXT = r'[^"\\\x00-\x1f]'
+_BETWEEN = '": "'  # key and value of a canonical entry
 _NUMBERS = re.compile(_NUMBER)
 _PLAIN = re.compile(r"-?[0-9]{1,60}(?:\.[0-9]{1,40})?", re.ASCII)
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
@@ -120,7 +121,7 @@ class LineReader:
             if kind == "meta":
                 return None
         line = _decode(text)
-        if match is not None and _is_key_twice(match.groups(), line):
+        if match is not None and _is_key_twice(line, *match.groups()):
             _refuse_twice(text)
         ts_ns = _instant(line.ts, "ts")
         self._check_time(ts_ns)
@@ -279,10 +280,13 @@ def _canonical_pattern(kind: str) -> re.Pattern[str]:
     return re.compile(r"\{" + ", ".join(parts) + tail + f'(?:, "note": "{_TEXT}+")?' + r"\}")
 
 
-def _is_key_twice(tables: tuple[str | None, ...], line: HistoryLine) -> bool:
+def _is_key_twice(line: HistoryLine, px: str | None, fx: str | None, px_src: str | None) -> bool:
     """Return whether a table of a canonical line has more entries in its text than in its value."""
-    found: tuple[Mapping[str, object], ...] = (line.px, line.fx, line.px_src)
-    return any(text is not None and text.count('": "') != len(table) for text, table in zip(tables, found, strict=True))
+    return (
+        (px is not None and px.count(_BETWEEN) != len(line.px))
+        or (fx is not None and fx.count(_BETWEEN) != len(line.fx))
+        or (px_src is not None and px_src.count(_BETWEEN) != len(line.px_src))
+    )
 
 
 class _Meta(msgspec.Struct, tag_field="kind", tag="meta"):
