@@ -13,7 +13,17 @@ import numpy as np
 
 from arbot.domain.decisions import ArbOpened, Outcome
 from arbot.domain.errors import InvariantBroken
-from arbot.domain.events import Envelope, FeedConnected, OrderFilled, RunStarted, Stream, Verb
+from arbot.domain.events import (
+    Envelope,
+    FeedConnected,
+    LotOrderRecorded,
+    OrderFilled,
+    OrderSent,
+    RunStarted,
+    Stream,
+    Verb,
+)
+from arbot.domain.history import LotMethod
 from arbot.domain.ids import Asset, InstrumentId, RunId, VenueId, instrument_id
 from arbot.domain.instrument import Balance, FeeRate, Instrument
 from arbot.engine.config import EngineConfig, NewsPolicy
@@ -24,7 +34,9 @@ from arbot.ports import VenueConfig
 from arbot.runtime.clock import SystemClock
 from arbot.runtime.daemon import Daemon, Ending, Wiring
 from arbot.sim.paper import PaperGateway
+from arbot.tax.history import open_history
 from strategies.cross_venue import CrossVenue
+from tests.support.journal_world import balances_of
 
 VENUES = (VenueId("one"), VenueId("two"))
 CENT = Decimal("0.01")
@@ -74,7 +86,7 @@ class WobblingFeed:
         raise AssertionError(instrument)
 
 
-def wire(path: Path, latency_ms: int = 5) -> Daemon:
+def wire(path: Path, latency_ms: int = 5, lot_method: LotMethod = LotMethod.FIFO) -> Daemon:
     clock = SystemClock()
     store = SqlStore.open(f"sqlite:///{path / 'arbot.sqlite'}", now_ns=clock.now_ns)
     epoch = store.begin_run(run_id="run", mode="paper", code_version="test", config_digest="test")
@@ -114,6 +126,7 @@ def wire(path: Path, latency_ms: int = 5) -> Daemon:
             gateways=gateways,
             book_depths=dict.fromkeys(VENUES, 10),
             make_feed=lambda daemon, config, _: WobblingFeed(daemon, config.venue),
+            lot_method=lot_method,
         )
     )
 
@@ -134,7 +147,7 @@ async def run(daemon: Daemon, seconds: float, then: Callable[[], None] = lambda:
 
 async def test_it_trades_drains_and_comes_back(tmp_path: Path):
     """Arbs end flat, ledger and venues agree to the last unit, and a second run starts from the first one's books."""
-    daemon = wire(tmp_path)
+    daemon = wire(tmp_path, lot_method=LotMethod.HIFO)
     ending = await run(daemon, 2.0)
     totals = daemon.summary.totals(daemon.wiring.clock.now_ns())
     assert (ending.is_clean, ending.open_orders, await alerts_of(daemon)) == (True, 0, 0)
@@ -147,7 +160,7 @@ async def test_it_trades_drains_and_comes_back(tmp_path: Path):
     for venue, gateway in daemon.wiring.gateways.items():
         assert daemon.ledger.compare(venue, await gateway.fetch_balances()) == ()
 
-    again = wire(tmp_path)
+    again = wire(tmp_path, lot_method=LotMethod.HIFO)
     before = again.ledger.balances()
     assert before == daemon.ledger.balances()
     ending = await run(again, 1.0)
@@ -157,8 +170,25 @@ async def test_it_trades_drains_and_comes_back(tmp_path: Path):
     verified = SqlStore.open(f"sqlite:///{tmp_path / 'arbot.sqlite'}", now_ns=SystemClock().now_ns)
     try:
         assert verified.verify() == ()
+        assert_lots_were_fixed_before(verified)
+        history = open_history(verified)
+        assert history.open_items() == []
+        for venue, gateway in again.wiring.gateways.items():
+            sums = balances_of(history.lines())
+            assert {b.asset: b.total for b in await gateway.fetch_balances()} == {
+                asset: number for (account, asset), number in sums.items() if account == venue
+            }
     finally:
         verified.close()
+
+
+def assert_lots_were_fixed_before(store: SqlStore) -> None:
+    """Check that the configured order is in the journal once, before the first order of the first run left."""
+    entries = list(store.iter_journal())
+    fixed = [entry.seq for entry in entries if isinstance(entry.record.envelope.event, LotOrderRecorded)]
+    sent = [entry.seq for entry in entries if isinstance(entry.record.envelope.event, OrderSent)]
+    assert len(fixed) == 1
+    assert fixed[0] < min(sent)
 
 
 async def test_sigterm_drains_and_leaves_nothing_open(tmp_path: Path):

@@ -13,10 +13,11 @@ import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient, TestServer
 
-from arbot.api.app import FAILURES_MAX, Adjustment, Desk, Request, TransferWish, build_app
+from arbot.api.app import FAILURES_MAX, Adjustment, Desk, LotOrder, LotPick, Request, TransferWish, build_app
 from arbot.api.server import LOOPBACK_NAMES, serve
 from arbot.domain.errors import UserError
 from arbot.domain.events import Verb
+from arbot.domain.history import LotMethod, PickedLot
 
 TOKEN = "t0ken-of-the-test"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -185,6 +186,23 @@ async def test_an_adjustment_passes_and_its_refusal_is_told(client: TestClient[A
     assert daemon.asked == [Adjustment(venue="kraken", asset="BTC", qty="-0.1", reason="fee")]
     refused = await client.post("/adjust", json={**body, "venue": "nowhere"}, headers=BEARER)
     assert (refused.status, await refused.json()) == (400, {"error": "there is no such venue"})
+
+
+async def test_a_choice_of_lots_passes_exact_and_only_with_the_token(
+    client: TestClient[Any, Any], daemon: Daemon
+) -> None:
+    """An order and a pick arrive as they were written; a method that is none is refused, and so is a stranger."""
+    pick = {"disposal": "kraken:T1", "lots": [{"lot": "L1", "qty": "0.10"}]}
+    assert [200, 200, 400, 401] == [
+        (await client.post("/tax/order", json={"method": "hifo", "asset": "BTC"}, headers=BEARER)).status,
+        (await client.post("/tax/pick", json=pick, headers=BEARER)).status,
+        (await client.post("/tax/order", json={"method": "best"}, headers=BEARER)).status,
+        (await client.post("/tax/order", json={"method": "hifo"})).status,
+    ]
+    assert daemon.asked == [
+        LotOrder(method=LotMethod.HIFO, asset="BTC"),
+        LotPick(disposal="kraken:T1", lots=(PickedLot("L1", Decimal("0.10")),)),
+    ]
 
 
 async def test_a_transfer_needs_a_key_and_a_token(client: TestClient[Any, Any], daemon: Daemon) -> None:
