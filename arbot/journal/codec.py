@@ -69,7 +69,7 @@ def _plain(node: Any) -> Any:
         ensure(node.is_finite(), "a number that is none in a record", number=node)
         return fmt(node)
     if kind is list or kind is tuple:
-        return [_plain(child) for child in node]
+        return [child if type(child) in _LEAVES else _plain(child) for child in node]
     return node
 
 

@@ -154,6 +154,18 @@ def _batches(lines: Iterable[ReadLine]) -> Iterator[list[ReadLine]]:
         yield batch
 
 
+def _parts(lines: list[ReadLine]) -> Iterator[list[ReadLine]]:
+    """Yield lines by event: those of one stand one under the other in the file."""
+    start = 0
+    while start < len(lines):
+        end = min(start + LINES_PER_EVENT, len(lines))
+        first = lines[start].row
+        if lines[end - 1].row - first != end - 1 - start:  # lines in between are booked already, or elsewhere
+            end = next(at for at in range(start + 1, end) if lines[at].row - first != at - start)
+        yield lines[start:end]
+        start = end
+
+
 class _Writer:
     """Writes batches of lines as events until something is wrong; from then on it only looks for what else is."""
 
@@ -241,14 +253,8 @@ class _Writer:
             return
         if not self._step:
             self._record(self._started())
-        records = []
-        start = 0
-        for end in range(1, len(lines) + 1):
-            is_full = end - start == LINES_PER_EVENT or end == len(lines)
-            if is_full or lines[end].row != lines[end - 1].row + 1:
-                records.append(self._imported(lines[start:end], is_retold=is_retold))
-                start = end
-        self._store.append(self._connection, records)
+        parts = _parts(lines)
+        self._store.append(self._connection, [self._imported(part, is_retold=is_retold) for part in parts])
 
     def _imported(self, part: list[ReadLine], *, is_retold: bool) -> Record:
         event = HistoryImported(
