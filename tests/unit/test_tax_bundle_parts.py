@@ -199,7 +199,7 @@ def test_the_page_shows_text_as_text() -> None:
 
     assert "&lt;b&gt;0&lt;/b&gt;" in html
     assert "x &amp; y" in html
-    assert "16 more in open-items.csv" in html
-    assert "4 more in manifest.json" in html
+    assert "17 more in open-items.csv" in html
+    assert "5 more in manifest.json" in html
     assert "<script" not in html
     assert "http" not in html

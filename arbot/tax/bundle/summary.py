@@ -14,9 +14,9 @@ from arbot.tax.bundle.folder import MANIFEST
 from arbot.tax.bundle.sheet import Sheet
 from arbot.tax.bundle.told import Grid, Told
 
-ACCEPTED_SHOWN = 4
-WARNINGS_SHOWN = 5
-TEXT_SHOWN = 220
+ACCEPTED_SHOWN = 3
+WARNINGS_SHOWN = 4
+TEXT_SHOWN = 135
 
 WORDS = "Disposals of digital assets, lots by {method}. Made by arbot {version} out of its ledger. Not tax advice."
 
@@ -37,7 +37,7 @@ tr:last-child td{font-weight:600}
 .facts td:nth-child(odd){color:#555;width:17%}
 .warn{border:1px solid #b00;background:#fff4f2;padding:3px 7px;margin:5px 0}
 code{font-family:ui-monospace,Menlo,Consolas,monospace;font-size:9.5px;overflow-wrap:anywhere}
-@media print{body{margin:0 auto}}
+@media print{body{margin:0 auto;font-size:9.4px;line-height:1.2}h2{margin-top:7px}td,th{padding:.5px 4px}}
 """
 
 
