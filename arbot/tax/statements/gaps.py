@@ -54,7 +54,8 @@ class GapReport(NamedTuple):
 
 def report(statement: Statement, ledger: Iterable[HistoryLine]) -> GapReport:
     """Compare a statement with the lines of a ledger."""
-    own = [line for line in ledger if _accounts(line) & _accounts_of(statement)]
+    accounts = _accounts_of(statement)
+    own = [line for line in ledger if _accounts(line) & accounts]
     by_id = {line.id: line for line in own}
     matched = match(statement, by_id.get)
     seen = (
@@ -62,6 +63,8 @@ def report(statement: Statement, ledger: Iterable[HistoryLine]) -> GapReport:
     )
     seen |= {bare_id(line.id) for line in statement.lines if isinstance(line, FillLine)} | matched.covered
     instants = [parse_ts(line.ts) for line in statement.lines] + [movement.ts_ns for movement in statement.unmatched]
+    step_ns = int(10 ** (9 - statement.ts_digits))
+    first_ns, last_ns = (min(instants) - step_ns, max(instants) + step_ns) if instants else (0, 0)
     lines = sorted(statement.lines, key=lambda line: parse_ts(line.ts))
     lacking = [(statement.where(line.id), line.id) for line in matched.new]
     lacking += [
@@ -72,10 +75,7 @@ def report(statement: Statement, ledger: Iterable[HistoryLine]) -> GapReport:
     missing = [
         line.id
         for line in own
-        if line.id not in seen
-        and isinstance(line, statement.kinds)
-        and instants
-        and _is_within(line, instants, statement.ts_digits)
+        if line.id not in seen and isinstance(line, statement.kinds) and first_ns < parse_ts(line.ts) < last_ns
     ]
     return GapReport(
         first_ts=lines[0].ts if lines else "",
@@ -127,11 +127,6 @@ def _opening(group: list[BalanceRow]) -> Decimal:
 
 def _after(before: Decimal, row: BalanceRow) -> Decimal:
     return total([before, row.amount, -row.fee])
-
-
-def _is_within(line: HistoryLine, instants: list[int], ts_digits: int) -> bool:
-    step_ns = int(10 ** (9 - ts_digits))
-    return min(instants) - step_ns < parse_ts(line.ts) < max(instants) + step_ns
 
 
 def _accounts(line: HistoryLine) -> set[str]:
