@@ -173,6 +173,7 @@ class _Reading:
         self._reverse()
         for seq, ts_ns, fill in self._fills.values():
             self._add_fill(seq, ts_ns, fill)
+        self._movements.give_out()
         for movement in self._movements.all():
             self._add_movement(movement)
         for seq, step, ts_ns, adjustment in self._adjustments:
@@ -274,36 +275,22 @@ class _Reading:
                 self._add_deposit(one, pricing)
         elif one.is_returned:
             self._add_returned(one, pricing)
-        elif self._is_joined(one):
-            self._add_transfer(one, pricing)
-        elif one.target:
-            self._place(
-                self._transfer(one, one.id, one.target, None, one.qty, one.fee, pricing), one.ts_ns, one.seq, pricing
-            )
-        elif one.is_cash:
+        elif one.is_cash and not one.target and not one.deposits:
             left = WithdrawalLine(
                 **_common(one.id, one.ts_ns, pricing), venue=one.venue, asset=one.asset, amount=one.qty
             )
             self._place(left, one.ts_ns, one.seq, pricing)
             self._charge(one, pricing)
         else:
-            self._add_unmatched(one, pricing)
-            line = self._transfer(one, one.id, ELSEWHERE, None, one.qty, one.fee, pricing)
-            self._place(line, one.ts_ns, one.seq, pricing)
-
-    def _is_joined(self, one: Movement) -> bool:
-        """Say whether both ends are known and what arrived is not more than what was sent."""
-        got = sum((deposit.qty for deposit in self._movements.of(one)), ZERO)
-        return bool(got) and got <= one.qty and (one.is_closed or any(d.is_in_opening for d in self._movements.of(one)))
+            self._add_transfer(one, pricing)
 
     def _add_transfer(self, one: Movement, pricing: Pricing) -> None:
-        """Write one line a deposit, the first with the fee, the last with what went missing."""
+        """Write one line a deposit, the first with the fee; what has not arrived is on its way, or lost once that is certain."""
         deposits = self._movements.of(one)
         rest, fee = one.qty, one.fee
         for number, deposit in enumerate(deposits, start=1):
-            is_last = number == len(deposits)
-            qty = rest if is_last else deposit.qty
-            name = one.id if number == 1 else f"{one.id}:{number}"
+            qty = rest if one.is_closed and number == len(deposits) else deposit.qty
+            name = _part(one, number)
             arrives_ns = max(deposit.ts_ns, one.ts_ns)
             self._place(
                 self._transfer(one, name, deposit.venue, arrives_ns, qty, fee, pricing), one.ts_ns, one.seq, pricing
@@ -314,6 +301,12 @@ class _Reading:
                     deposit, f"{one.id}:lost", EXACT.subtract(qty, deposit.qty), arrives_ns, pricing,
                     "credited for less than was sent",
                 )  # fmt: skip
+        if rest:
+            name = _part(one, len(deposits) + 1)
+            line = self._transfer(one, name, one.target or ELSEWHERE, None, rest, fee, pricing)
+            self._place(line, one.ts_ns, one.seq, pricing)
+            if not one.target:
+                self._add_unmatched(one, name, line.sent, pricing)
 
     def _transfer(  # noqa: PLR0917 - one per field of the line
         self, one: Movement, name: str, dst: str, arrives_ns: int | None, qty: Decimal, fee: Decimal, pricing: Pricing
@@ -346,13 +339,12 @@ class _Reading:
             line = DepositLine(**_common(one.id, one.ts_ns, pricing), venue=one.venue, asset=one.asset, amount=one.qty)
             self._place(line, one.ts_ns, one.seq, pricing)
         else:
-            self._add_unmatched(one, pricing)
+            self._add_unmatched(one, one.id, one.qty, pricing)
 
-    def _add_unmatched(self, one: Movement, pricing: Pricing) -> None:
-        qty = one.qty if one.is_deposit else EXACT.add(one.qty, one.fee)
+    def _add_unmatched(self, one: Movement, name: str, qty: Decimal, pricing: Pricing) -> None:
         self._unmatched.append(
             Unmatched(
-                id=one.id, venue=one.venue, asset=one.asset, qty=qty, ts_ns=one.ts_ns, tx_id=one.tx_id,
+                id=name, venue=one.venue, asset=one.asset, qty=qty, ts_ns=one.ts_ns, tx_id=one.tx_id,
                 is_deposit=one.is_deposit, seq=one.seq, pricing=pricing,
             )
         )  # fmt: skip
@@ -384,6 +376,11 @@ class _Reading:
             note=f"booked by {one.actor}: {one.reason}; journal {seq}",
         )
         self._place(line, ts_ns, seq, pricing)
+
+
+def _part(one: Movement, number: int) -> str:
+    """Return the id of the line of a part of a transfer, counted from 1."""
+    return one.id if number == 1 else f"{one.id}:{number}"
 
 
 def _subject(fill: Fill) -> str:

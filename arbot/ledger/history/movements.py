@@ -6,6 +6,7 @@ Rules of this file:
 - `sent` = `received` + `fee` exactly, the fee being what the source charged. What was credited for less is a spend of its
   own at the target, and so is what a target charges for a deposit.
 - Several deposits of one withdrawal are as many lines, so that every part arrives in its own time; the first has the fee.
+  What has not arrived of it is one more. A deposit beyond what was sent is no part of it.
 - Cash that came from or went outside is a deposit or withdrawal. Coins that did so are open: where to, and at what basis,
   only a person knows. Until then coins that left are on their way to `ELSEWHERE`, and coins that came have no line.
 """
@@ -123,6 +124,17 @@ class Movements:
     def all(self) -> Iterator[Movement]:
         """Yield every movement that moved money the ledger books, in the order of the journal."""
         return (one for one in self.known.values() if (one.qty or one.fee) and not one.is_in_opening)
+
+    def give_out(self) -> None:
+        """Leave every withdrawal the deposits that it can have become: in time, up to what was sent; others are on their own."""
+        for sent in self.known.values():
+            left = sent.qty
+            for got in self.of(sent) if not sent.is_deposit else ():
+                if got.qty <= left:
+                    left = EXACT.subtract(left, got.qty)
+                else:
+                    del sent.deposits[got.venue, got.transfer_id]
+                    got.origin = None
 
     def of(self, movement: Movement) -> list[Movement]:
         """Return the deposits that a withdrawal became, in time; those that moved nothing left out."""
