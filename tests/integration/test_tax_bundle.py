@@ -335,3 +335,46 @@ def test_an_unknown_country_or_method_is_refused(rows: list[dict[str, Any]], tmp
     with pytest.raises(UserError, match="is not a method of"):
         report(rows, tmp_path / "bundle", method="average")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_bridge_closes_over_the_end_of_the_pool(tmp_path: Path) -> None:
+    """Count no allocated unit as having come, and leave the basis of what is in flight at year end to its owner."""
+
+    def fill(ident: str, ts: str, venue: str, side: str, amount: str, cost: str) -> dict[str, Any]:
+        price = str(Decimal(cost) / Decimal(amount))
+        return {
+            "kind": "fill", "id": ident, "ts": ts, "venue": venue, "symbol": "BTC/USD", "base": "BTC", "quote": "USD",
+            "side": side, "amount": amount, "price": price, "cost": cost, "fee": "1", "fee_ccy": "USD", "order_id": "o",
+            "px": {"BTC": price},
+        }  # fmt: skip
+
+    def allocated(ident: str, venue: str, amount: str, basis: str, acquired: str) -> dict[str, Any]:
+        return {
+            "kind": "opening", "id": ident, "ts": "2025-01-01T00:00:00Z", "venue": venue, "asset": "BTC",
+            "amount": amount, "basis": basis, "acquired": acquired, "allocation": "specific",
+        }  # fmt: skip
+
+    rows = [
+        fill("a:1", "2024-03-01T00:00:00Z", "a", "buy", "1", "50000"),
+        fill("b:1", "2024-04-01T00:00:00Z", "b", "buy", "1", "60000"),
+        fill("a:2", "2024-05-01T00:00:00Z", "a", "sell", "0.5", "40000"),
+        allocated("A1", "a", "0.5", "25000.5", "2024-03-01T00:00:00Z"),
+        allocated("A2", "b", "1", "60001", "2024-04-01T00:00:00Z"),
+        fill("b:2", "2025-02-01T00:00:00Z", "b", "sell", "0.4", "36000"),
+        {
+            "kind": "transfer", "id": "x:1", "ts": "2025-12-31T23:59:00Z", "ts_in": "2026-01-01T00:20:00Z", "src": "b",
+            "dst": "a", "asset": "BTC", "sent": "0.3", "received": "0.2999", "fee": "0.0001", "txid": "t",
+            "px": {"BTC": "90000"},
+        },
+        fill("a:3", "2026-02-01T00:00:00Z", "a", "sell", "0.7", "70000"),
+    ]  # fmt: skip
+    for year in (2024, 2025, 2026):
+        out = tmp_path / str(year)
+        report(rows, out, year=year, pool="until-2025")
+        unexplained = [row["amount_exact"] for row in sheet(out, "reconciliation.csv") if row["step"] == "unexplained"]
+        assert [Decimal(0)] == [Decimal(amount) for amount in unexplained]
+    moves = sheet(tmp_path / "2025", "transfers.csv")
+    held = {row["account"] for row in sheet(tmp_path / "2025", "lots-open.csv")}
+
+    assert [("arrived after the year", "1260")] == [(row["state"], row["age_s"]) for row in moves]
+    assert "in-transit" in held

@@ -76,7 +76,7 @@ class UnitedStatesPart:
         open_row = (
             "transfers under way",
             "not arrived by the year's end: transfers.csv",
-            f"{self._flows.transfers_open:,}",
+            f"{self._flows.transfers_open:,} moves",
         )
         return Grid("Beside the gain", ("", "what it is", "USD"), (open_row, *below), words=2)
 
