@@ -132,7 +132,10 @@ def of_type(wanted: Any) -> st.SearchStrategy[Any]:
     if origin in (typing.Union, types.UnionType):
         return st.one_of([of_type(part) for part in typing.get_args(wanted)])
     if origin is tuple:
-        return st.lists(of_type(typing.get_args(wanted)[0]), max_size=2).map(tuple)
+        parts = typing.get_args(wanted)
+        if parts[-1] is not ...:
+            return st.tuples(*map(of_type, parts))
+        return st.lists(of_type(parts[0]), max_size=2).map(tuple)
     if issubclass(wanted, Enum):
         return st.sampled_from(list(wanted))
     hints = typing.get_type_hints(wanted)
