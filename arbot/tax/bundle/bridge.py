@@ -30,25 +30,9 @@ from arbot.tax.bundle.texts import cells, plain
 
 HEADER = "step,asset,amount_usd,amount_exact,what"
 
-STABLECOINS = frozenset(
-    {
-        "USDT",
-        "USDC",
-        "DAI",
-        "USDS",
-        "PYUSD",
-        "FDUSD",
-        "TUSD",
-        "USDP",
-        "GUSD",
-        "RLUSD",
-        "USDE",
-        "BUSD",
-        "USDG",
-        "EURC",
-        "EURT",
-    }
-)
+STABLECOINS = frozenset({
+    "USDT", "USDC", "DAI", "USDS", "PYUSD", "FDUSD", "TUSD", "USDP", "GUSD", "RLUSD", "USDE", "BUSD", "USDG", "EURC", "EURT",
+})  # parity-ok: they share a step of the report; every leg keeps the price of its line  # fmt: skip
 """Coins that are meant to stay at the price of a currency: their legs are a step of their own."""
 
 ROUND_TRIPS = "round trips"
