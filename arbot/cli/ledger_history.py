@@ -75,7 +75,10 @@ def import_file(  # noqa: PLR0917 - one per option
                 "--dry-run": dry_run,
             }
         )
-        _tell(_canonical(file, config, ledger, is_strict=strict), as_json=as_json)
+        made = _canonical(file, config, ledger, is_strict=strict)
+        for warning in made.warnings:
+            tell(f"warning: {warning}")
+        _tell(made, as_json=as_json)
         return
     from arbot.tax.statements.booking import import_statement
     from arbot.tax.statements.common import Options

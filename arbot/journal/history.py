@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select, tuple_
+from sqlalchemy import Connection, and_, bindparam, func, select, tuple_
 
+from arbot.journal import queries
 from arbot.journal.schema import HISTORY
 from arbot.journal.store import SqlStore
 
 PAGE = 2_000
+_ALLOCATES = '%"allocation": "%'
 
 
 class StoredLine(NamedTuple):
@@ -71,3 +73,20 @@ def history_count(store: SqlStore) -> int:
     """Return how many lines were imported, over all files."""
     with store.database.read() as connection:
         return connection.execute(select(func.count()).select_from(HISTORY)).scalar_one()
+
+
+def allocation_lines(store: SqlStore) -> Iterator[tuple[str, int]]:
+    """Yield the text of every imported opening that an allocation made, and when it was imported (ns). Raises: StoreFailed.
+
+    No index finds them: ask only where the answer matters.
+    """
+    wanted = and_(HISTORY.c.kind == "opening", HISTORY.c.body.like(_ALLOCATES))
+    imported_ns: dict[int, int] = {}
+    with store.database.read() as connection:
+        for seq, body in connection.execute(
+            select(HISTORY.c.seq, HISTORY.c.body).where(wanted).order_by(*_ORDER)
+        ).all():
+            if seq not in imported_ns:
+                (entry,) = queries.journal_page(connection, seq - 1, limit=1)
+                imported_ns[seq] = entry.record().envelope.ts_ns
+            yield body, imported_ns[seq]

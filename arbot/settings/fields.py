@@ -131,7 +131,13 @@ def moment_ns(text: str) -> int:
     return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
 
 
+def to_moment_or_empty(value: object) -> str:
+    """Return the same, or the empty text as it is. Raises: PydanticCustomError on any other."""
+    return "" if value == "" else to_moment(value)
+
+
 Moment = Annotated[str, BeforeValidator(to_moment)]
+MomentOrEmpty = Annotated[str, BeforeValidator(to_moment_or_empty)]
 
 
 def within(bound: Bound) -> Callable[[Any], Any]:

@@ -38,6 +38,7 @@ from arbot.settings.fields import (
     FilePath,
     Holding,
     Moment,
+    MomentOrEmpty,
     Number,
     RunName,
     Symbol,
@@ -272,6 +273,12 @@ class Tax(Table):
     )
     pool: Literal["account", "universal", "until-2025"] = "account"
     custody: dict[AccountName, Literal["broker", "self"]] = {}  # "self": no U.S. digital asset broker; else "broker"
+    allocation_completed: MomentOrEmpty = ""  # when the allocation of 2025 stood in the books; empty: at its import
+
+    @property
+    def allocation_completed_ns(self) -> int:
+        """That moment in ns since the epoch, 0 where the file says none."""
+        return moment_ns(self.allocation_completed) if self.allocation_completed else 0
 
 
 class BacktestVenue(Table):

@@ -6,6 +6,8 @@ Rules of this file:
 - What is open is known before the first line is asked for, and everything is the same on every reading of the same store.
 - Standing orders and picks are those in the journal, at the times it has: nothing of the present configuration decides which
   lots go, except who keeps the coins, which is a fact about a venue.
+- An allocation of 2025 was carried out when its last line was imported, unless the configuration says when it stood in the
+  books. The law's time limits for it (Rev. Proc. 2024-28) are for people to keep.
 """
 
 from __future__ import annotations
@@ -17,13 +19,23 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from arbot.domain.history import FillLine, HistoryLine, LotMethod, PickedLot, Placed, SpendLine, TransferLine
-from arbot.journal.history import history_count, history_lines, known_lines
+from arbot.domain.history import (
+    FillLine,
+    HistoryLine,
+    LotMethod,
+    OpeningLine,
+    PickedLot,
+    Placed,
+    SpendLine,
+    TransferLine,
+)
+from arbot.journal import queries
+from arbot.journal.history import allocation_lines, history_count, history_lines, known_lines
 from arbot.journal.money import money_entries, stored_mode
 from arbot.ledger.history.journaled import Entry, Journaled, Picked, Unmatched, read_journal
 from arbot.ledger.history.reading import read_stored
 from arbot.ledger.history.settling import DIFFERENCE, Settled, settle
-from arbot.ledger.lots.policy import Custody, LotPolicy, Pick, Pool, StandingOrder
+from arbot.ledger.lots.policy import AllocationKind, Custody, LotPolicy, Pick, Pool, StandingOrder
 from arbot.ledger.lots.words import OpenItem
 
 if TYPE_CHECKING:
@@ -46,12 +58,18 @@ class TaxTerms(Protocol):
         """One of `Custody` by account; "broker" where it says nothing."""
         ...
 
+    @property
+    def allocation_completed_ns(self) -> int:
+        """When the allocation of 2025 stood in the books; 0 is when it was imported."""
+        ...
+
 
 class TaxSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Those terms for a ledger without a configuration."""
 
     pool: Pool = Pool.ACCOUNT
     custody: Mapping[str, Custody] = {}
+    allocation_completed_ns: int = 0
 
 
 def open_history(store: SqlStore, tax: TaxTerms = TaxSettings()) -> History:  # noqa: B008 - frozen
@@ -79,6 +97,7 @@ class History:
         head = store.head()
         self.head_hash = head.hash
         self.head_seq = head.seq
+        self.booked_ns = _booked_ns(store, head.seq)
         self.notes = tuple(settled.notes)
         self.drafts: tuple[str, ...] = tuple(settled.drafts)
 
@@ -103,6 +122,8 @@ class History:
 
     def policy(self, method: LotMethod = LotMethod.FIFO) -> LotPolicy:
         """Return which lots go. `method` is what holds where no order is in the books; one but FIFO is a what-if."""
+        picks = dict(self._picks())
+        kind, completed_ns = self._allocation() if picks else (None, 0)  # nothing else depends on it
         return LotPolicy(
             method=method,
             pool=Pool(self._tax.pool),
@@ -116,9 +137,24 @@ class History:
                 )
                 for event, ts_ns in self._journaled.orders
             ),
-            picks=dict(self._picks()),
+            picks=picks,
             custody={account: Custody(keeper) for account, keeper in self._tax.custody.items()},
+            allocation=kind,
+            allocation_completed_ns=completed_ns,
         )
+
+    def _allocation(self) -> tuple[AllocationKind | None, int]:
+        """Return how basis was allocated in 2025, global where any line says so, and when that was carried out (ns)."""
+        kinds: dict[AllocationKind, int] = {}
+        for body, imported_ns in allocation_lines(self._store):
+            line = read_stored(body)
+            if isinstance(line, OpeningLine) and line.allocation:
+                kind = AllocationKind(line.allocation)
+                kinds[kind] = max(imported_ns, kinds.get(kind, 0))
+        if not kinds:
+            return None, 0
+        kind = AllocationKind.GLOBAL if AllocationKind.GLOBAL in kinds else AllocationKind.SPECIFIC
+        return kind, self._tax.allocation_completed_ns or kinds[kind]
 
     def _picks(self) -> Iterator[tuple[str, Pick]]:
         lines = {placed.line.id: placed.line for placed in self._settled.lines}
@@ -134,6 +170,13 @@ def _journaled(store: SqlStore, mode: str, *, has_all_snapshots: bool = False) -
         for entry in money_entries(store, has_all_snapshots=has_all_snapshots)
     )
     return read_journal(entries, is_pretend=mode in PRETEND)
+
+
+def _booked_ns(store: SqlStore, seq: int) -> int:
+    """Return when a journal was last written, by its last entry and its runs; 0 when nothing is in it."""
+    with store.database.read() as connection:
+        times = [entry.ts_ns for entry in queries.journal_page(connection, seq - 1, limit=1)]
+    return max([*times, *(max(run.started_ns, run.ended_ns) for run in store.runs())], default=0)
 
 
 def _imported(store: SqlStore) -> Iterator[Placed]:

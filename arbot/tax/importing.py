@@ -245,7 +245,16 @@ class _Writer:
             new=self._lines - self._known,
             known=self._known,
             seq=queries.head(self._connection).seq,
+            warnings=self._warnings(),
         )
+
+    def _warnings(self) -> tuple[str, ...]:
+        """Return what is booked and worth a look: lines of the future may be a plan, or a wrong clock."""
+        early, row = self._reader.early_count, self._reader.early_row
+        if not early:
+            return ()
+        count = "1 line has" if early == 1 else f"{early} lines have"
+        return (f"{count} not happened yet, the first is line {row}: check the clock and the time zone, ts is UTC",)
 
     def _write(self, lines: list[ReadLine], *, is_retold: bool = False) -> None:
         """Write lines as events; those of one event stand one under the other in the file."""

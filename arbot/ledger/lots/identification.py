@@ -16,7 +16,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from arbot.domain.history import LotMethod
+from arbot.domain.history import LotMethod, format_ts
 from arbot.ledger.lots.policy import AllocationKind, Custody, LotPolicy, Pick, StandingOrder
 
 BROKER_YEAR: Final = 2027
@@ -69,7 +69,7 @@ class Identification:
     def why_void(self, account: str, ts_ns: int) -> str:
         """Return in words what a pick for a disposal at `ts_ns` lacks."""
         if self._is_allocation_open(ts_ns):
-            return "the global allocation of 2025 was not carried out by then"
+            return f"the global allocation of 2025 was {self._carried_out()}"
         needed = COUNTS[self._custody(account), ts_ns >= self._broker_ns]
         where = " nor told to the broker" if len(needed) > 1 else ""
         return (
@@ -81,6 +81,10 @@ class Identification:
         if policy.allocation is not AllocationKind.GLOBAL or ts_ns < self._allocation_ns:
             return False
         return not policy.allocation_completed_ns or ts_ns < policy.allocation_completed_ns
+
+    def _carried_out(self) -> str:
+        completed_ns = self._policy.allocation_completed_ns
+        return f"carried out only at {format_ts(completed_ns)}" if completed_ns else "not carried out by then"
 
     def _custody(self, account: str) -> Custody:
         """Return who keeps an account: as set for it, or for its venue ("binance" for "binance.sub1")."""

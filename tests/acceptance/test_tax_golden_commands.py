@@ -1,0 +1,245 @@
+"""The golden cases of the tax rules through `arbot ledger import` and `arbot tax report`, as an independent checker runs them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arbot.cli.main import run
+from arbot.domain.history import parse_ts
+from arbot.ledger.jurisdictions.days import LocalDays, day_text
+from tests.support.bundle_world import jsonl
+from tests.support.golden_commands import (
+    NoLine,
+    choices_of,
+    config_of,
+    import_lines,
+    journal_at,
+    left_told,
+    lines_of,
+    report,
+    rows_told,
+    years_of,
+)
+from tests.support.lot_cases import assert_close
+from tests.support.tax_golden import golden_cases, golden_file, golden_lines
+
+ZERO = Decimal(0)
+MONEY = ("proceeds", "basis", "gain")
+TOLERANCE = Decimal("0.000001")
+CENT_HALF = Decimal("0.005")
+
+
+def with_cash(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give every account USD enough for a case that says nothing of cash."""
+    places = sorted({row[name] for row in rows for name in ("venue", "src", "dst") if name in row})
+    ts = min((row["ts"] for row in rows), key=parse_ts)
+    return [
+        {"kind": "deposit", "id": f"cash-{place}", "ts": ts, "venue": place, "asset": "USD", "amount": "10000000"}
+        for place in places
+    ] + rows
+
+
+def reported(case: dict[str, Any], rows: list[dict[str, Any]], folder: Path) -> tuple[dict, dict, int]:
+    """Import rows, journal the choices, report every year; return rows, lots left, and how many years were refused."""
+    ledger = import_lines(folder, with_cash(rows))
+    if choices := choices_of(case):
+        journal_at(ledger, choices)
+    method = case["method"]
+    words = ["--config", str(config_of(case, folder)), "--pool", case["pool"]]
+    if isinstance(method, dict):  # standing orders in the journal
+        method = "fifo"
+    found, left, refused = {}, {}, 0
+    for year in years_of(rows):
+        out = folder / f"bundle-{year}"
+        if report(ledger, out, *words, "--year", year, *(["--method", method] if method != "fifo" else [])):
+            refused += 1
+            continue
+        found |= rows_told(out)
+        left = left_told(out)
+    return found, left, refused
+
+
+def check(case: dict[str, Any], found: dict, left: dict, refused: int) -> None:
+    """Compare what the commands wrote with what a case expects."""
+    expected = case["expected"]
+    if expected.get("error"):
+        assert refused
+        return
+    assert not refused
+    if expected["rows"] is not None:
+        terms = {(disposal, lot, is_withheld): term for disposal, lot, term, is_withheld in found}
+        rows = {}
+        for row in expected["rows"]:
+            is_withheld = row.get("why") == "withheld"
+            term = row["term"] or terms[row["disposal"], row["lot"], is_withheld]
+            numbers = {name: row[name] for name in ("qty", *MONEY)}
+            rows[row["disposal"], row["lot"], term, is_withheld] = numbers
+        assert_close(rows, found)
+    lots = {
+        (row["account"], row["asset"], row["lot"]): {"qty": row["qty"], "basis": row["basis"]}
+        for row in expected["remaining"]
+    }
+    assert_close(lots, left)
+
+
+@pytest.mark.parametrize("case", golden_cases("lots", jurisdiction="US"))
+def test_lot_case_by_commands(case: dict[str, Any], tmp_path: Path) -> None:
+    """A case of lots, written as canonical lines, comes out of the commands as it states."""
+    as_of = case.get("as_of") or "9999"
+    try:
+        allocation = (case.get("allocation") or {}).get("kind", "")
+        rows = lines_of((one for one in case["tx"] if one["ts"] <= as_of), allocation)
+    except NoLine as why:
+        pytest.skip(str(why))
+    rows = [row | {"ts_in": None} if row.get("ts_in", "") > as_of else row for row in rows]
+
+    check(case, *reported(case, rows, tmp_path))
+
+
+@pytest.mark.parametrize("case", golden_cases("canonical", jurisdiction="US"))
+def test_fee_case_by_commands(case: dict[str, Any], tmp_path: Path) -> None:
+    """A case told in canonical lines comes out of the commands as it states, its fees allocated."""
+    check(case, *reported(case, case["events"], tmp_path))
+
+
+@pytest.mark.parametrize("case", golden_cases("file"))
+def test_history_by_commands(case: dict[str, Any], tmp_path: Path) -> None:
+    """A whole history gives totals per year, asset and term, lots left and balances, under every method and pool."""
+    rows, ledger = golden_lines(case["file"]), tmp_path / "ledger.db"
+    assert run(["ledger", "import", str(golden_file(case["file"])), "--ledger", str(ledger)]) == 0
+    for told in case["expected"]["lots"]:
+        totals = defaultdict(lambda: dict.fromkeys(MONEY, ZERO))
+        left = defaultdict(lambda: {"qty": ZERO, "basis": ZERO})
+        out = tmp_path / f"{told['pool']}-{told['method']}"
+        for year in years_of(rows):
+            words = ["--year", year, "--pool", told["pool"], "--method", told["method"]]
+            assert report(ledger, out, *words) == 0
+            for one in jsonl(out, "disposals.jsonl"):
+                assert one["sold"][:4] == year
+                if one["why"] != "withheld":
+                    total = totals[f"{year}/{one['asset']}/{one['term']}"]
+                    for name in MONEY:
+                        total[name] += Decimal(one[name])
+        for one in jsonl(out, "remaining.jsonl"):
+            lot = left[f"{one['asset']}@{one['account']}"]
+            lot["qty"], lot["basis"] = lot["qty"] + Decimal(one["qty"]), lot["basis"] + Decimal(one["basis"])
+
+        assert_close(told["totals"], totals)
+        assert_close(told["remaining"], left)
+        assert abs(Decimal(told["total_gain"]) - sum(total["gain"] for total in totals.values())) <= TOLERANCE
+
+
+@pytest.mark.parametrize("method", ["fifo", "lifo", "hifo", "lofo"])
+@pytest.mark.parametrize("case", golden_cases("file"))
+def test_coins_are_the_same_under_every_method(case: dict[str, Any], method: str, tmp_path: Path) -> None:
+    """Quantities left are the balances stated, exactly, whichever lots go, per account and in one pool."""
+    ledger = tmp_path / "ledger.db"
+    assert run(["ledger", "import", str(golden_file(case["file"])), "--ledger", str(ledger)]) == 0
+    stated = {key: Decimal(qty) for key, qty in case["expected"]["balances"].items()}
+    for pool in ("account", "universal"):
+        out = tmp_path / pool
+        assert report(ledger, out, "--year", "2025", "--pool", pool, "--method", method) == 0
+        left: dict[str, Decimal] = defaultdict(lambda: ZERO)
+        for one in jsonl(out, "remaining.jsonl"):
+            left[f"{one['asset']}@{one['account']}"] += Decimal(one["qty"])
+        expected: dict[str, Decimal] = defaultdict(lambda: ZERO)
+        for key, qty in stated.items():
+            asset = key.partition("@")[0]
+            if asset != "USD" and qty:
+                expected[key if pool == "account" else f"{asset}@*"] += qty
+        assert dict(expected) == dict(left)
+
+
+@pytest.mark.parametrize("case", golden_cases("file"))
+def test_balances_by_the_command(case: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`arbot ledger balances` states what every account holds of every asset, exactly."""
+    ledger = tmp_path / "ledger.db"
+    assert run(["ledger", "import", str(golden_file(case["file"])), "--ledger", str(ledger)]) == 0
+    capsys.readouterr()
+    assert run(["ledger", "balances", "--ledger", str(ledger), "--json"]) == 0
+
+    rows = {
+        (row["account"], row["asset"]): Decimal(row["number"])
+        for row in json.loads(capsys.readouterr().out, parse_float=Decimal, parse_int=Decimal)
+    }
+    for key, qty in case["expected"]["balances"].items():
+        asset, _, account = key.partition("@")
+        assert Decimal(qty) == rows.get((f"assets:{account}", asset), ZERO), key
+
+
+@pytest.mark.parametrize("case", golden_cases("file"))
+def test_bytes_of_the_exchange_format(case: dict[str, Any], tmp_path: Path) -> None:
+    """Every field of both files is spelled as the format says: key order, plain decimals, times, null, words."""
+    ledger, out = tmp_path / "ledger.db", tmp_path / "out"
+    assert run(["ledger", "import", str(golden_file(case["file"])), "--ledger", str(ledger)]) == 0
+    assert report(ledger, out, "--year", "2025") == 0
+    number, time = r'"-?\d+(\.\d+)?"', r'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z"'
+    words = '"[^"]+"'
+    slice_line = re.compile(
+        rf'{{"disposal": {words}, "lot": {words}, "asset": {words}, "account": {words}, "qty": {number}, '
+        rf'"proceeds": {number}, "basis": {number}, "gain": {number}, "acquired": {time}, "sold": {time}, '
+        r'"term": "[SL]", "why": "(sell|fee|transfer_fee|spend|withheld)", "method": "fifo", '
+        r'"identified_at": null, "seq": \d+}'
+    )
+    lot_line = re.compile(
+        rf'{{"account": {words}, "asset": {words}, "lot": {words}, "qty": {number}, "basis": {number}, '
+        rf'"acquired": {time}}}'
+    )
+    for name, pattern in (("disposals.jsonl", slice_line), ("remaining.jsonl", lot_line)):
+        content = (out / name).read_bytes()
+        assert content.endswith(b"\n")
+        assert not content.startswith(b"\xef\xbb\xbf")
+        for line in content.decode().splitlines():
+            assert pattern.fullmatch(line), line
+
+
+@pytest.mark.parametrize("case", golden_cases("uk-canonical", jurisdiction="UK"))
+def test_uk_case_by_commands(case: dict[str, Any], tmp_path: Path) -> None:
+    """Disposals and pools of a case told in canonical lines come out of the commands in pounds."""
+    ledger = import_lines(tmp_path, with_cash(case["events"]))
+    years = sorted({int(row["ts"][:4]) - offset for row in case["events"] for offset in (0, 1)})
+    told: dict[tuple[str, str], dict[str, Decimal]] = {}
+    pools: dict[str, tuple[Decimal, Decimal]] = {}
+    for year in years:
+        out = tmp_path / str(year)
+        assert report(ledger, out, "--country", "uk", "--year", str(year), "--rate-default", case["fx"]) == 0
+        for one in jsonl(out, "disposals.jsonl"):
+            row = told.setdefault((one["asset"], london(one["sold"])), dict.fromkeys(("qty", *MONEY), ZERO))
+            for name in row:
+                row[name] += Decimal(one[name])
+        pools = {one["asset"]: (Decimal(one["qty"]), Decimal(one["basis"])) for one in jsonl(out, "remaining.jsonl")}
+    expected = case["expected"]
+    assert sorted((row["asset"], row["date"]) for row in expected["disposals"]) == sorted(told)
+    for row in expected["disposals"]:
+        ours = told[row["asset"], row["date"]]
+        for field, name in (("qty", "qty"), ("proceeds", "proceeds"), ("cost", "basis"), ("gain", "gain")):
+            if row.get(field) is not None:
+                assert abs(Decimal(row[field]) - ours[name]) <= TOLERANCE, (row, name)
+    for row in expected["pools"]:
+        qty, cost = pools.get(row["asset"], (ZERO, ZERO))
+        assert Decimal(row["qty"]) == qty
+        assert abs(Decimal(row["cost"]) - cost) <= TOLERANCE
+
+
+@pytest.mark.parametrize("case", golden_cases("file", jurisdiction="UK"))
+def test_uk_net_gain_by_commands(case: dict[str, Any], tmp_path: Path) -> None:
+    """The net gain in pounds of each tax year, from disposals.jsonl, is that of the case to half a penny."""
+    ledger = tmp_path / "ledger.db"
+    assert run(["ledger", "import", str(golden_file(case["file"])), "--ledger", str(ledger)]) == 0
+    for label, gain in case["expected"]["uk_net_gain"].items():
+        out = tmp_path / label[:4]
+        words = ["--country", "uk", "--year", label[:4], "--rate-default", case["fx"]]
+        assert report(ledger, out, *words) == 0
+        assert abs(Decimal(gain) - sum(Decimal(one["gain"]) for one in jsonl(out, "disposals.jsonl"))) <= CENT_HALF
+
+
+def london(ts: str) -> str:
+    """Return the date in London of a time."""
+    return day_text(LocalDays("Europe/London").of(parse_ts(ts)))
