@@ -93,17 +93,13 @@ def report(  # noqa: PLR0917 - one per option
 @contextmanager
 def history_at(config: Path | None, ledger: str | None) -> Iterator[History]:
     """Open the merged history of a ledger file or URL, else of the config's. Raises: UserError when there is none."""
-    from arbot.cli.stores import existing_store, store_at
+    from arbot.cli.stores import open_store
     from arbot.tax.history import TaxSettings, open_history
 
-    if ledger is not None:
-        url = ledger if "://" in ledger else f"sqlite:///{Path(ledger).absolute()}"
-        with store_at(url) as store:
-            yield open_history(store, settings_of(config).tax if config else TaxSettings())
-        return
-    settings = settings_of(config)
-    with existing_store(settings) as store:
-        yield open_history(store, settings.tax)
+    has_terms = config is not None or ledger is None
+    terms = settings_of(config).tax if has_terms else TaxSettings()
+    with open_store(config, ledger) as store:
+        yield open_history(store, terms)
 
 
 def _tell_refused(items: tuple[OpenItem, ...], *, as_json: bool) -> None:
@@ -125,6 +121,10 @@ def _tell_made(made: Report, *, as_json: bool) -> None:
         tell(f"warning: {warning}")
     if len(made.told.warnings) > ITEMS_SHOWN:
         tell(f"... and {len(made.told.warnings) - ITEMS_SHOWN} more in {made.out / 'manifest.json'}")
+    accepted = made.told.accepted
+    if accepted:
+        codes = ", ".join(sorted({item.code for item in accepted}))
+        tell(f"warning: {len(accepted)} open items were accepted by name ({codes}): open-items.csv lists them")
     if as_json:
         say(to_json({"ok": True, "out": str(made.out), "files": made.files, "told": made.told}))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,11 +79,24 @@ def export(  # noqa: PLR0917 - one per option
 def _tell_open(what: str, items: tuple[OpenItem, ...] | list[OpenItem], *, as_json: bool) -> None:
     if as_json:
         say(to_json({"ok": False, "open_items": items}))
-    tell(f"{what}: {len(items)} open items")
+    _list_open(f"{what}: {len(items)} open items" if len(items) > 1 else f"{what}: 1 open item", items)
+    codes = sorted({item.code for item in items})
+    tell(f"settle them, or let them pass by name: {' '.join(f'--accept {code}' for code in codes)}")
+
+
+def _list_open(what: str, items: Sequence[OpenItem]) -> None:
+    tell(what)
     for item in items[:ITEMS_SHOWN]:
         tell(str(item.mistake))
     if len(items) > ITEMS_SHOWN:
-        tell(f"... and {len(items) - ITEMS_SHOWN} more")
+        tell(f"... and {len(items) - ITEMS_SHOWN} more: `--json` prints all of them")
+
+
+def _open_words(made: Exported) -> str:
+    count = (
+        "1 item of the history is" if len(made.open_items) == 1 else f"{len(made.open_items)} items of the history are"
+    )
+    return f"{count} open, and the file is only as good as they are"
 
 
 def _tell_made(made: Exported, *, as_json: bool) -> None:
@@ -91,7 +105,7 @@ def _tell_made(made: Exported, *, as_json: bool) -> None:
     for loss in made.losses:
         tell(str(loss))
     if made.open_items:
-        tell(f"warning: {len(made.open_items)} items of the history are open: `arbot tax report` lists them")
+        _list_open(f"warning: {_open_words(made)}", made.open_items)
     if as_json:
         files = [{"path": str(one.path), "rows": one.rows} for one in made.files]
         losses = [{"code": one.code, "count": one.count, "first": one.first} for one in made.losses]

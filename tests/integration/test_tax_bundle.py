@@ -355,6 +355,17 @@ def test_the_bridge_closes_over_the_end_of_the_pool(tmp_path: Path) -> None:
         }  # fmt: skip
 
     rows = [
+        {
+            "kind": "deposit",
+            "id": f"d:{venue}",
+            "ts": "2024-03-01T00:00:00Z",
+            "venue": venue,
+            "asset": "USD",
+            "amount": "70000",
+        }
+        for venue in ("a", "b")
+    ]
+    rows += [
         fill("a:1", "2024-03-01T00:00:00Z", "a", "buy", "1", "50000"),
         fill("b:1", "2024-04-01T00:00:00Z", "b", "buy", "1", "60000"),
         fill("a:2", "2024-05-01T00:00:00Z", "a", "sell", "0.5", "40000"),

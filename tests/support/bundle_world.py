@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from arbot.domain.history import Placed
+from arbot.domain.history import Placed, parse_ts
 from arbot.ledger.lots.policy import LotPolicy
 from arbot.ledger.lots.words import OpenItem
 from arbot.tax.bundle.asked import Asked, parse_asked
@@ -32,6 +32,7 @@ class Told:
         self._items = tuple(items)
         self.mode = mode
         self.head_hash = "f" * 64
+        self.booked_ns = parse_ts("2100-01-01T00:00:00Z")
 
     def lines(self) -> Iterator[Placed]:
         """Return every line."""

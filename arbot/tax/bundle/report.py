@@ -19,6 +19,7 @@ import msgspec
 from arbot import __version__
 from arbot.domain.errors import ArbotError
 from arbot.domain.history import Placed
+from arbot.ledger.history.checking import HistoryCheck
 from arbot.ledger.jurisdictions.base import Country, CountryOptions, TermJudge, no_long_term
 from arbot.ledger.jurisdictions.registry import country as country_of
 from arbot.ledger.jurisdictions.us.form8949 import RowMaker, form_dates
@@ -53,6 +54,11 @@ class History(Protocol):
 
     @property
     def head_hash(self) -> str: ...  # noqa: D102
+
+    @property
+    def booked_ns(self) -> int:
+        """Return when the books were last written: no line can have happened after it."""
+        ...
 
     def lines(self) -> Iterator[Placed]:
         """Return every line, in order; may be asked for again."""
@@ -127,9 +133,12 @@ class _Work:
         )
         return UnitedStatesPart(folder, self.span, self.choice.policy.pool, maker)
 
-    def open_items(self, run: LotRun, part: Part) -> list[OpenItem]:
+    def open_items(self, run: LotRun, part: Part, check: HistoryCheck, marks: Marks) -> list[OpenItem]:
         """Return everything that is open, each once, in the order of its source; the part's own only where nothing else is."""
         found = [*self.history.open_items(), *run.open_items()]
+        found += check.open_items(found)
+        if not marks.lines_in_year:
+            found.append(check.year_empty(self.country.year_name(self.asked.year)))
         if self.match:
             found += self.match.open_items()
         return list(dict.fromkeys(found)) or part.open_items()
@@ -143,8 +152,6 @@ class _Work:
             found.append(f"the run is in {mode} mode: this is pretend money, there is nothing to file")
         if country.is_experimental:
             found.append(f"the rules of {country.name} are experimental: have every figure checked")
-        if not marks.lines_in_year:
-            found.append(f"history has no line in {year}")
         if marks.goes_beyond(self.span):
             found.append(
                 f"history goes beyond {year}: remaining.jsonl is the state at its end, lots-open.csv that at the year's end"
@@ -182,18 +189,19 @@ def _written(work: _Work, folder: Folder) -> Told:
     disposals, part = Disposals(folder, work.known_terms()), work.part(folder)
     identification = Identification(work.choice.policy)
     shadow = WashShadow(work.options.timezone) if asked.has_wash_sales else None
+    check = HistoryCheck(work.history.booked_ns)
     marks = run_pass(
         work.history.lines(),
         run,
         span,
         by_line=[*part.by_line, identification],
         by_slice=[disposals.slices, *part.by_slice],
-        every_line=part.every_line,
+        every_line=[check.line, *part.every_line],
         every_slice=[shadow.take] if shadow else [],
         flush=folder.flush,
     )
     grids = part.close(marks, disposals.totals, run)
-    items = work.open_items(run, part)
+    items = work.open_items(run, part, check, marks)
     refused = tuple(item for item in items if not asked.is_accepted(item))
     if refused:
         raise Refused(refused)

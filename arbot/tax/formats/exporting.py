@@ -17,6 +17,7 @@ import msgspec
 
 from arbot.domain.errors import Mistake, UserError
 from arbot.domain.history import Placed
+from arbot.ledger.history.checking import check_history
 from arbot.ledger.jurisdictions.base import Country, CountryOptions
 from arbot.ledger.jurisdictions.registry import country as country_of
 from arbot.ledger.lots.policy import LotPolicy, Pool
@@ -49,6 +50,11 @@ class History(Protocol):
         """Return what the history leaves open."""
         ...
 
+    @property
+    def booked_ns(self) -> int:
+        """Return when the books were last written: no line can have happened after it."""
+        ...
+
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """An export as it was asked for. `year` None: all of history. `asked` has what decides about lots."""
@@ -76,6 +82,7 @@ class _Work:
         self.history = history
         self.wanted = wanted
         self.losses = Losses()
+        self.open: list[OpenItem] | None = None  # not yet looked for
         self.country: Country = country_of(asked.country)
         self.options = self.country.settled(CountryOptions(timezone=asked.timezone or ""))
         choice = choose(asked, history.policy(), self.country.method(asked.method or ""), self.country)
@@ -86,9 +93,25 @@ class _Work:
         out, name = self.wanted.out, self.wanted.format
         return out / f"{name}.{FORMATS[name].suffix}" if is_a_folder(out) else out
 
+    def open_items(self, items: Iterable[OpenItem] = ()) -> list[OpenItem]:
+        """Return what history leaves open, `items` that making the file found, and what history itself shows to be wrong."""
+        found = list(dict.fromkeys([*self.history.open_items(), *items]))
+        check = check_history(self.history.lines(), self.history.booked_ns)
+        found += check.open_items(found)
+        span = self.span()
+        if span is not None and not any(span[0] <= placed.ts_ns < span[1] for placed in self.history.lines()):
+            found.append(check.year_empty(str(self.wanted.year)))
+        return found
+
+    def span(self) -> tuple[int, int] | None:
+        """Return the bounds of the year that is asked for; None for all of history."""
+        year = self.wanted.year
+        return None if year is None else self.country.year_bounds_ns(year, self.options.timezone)
+
     def refuse(self, items: Iterable[OpenItem]) -> None:
         """Raise Refused when an item is open that nobody accepted."""
-        found = tuple(one for one in (*self.history.open_items(), *items) if not self.wanted.asked.is_accepted(one))
+        self.open = self.open_items(items)
+        found = tuple(one for one in self.open if not self.wanted.asked.is_accepted(one))
         if found:
             raise Refused(found)
 
@@ -102,7 +125,7 @@ def export(history: History, wanted: Wanted) -> Exported:
     return Exported(
         files=files,
         losses=work.losses.told(),
-        open_items=[] if needs_lots else list(history.open_items()),
+        open_items=work.open_items() if work.open is None else work.open,
         warning=work.warning if needs_lots else "",
     )
 
@@ -137,9 +160,8 @@ def _hledger(work: _Work) -> list[Written]:
 
 
 def _turbotax(work: _Work) -> list[Written]:
-    timezone, year = work.options.timezone, work.wanted.year
+    timezone, span = work.options.timezone, work.span()
     run = work.country.begin(work.policy, work.options)
-    span = work.country.year_bounds_ns(year, timezone) if year is not None else None
     with put_in_place(work.path()) as file:
         file.write(f"{turbotax.GAINS_HEADER}\n")
         count = write_gains(file, work.history.lines(), run, timezone, span)

@@ -1,0 +1,195 @@
+"""What a history itself shows to be wrong, whatever the country: seen in the pass that makes a report, told with line and remedy.
+
+Rules of this file:
+- An account below zero (`negative_balance`): something is missing before. Where lots miss the same units, that says it.
+- Units that left and never came anywhere, of an asset that nobody knows (`unknown_asset`): most likely a misspelling.
+- An opening says that an account's history of an asset begins there: lines of both before it (`before_epoch`) may be counted
+  twice. Openings that belong to something else say nothing of the kind: an allocation, a deposit from outside, the rest
+  that imported history leaves of a venue's first snapshot.
+- Nothing happened before the first block of Bitcoin (`before_epoch`), nor after the day on which it was booked (`in_future`).
+- A transfer that is `IN_FLIGHT_MAX_NS` older than the end of history and still under way is lost sight of
+  (`unmatched_transfer`). Assumption: 30 days; the slowest networks take days.
+- A year in which nothing happened (`year_empty`) is the wrong year, or the wrong ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import localcontext
+from typing import Final
+
+from arbot.domain.history import (
+    CASH,
+    NS_PER_S,
+    S_PER_DAY,
+    FillLine,
+    HistoryLine,
+    OpeningLine,
+    Placed,
+    TransferLine,
+    format_ts,
+    parse_ts,
+)
+from arbot.domain.units import EXACT, fmt
+from arbot.ledger.history.balances import BalanceWatch, Holding, short_item
+from arbot.ledger.history.known_assets import KNOWN, nearest
+from arbot.ledger.history.reading import FIRST_NS
+from arbot.ledger.lots.refusals import NO_BASIS
+from arbot.ledger.lots.words import OpenItem
+
+BEFORE_EPOCH: Final = "before_epoch"
+IN_FUTURE: Final = "in_future"
+UNKNOWN_ASSET: Final = "unknown_asset"
+UNMATCHED_TRANSFER: Final = "unmatched_transfer"
+YEAR_EMPTY: Final = "year_empty"
+
+DAY_NS: Final = S_PER_DAY * NS_PER_S
+IN_FLIGHT_MAX_NS: Final = 30 * DAY_NS
+TIMES_KEPT: Final = 20
+"""Lines with an impossible time that are named one by one; the rest are counted with the last of them."""
+
+ANEW: Final = (
+    "mend the line in its file and import the file into a new ledger: `arbot ledger import FILE --ledger NEW.db`"
+)
+
+
+class HistoryCheck:
+    """Takes every line of a history in order, in a context that keeps every digit. `until_ns` is when it was booked last."""
+
+    def __init__(self, until_ns: int) -> None:
+        self._latest_ns = until_ns + DAY_NS
+        self._watch = BalanceWatch()
+        self._feed = self._watch.feed
+        self._timed: list[OpenItem] = []
+        self._untold = 0
+        self._openings: dict[tuple[str, str], OpeningLine] = {}
+        self._epochs: list[OpenItem] = []
+        self._under_way: list[tuple[int, TransferLine]] = []
+        self._first_ns = 0
+        self._last_ns = 0
+
+    def line(self, placed: Placed) -> None:
+        """Take the next line."""
+        line, ts_ns, _ = placed
+        if not FIRST_NS <= ts_ns <= self._latest_ns:
+            self._note_time(line, ts_ns)
+        if type(line) is not FillLine:
+            if isinstance(line, OpeningLine):
+                self._open(line, ts_ns)
+            elif isinstance(line, TransferLine) and line.ts_in is None:
+                self._under_way.append((ts_ns, line))
+        self._feed(placed)
+        self._first_ns = self._first_ns or ts_ns
+        self._last_ns = ts_ns
+
+    def open_items(self, found: Sequence[OpenItem] = ()) -> list[OpenItem]:
+        """Return what is wrong and not among what was `found` by others already."""
+        with localcontext(EXACT):
+            self._watch.finish()
+        named = {(item.code, item.where) for item in found}
+        without_lots = {item.where.replace(":fee at ", " at ") for item in found if item.code == NO_BASIS}
+        items = self._times() + self._epochs
+        for asset, holdings in self._short():
+            if asset not in {**self._watch.brought, **self._watch.allocated} and asset not in KNOWN:
+                items.append(self._unknown(asset, holdings))
+                continue
+            short = (item for holding in holdings if (item := short_item(holding)) is not None)
+            items += [item for item in short if asset in CASH or item.where not in without_lots]
+        items += [_lost(line) for ts_ns, line in self._under_way if self._last_ns - ts_ns > IN_FLIGHT_MAX_NS]
+        return [item for item in items if (item.code, item.where) not in named]
+
+    def year_empty(self, year: str) -> OpenItem:
+        """Return that history has no line in a year, with what it has."""
+        has = (
+            f"it has lines from {format_ts(self._first_ns)} to {format_ts(self._last_ns)}"
+            if self._first_ns
+            else "it is empty"
+        )
+        remedy = "check --year and --ledger, or import what is missing: `arbot ledger import FILE`"
+        return OpenItem(YEAR_EMPTY, year, f"history has no line in this year: {has}", remedy)
+
+    # --- times ----------------------------------------------------------------------------------------------------------
+
+    def _note_time(self, line: HistoryLine, ts_ns: int) -> None:
+        if len(self._timed) == TIMES_KEPT:
+            self._untold += 1
+            return
+        account = line.src if isinstance(line, TransferLine) else line.venue
+        if ts_ns < FIRST_NS:
+            code, what = (
+                BEFORE_EPOCH,
+                f"{line.ts} is before the first block of Bitcoin: the clock that wrote it was not set",
+            )
+        else:
+            code = IN_FUTURE
+            what = f"{line.ts} is after the day on which it was booked, {format_ts(self._latest_ns - DAY_NS)[:10]}"
+        self._timed.append(OpenItem(code, f"{line.id} at {account}", what, ANEW))
+
+    def _times(self) -> list[OpenItem]:
+        if not self._untold:
+            return list(self._timed)
+        last = self._timed[-1]
+        more = f"{last.what}, and {self._untold} more lines like it after this one"
+        return [*self._timed[:-1], OpenItem(last.code, last.where, more, last.remedy)]
+
+    # --- where history begins -------------------------------------------------------------------------------------------
+
+    def _open(self, line: OpeningLine, ts_ns: int) -> None:
+        if line.allocation or line.id.startswith(("opening:", f"{line.venue}:deposit:")):
+            return
+        key = (line.venue, line.asset)
+        if key in self._openings:
+            return
+        self._openings[key] = line
+        earlier = self._watch.known(*key)
+        if earlier is None or earlier.first_ns >= ts_ns:
+            return
+        first = earlier.first_line
+        when = first.ts if parse_ts(first.ts) == earlier.first_ns else format_ts(earlier.first_ns)
+        what = (
+            f"{when} is before the opening of {line.asset} at {line.venue}, {line.id} of {line.ts}: what moved before an "
+            "opening may be counted twice"
+        )
+        remedy = (
+            f"give {line.id} a ts before {when} if its {fmt(line.amount)} {line.asset} were there from the start, or leave "
+            f"out what it already counts: `arbot ledger import FILE --ledger NEW.db`; if both are right, --accept {BEFORE_EPOCH}"
+        )
+        self._epochs.append(OpenItem(BEFORE_EPOCH, f"{first.id} at {line.venue}", what, remedy))
+
+    # --- assets ---------------------------------------------------------------------------------------------------------
+
+    def _short(self) -> list[tuple[str, list[Holding]]]:
+        """Return what fell below zero by asset, both sorted."""
+        short: dict[str, list[Holding]] = {}
+        for holding in self._watch.holdings():
+            if holding.short_line is not None:
+                short.setdefault(holding.asset, []).append(holding)
+        return sorted(short.items())
+
+    def _unknown(self, asset: str, holdings: list[Holding]) -> OpenItem:
+        first = min(holdings, key=lambda holding: holding.first_ns)
+        line = first.short_line or first.first_line
+        places = ", ".join(holding.account for holding in holdings)
+        what = f"{fmt(EXACT.minus(first.lowest))} {asset} left {first.account} on {line.ts}, and no line ever brought any ({places})"
+        meant = nearest(asset, self._watch.brought)
+        hint = f"if {meant} is meant, " if meant else ""
+        remedy = f"{hint}{ANEW}; if {asset} exists, import an opening of it that has basis and date"
+        return OpenItem(UNKNOWN_ASSET, f"{line.id} at {first.account}", what, remedy)
+
+
+def check_history(lines: Iterable[Placed], until_ns: int) -> HistoryCheck:
+    """Return the check of a whole history, in a pass of its own."""
+    check = HistoryCheck(until_ns)
+    with localcontext(EXACT):
+        for placed in lines:
+            check.line(placed)
+    return check
+
+
+def _lost(line: TransferLine) -> OpenItem:
+    what = f"{fmt(line.sent)} {line.asset} left {line.src} for {line.dst} on {line.ts} and never arrived"
+    remedy = (
+        "look it up at both ends; write when it arrived into ts_in (or what became of it, as a spend), and import the file "
+        "into a new ledger: `arbot ledger import FILE --ledger NEW.db`"
+    )
+    return OpenItem(UNMATCHED_TRANSFER, line.id, what, remedy)
