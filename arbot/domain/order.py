@@ -109,7 +109,7 @@ ORDER_LIFE: dict[OrderState, tuple[OrderState, ...]] = {
 """Which state may follow which. The diagram in docs/ARCHITECTURE.md is generated from this table."""
 
 
-class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
+class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An order we want: complete, exact, and named before anything leaves.
 
     `limit_price` is the worst acceptable price. `deadline_ns` is the wall time after which the venue must not match it
@@ -131,6 +131,7 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
     fee_rate: Decimal
     decided_ts_ns: int
     deadline_ns: int
+    lot_method: str = ""  # of `LotMethod`: which units its fills give up first; empty: as the standing order has it
 
     @property
     def notional(self) -> Decimal:

@@ -154,6 +154,7 @@ def make_intent(  # noqa: PLR0917 - the values of an order, in the order one say
         fee_rate=fee_rate,
         decided_ts_ns=state.now_ns,
         deadline_ns=state.now_ns + state.config.execution.order_deadline_ms * MS,
+        lot_method=state.config.lot_method,
     )
 
 

@@ -196,3 +196,4 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     pegs: PegPolicy = PegPolicy()
     news: NewsPolicy = NewsPolicy()
     transfers: TransferPolicy = TransferPolicy()
+    lot_method: str = ""  # what every order of the strategy says of the units it gives up; empty: nothing

@@ -26,9 +26,10 @@ from arbot.domain.events import (
     TransferReported,
     TransferRestored,
 )
-from arbot.journal.codec import BodyRefused
+from arbot.domain.order import OrderIntent
+from arbot.journal.codec import BodyRefused, decode
 from arbot.journal.queries import PAGE
-from arbot.journal.schema import FILLS, HISTORY, JOURNAL, META, TRANSACTIONS, TRANSFERS
+from arbot.journal.schema import FILLS, HISTORY, JOURNAL, META, ORDERS, TRANSACTIONS, TRANSFERS
 from arbot.journal.store import JournalEntry, SqlStore
 from arbot.ports import Record
 
@@ -38,6 +39,7 @@ KINDS: Final = tuple(
 )
 SNAPSHOT: Final = AccountSnapshotReceived.__name__
 _PRICED: Final = '%"Valued"%'
+_WITH_METHOD: Final = '%"lot_method":%'
 _COLUMNS: Final = (JOURNAL.c.seq, JOURNAL.c.epoch, JOURNAL.c.body, JOURNAL.c.hash)
 _read: Final = msgspec.json.Decoder(Record).decode
 
@@ -91,6 +93,14 @@ def _entries(store: SqlStore, wanted: ColumnElement[bool]) -> Iterator[JournalEn
         if len(page) < PAGE:
             return
         after = page[-1].seq
+
+
+def lot_methods(store: SqlStore) -> dict[str, tuple[str, int]]:
+    """Return what our orders said of the units they give up, by client order id: the method, and when it was decided (ns)."""
+    said = select(ORDERS.c.intent).where(ORDERS.c.intent.like(_WITH_METHOD))
+    with store.database.read() as connection:
+        intents = [decode(body, OrderIntent) for body in connection.execute(said).scalars()]
+    return {one.client_order_id: (one.lot_method, one.decided_ts_ns) for one in intents}
 
 
 def is_told(store: SqlStore, disposal: str) -> bool:

@@ -196,6 +196,7 @@ class StrategyTable(Table):
     name: Annotated[str, AfterValidator(strategy_name)] = (
         "strategies.cross_venue"  # a dotted name, or a path to a .py file
     )
+    lot_method: Literal["", "fifo", "lifo", "hifo", "lofo"] = ""  # of its orders only; empty: the standing order holds
     params: dict[str, Any] = {}
 
 
@@ -379,6 +380,7 @@ class Settings(Table):
             registry=load_registry(self.exposure.registry),  # type: ignore[attr-defined]
             exposure=ExposureCaps(**self.exposure.model_dump(exclude={"registry"})),  # type: ignore[attr-defined]
             risk=RiskPolicy(**self.risk.model_dump()),  # type: ignore[attr-defined]
+            lot_method=self.strategy.lot_method,
         )
 
     def transfer_policy(self) -> TransferPolicy:

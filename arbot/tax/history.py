@@ -31,7 +31,7 @@ from arbot.domain.history import (
 )
 from arbot.journal import queries
 from arbot.journal.history import allocation_lines, history_count, history_lines, known_lines
-from arbot.journal.money import money_entries, stored_mode
+from arbot.journal.money import lot_methods, money_entries, stored_mode
 from arbot.ledger.history.journaled import Entry, Journaled, Picked, Unmatched, read_journal
 from arbot.ledger.history.reading import read_stored
 from arbot.ledger.history.settling import DIFFERENCE, Settled, settle
@@ -138,6 +138,7 @@ class History:
                 for event, ts_ns in self._journaled.orders
             ),
             picks=picks,
+            by_order=self._by_order(),
             custody={account: Custody(keeper) for account, keeper in self._tax.custody.items()},
             allocation=kind,
             allocation_completed_ns=completed_ns,
@@ -155,6 +156,16 @@ class History:
             return None, 0
         kind = AllocationKind.GLOBAL if AllocationKind.GLOBAL in kinds else AllocationKind.SPECIFIC
         return kind, self._tax.allocation_completed_ns or kinds[kind]
+
+    def _by_order(self) -> dict[str, StandingOrder]:
+        """Return what our orders said, by the line of each fill; in the order of the fills."""
+        orders_of = self._journaled.orders_of
+        said = lot_methods(self._store) if orders_of else {}
+        return {
+            line: StandingOrder(method=LotMethod(said[order][0]), recorded_ns=said[order][1])
+            for line, order in orders_of.items()
+            if order in said
+        }
 
     def _picks(self) -> Iterator[tuple[str, Pick]]:
         lines = {placed.line.id: placed.line for placed in self._settled.lines}

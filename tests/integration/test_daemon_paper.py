@@ -7,10 +7,12 @@ import os
 import signal
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from arbot.domain.commands import SubmitOrder
 from arbot.domain.decisions import ArbOpened, Outcome
 from arbot.domain.errors import InvariantBroken
 from arbot.domain.events import (
@@ -28,13 +30,15 @@ from arbot.domain.ids import Asset, InstrumentId, RunId, VenueId, instrument_id
 from arbot.domain.instrument import Balance, FeeRate, Instrument
 from arbot.engine.config import EngineConfig, NewsPolicy
 from arbot.journal.store import SqlStore
+from arbot.ledger.jurisdictions.us.run import UsRun
+from arbot.ledger.lots.words import Slice
 from arbot.market.books import Books
 from arbot.observe.collect import FeedCounters
 from arbot.ports import VenueConfig
 from arbot.runtime.clock import SystemClock
 from arbot.runtime.daemon import Daemon, Ending, Wiring
 from arbot.sim.paper import PaperGateway
-from arbot.tax.history import open_history
+from arbot.tax.history import History, open_history
 from strategies.cross_venue import CrossVenue
 from tests.support.journal_world import balances_of
 
@@ -86,7 +90,7 @@ class WobblingFeed:
         raise AssertionError(instrument)
 
 
-def wire(path: Path, latency_ms: int = 5, lot_method: LotMethod = LotMethod.FIFO) -> Daemon:
+def wire(path: Path, latency_ms: int = 5, lot_method: LotMethod = LotMethod.FIFO, order_method: str = "") -> Daemon:
     clock = SystemClock()
     store = SqlStore.open(f"sqlite:///{path / 'arbot.sqlite'}", now_ns=clock.now_ns)
     epoch = store.begin_run(run_id="run", mode="paper", code_version="test", config_digest="test")
@@ -116,6 +120,7 @@ def wire(path: Path, latency_ms: int = 5, lot_method: LotMethod = LotMethod.FIFO
                 venues=VENUES,
                 instruments=tuple(instrument(venue).id for venue in VENUES),
                 news=NewsPolicy(edge_news_bps=Decimal(300)),  # the gap of these feeds never closes
+                lot_method=order_method,
             ),
             venues=tuple(
                 VenueConfig(venue=venue, adapter="kraken", symbols=("BTC/USD",), poll_interval_ms=500)
@@ -189,6 +194,47 @@ def assert_lots_were_fixed_before(store: SqlStore) -> None:
     sent = [entry.seq for entry in entries if isinstance(entry.record.envelope.event, OrderSent)]
     assert len(fixed) == 1
     assert fixed[0] < min(sent)
+
+
+async def test_orders_take_the_lots_that_the_journal_says(tmp_path: Path):
+    """A new standing order counts for later disposals only; what an order itself said goes before it, as of its intent."""
+    began_ns, epochs = [], []
+    for lot_method, order_method in ((LotMethod.HIFO, ""), (LotMethod.LIFO, ""), (LotMethod.LIFO, "fifo")):
+        daemon = wire(tmp_path, lot_method=lot_method, order_method=order_method)
+        began_ns.append(daemon.wiring.clock.now_ns())
+        epochs.append(daemon.wiring.started.epoch)
+        assert (await run(daemon, 1.2)).is_clean
+    store = SqlStore.open(f"sqlite:///{tmp_path / 'arbot.sqlite'}", now_ns=SystemClock().now_ns)
+    try:
+        assert store.verify() == ()
+        entries = list(store.iter_journal())
+        slices = sold(open_history(store))
+    finally:
+        store.close()
+    fixed = [entry for entry in entries if isinstance(entry.record.envelope.event, LotOrderRecorded)]
+    intents = {
+        command.approved.intent.decided_ts_ns
+        for entry in entries
+        for command in entry.record.outcome.commands
+        if isinstance(command, SubmitOrder) and command.approved.intent.lot_method
+    }
+    assert [entry.epoch for entry in fixed] == epochs[:2]
+    assert [{part.method for part in slices if a <= part.sold_ns < b} for a, b in pairwise([*began_ns, 1 << 62])] == [
+        {"hifo"},
+        {"lifo"},
+        {"fifo"},
+    ]
+    assert {part.identified_ns for part in slices if part.sold_ns < began_ns[2]} == {
+        entry.record.envelope.ts_ns for entry in fixed
+    }
+    assert {part.identified_ns for part in slices if part.sold_ns >= began_ns[2]} <= intents
+    assert all(part.identified_ns < part.sold_ns for part in slices)
+
+
+def sold(history: History) -> list[Slice]:
+    """Return every disposal of coins, as the United States take it."""
+    passing = UsRun(history.policy())
+    return [part for placed in history.lines() for part in passing.feed(placed)]
 
 
 async def test_sigterm_drains_and_leaves_nothing_open(tmp_path: Path):

@@ -202,3 +202,43 @@ def test_a_pick_waits_for_the_global_allocation(completed, lot):
     (part,) = held_book(policy).apply([sale(1)], sold_ns, 10)
 
     assert part.lot == lot
+
+
+ORDER_NS = AT_2026 + 5
+OWN_ORDER_COUNTS = [
+    # custody, sold at -> the method of the order itself, or of the standing order
+    (Custody.BROKER, AT_2026, LotMethod.LIFO),  # decided after the venue's clock says it was sold: the order came first
+    (Custody.BROKER, AT_2027 - 1, LotMethod.LIFO),
+    (Custody.BROKER, AT_2027, LotMethod.FIFO),  # nobody told the broker, of neither
+    (Custody.SELF, AT_2027, LotMethod.LIFO),
+]
+
+
+@pytest.mark.parametrize(("custody", "ts_ns", "method"), OWN_ORDER_COUNTS)
+def test_what_an_order_said_goes_before_the_standing_order(custody, ts_ns, method):
+    """The units of a fill and of its fee go as its own order said, those of other lines by the standing order."""
+    policy = LotPolicy(
+        orders=(StandingOrder(method=LotMethod.HIFO, recorded_ns=1),),
+        by_order={"T1": StandingOrder(method=LotMethod.LIFO, recorded_ns=ORDER_NS)},
+        custody_default=custody,
+    )
+    who = Identification(policy, utc_year_begin_ns)
+    standing = LotMethod.FIFO if method is LotMethod.FIFO else LotMethod.HIFO
+
+    expected = InForce(method, ORDER_NS if method is LotMethod.LIFO else 0)
+    assert expected == who.of("T1", "kraken", "BTC", ts_ns) == who.of("T1:fee", "kraken", "BNB", ts_ns)
+    assert standing is who.of("T2", "kraken", "BTC", ts_ns).method
+
+
+def test_a_pick_goes_before_what_its_order_said():
+    """Units that were named go first; what the sale takes beyond them goes as the order said."""
+    policy = LotPolicy(
+        by_order={"s": StandingOrder(method=LotMethod.LIFO, recorded_ns=7)},
+        picks={"s": Pick(lots=(PickedLot("B", Decimal(1)),), recorded_ns=9)},
+    )
+    book = LotBook(policy)
+    for number, name in enumerate("ABC"):
+        book.apply([Acquire(name, "kraken", "BTC", Decimal(1), Decimal(100), 10 + number)], 10 + number, number)
+    slices = book.apply([Dispose("s", "kraken", "BTC", Decimal(2), Decimal(500), Why.SELL)], 20, 4)
+
+    assert [("B", "pick", 9), ("C", "lifo", 7)] == [(one.lot, one.method, one.identified_ns) for one in slices]

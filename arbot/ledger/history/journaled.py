@@ -100,6 +100,7 @@ class Journaled(msgspec.Struct, frozen=True, kw_only=True):
     orders: tuple[Ordered, ...]
     picks: tuple[Picked, ...]
     notes: tuple[str, ...]
+    orders_of: dict[str, str] = {}  # client order id by the id of its fill's line
 
 
 def read_journal(entries: Iterable[Entry], *, is_pretend: bool) -> Journaled:
@@ -192,6 +193,7 @@ class _Reading:
                 for event, ts_ns in self._picks
             ),
             notes=tuple(self._notes),
+            orders_of={line: order for order, lines in self._lines_of.items() for line in lines},
         )
 
     def _place(self, line: HistoryLine, ts_ns: int, seq: int, pricing: Pricing = NO_PRICES) -> None:

@@ -59,6 +59,7 @@ class LotBook:
     ) -> None:
         """`year_begin_ns` gives the instant at which a local year begins; `hear_move` is told which lots set off."""
         methods = [policy.method, *policy.method_by_year.values(), *(order.method for order in policy.orders)]
+        methods += {order.method: None for order in policy.by_order.values()}
         ensure(all(method in ENTRIES for method in methods), "a method that keeps no lots", methods=methods)
         self._hear_move = hear_move
         self._who = Identification(policy, year_begin_ns)
@@ -234,7 +235,7 @@ class LotBook:
     def _take(self, event: str, leg: Leaving, ts_ns: int, lot: str = "") -> tuple[_Taken, Decimal]:
         """Take units by lot, pick, or the method in force; return pieces with what chose them, and what is missing."""
         place = self._place(leg.account, leg.asset)
-        method, identified_ns = self._who.order(leg.account, leg.asset, ts_ns)
+        method, identified_ns = self._who.of(event, leg.account, leg.asset, ts_ns)
         if lot:
             pieces, missing = place.take_of(lot, leg.qty)
             taken = [(pieces, _NAMES[method], 0)]
@@ -250,7 +251,7 @@ class LotBook:
     def _take_picked(self, event: str, leg: Leaving, ts_ns: int) -> tuple[_Taken, Decimal]:
         """Take the units named, as far as the pick counts and they are held; the rest by the method in force."""
         place, pick = self._place(leg.account, leg.asset), self._picks[event]
-        method, identified_ns = self._who.order(leg.account, leg.asset, ts_ns)
+        method, identified_ns = self._who.of(event, leg.account, leg.asset, ts_ns)
         picked_ns = self._who.picked_ns(pick, leg.account, ts_ns)
         taken: _Taken = []
         left = leg.qty

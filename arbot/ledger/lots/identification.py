@@ -7,6 +7,8 @@ Rules of this file (26 CFR 1.1012-1(j)(2)-(4); Notice 2026-20; Rev. Proc. 2024-2
   that before one for all.
 - Until a global allocation of 2025 is carried out, a pick is void from 2025 on; standing orders count. Our reading: for
   every asset.
+- What an order of ours said of its own units goes before standing orders. It was durable before the order left, so it is in
+  time by cause, whatever the clocks of the venue say; from 2027 on a broker does not know of it, and it does not count.
 - Where nothing counts, the policy's own method holds: FIFO by law, another one only in a what-if.
 """
 
@@ -49,10 +51,18 @@ class Identification:
 
     def __init__(self, policy: LotPolicy, year_begin_ns: Callable[[int], int]) -> None:
         self._policy = policy
+        self._by_order = policy.by_order
         self._broker_ns = year_begin_ns(BROKER_YEAR)
         self._allocation_ns = year_begin_ns(ALLOCATION_YEAR)
         self._methods = sorted((year_begin_ns(year), method) for year, method in policy.method_by_year.items())
         self._timelines: dict[tuple[str, str], tuple[list[int], list[InForce]]] = {}
+
+    def of(self, event: str, account: str, asset: str, ts_ns: int) -> InForce:
+        """Return the method for the units of one disposal or transfer: what its own order said, else what is in force."""
+        own = self._by_order.get(event) or self._by_order.get(event.removesuffix(":fee")) if self._by_order else None
+        if own is not None and any(self._stamps(own, account, ts_ns)):
+            return InForce(own.method, own.recorded_ns)
+        return self.order(account, asset, ts_ns)
 
     def order(self, account: str, asset: str, ts_ns: int) -> InForce:
         """Return the method in force for units of an asset at an account at an instant."""

@@ -59,7 +59,8 @@ class LotPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that decides which lots go, besides the lots themselves.
 
     `method` holds where no order does: FIFO by law; another one makes the result a what-if that cannot be filed.
-    `method_by_year` replaces it from a year on. `picks` are by the id of the disposal's line.
+    `method_by_year` replaces it from a year on. `picks` are by the id of the disposal's line, and so is `by_order`: what the
+    order said that the line is a fill of. It was in the books before the order left.
     """
 
     method: LotMethod = LotMethod.FIFO
@@ -67,6 +68,7 @@ class LotPolicy(msgspec.Struct, frozen=True, kw_only=True):
     pool: Pool = Pool.ACCOUNT
     orders: tuple[StandingOrder, ...] = ()
     picks: Mapping[str, Pick] = {}
+    by_order: Mapping[str, StandingOrder] = {}
     custody: Mapping[str, Custody] = {}
     custody_default: Custody = Custody.BROKER
     allocation: AllocationKind | None = None

@@ -128,7 +128,7 @@ def choose(asked: Asked, books: LotPolicy, method: LotMethod, country: Country) 
         return Choice(settled, "the country's pools")
     is_pooled = country.code == "us" and settled.pool is Pool.UNIVERSAL and asked.year >= YEAR_OF_ACCOUNTS
     why = [ONE_POOL] if is_pooled else []
-    in_books = {order.method for order in books.orders}
+    in_books = {order.method for order in (*books.orders, *books.by_order.values())}
     held = ", ".join(sorted(one.value for one in in_books))
     has_nothing = not in_books and not books.picks
     if asked.method is None or in_books == {method} or (has_nothing and method is default):
@@ -136,5 +136,5 @@ def choose(asked: Asked, books: LotPolicy, method: LotMethod, country: Country) 
         return Choice(settled, f"{words}, and picks" if books.picks else words, "; ".join(why))
     told = held or ("picks" if books.picks else f"no order, so {default.value}")
     why.append(f"--method {method.value} is a what-if: the books hold {told}; only the recorded order can be filed")
-    bare = msgspec.structs.replace(settled, method=method, orders=(), picks={})
+    bare = msgspec.structs.replace(settled, method=method, orders=(), picks={}, by_order={})
     return Choice(bare, f"{method.value} (what-if)", "; ".join(why))

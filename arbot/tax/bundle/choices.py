@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from arbot.domain.history import Placed
 from arbot.domain.units import fmt
+from arbot.ledger.cells import cells
 from arbot.ledger.lots.policy import LotPolicy, Pick
 from arbot.ledger.lots.words import OpenItem, Slice
 from arbot.tax.bundle.folder import Folder
 from arbot.tax.bundle.passing import Span
-from arbot.tax.bundle.texts import cells, utc, utc_or_empty
+from arbot.tax.bundle.texts import utc, utc_or_empty
 
 HEADER_IDENTIFICATION = "kind,account,asset,choice,recorded_at,told_broker_at,disposal,disposed_at"
 HEADER_OPEN_ITEMS = "code,where,what,remedy"
@@ -23,13 +24,14 @@ class Identification:
         self._policy = policy
         self._disposed_ns: dict[str, int] = {}
 
-    def line(self, placed: Placed, _slices: Sequence[Slice]) -> None:
-        """Take note of a line that a pick names."""
-        if placed.line.id in self._policy.picks:
-            self._disposed_ns[placed.line.id] = placed.ts_ns
+    def line(self, placed: Placed, slices: Sequence[Slice]) -> None:
+        """Take note of a line that a pick names, and of a disposal whose order said which units go."""
+        name = placed.line.id
+        if name in self._policy.picks or (slices and name in self._policy.by_order):
+            self._disposed_ns[name] = placed.ts_ns
 
     def write(self, folder: Folder, span: Span) -> None:
-        """Write the orders recorded before the year's end, then the picks for its disposals."""
+        """Write the standing orders recorded before the year's end, then what was said of each disposal by itself."""
         sheet = folder.sheet("identification.csv", HEADER_IDENTIFICATION)
         orders = [
             order for order in self._policy.orders if _first(order.recorded_ns, order.told_broker_ns) < span.end_ns
@@ -47,9 +49,13 @@ class Identification:
                 )
             )
         for disposal in sorted(self._disposed_ns, key=lambda ident: (self._disposed_ns[ident], ident)):
-            pick, at_ns = self._policy.picks[disposal], self._disposed_ns[disposal]
-            told = (utc_or_empty(pick.recorded_ns), utc_or_empty(pick.told_broker_ns))
-            sheet.put(cells("pick", "", "", _named(pick), *told, disposal, utc(at_ns)))
+            at = utc(self._disposed_ns[disposal])
+            own, pick = self._policy.by_order.get(disposal), self._policy.picks.get(disposal)
+            if own is not None:
+                sheet.put(cells("order", "", "", own.method.value, utc_or_empty(own.recorded_ns), "", disposal, at))
+            if pick is not None:
+                told = (utc_or_empty(pick.recorded_ns), utc_or_empty(pick.told_broker_ns))
+                sheet.put(cells("pick", "", "", _named(pick), *told, disposal, at))
 
 
 def write_open_items(folder: Folder, items: Iterable[OpenItem]) -> None:
