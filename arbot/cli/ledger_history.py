@@ -40,19 +40,15 @@ def register(app: typer.Typer) -> None:
 
 
 def import_file(  # noqa: PLR0917 - one per option
-    file: Annotated[Path, typer.Argument(help="History or statement to import.", exists=True, dir_okay=False)],
+    file: Annotated[Path, typer.Argument(help="History or statement to import.")],
     format_name: Annotated[
         str, typer.Option("--format", help="auto, jsonl, or a venue's statement: kraken-ledgers, coinbase-fills, csv.")
     ] = AUTO,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse a file (jsonl) that leaves a balance below zero.")
     ] = False,
-    map_path: Annotated[
-        Path | None, typer.Option("--map", help="What a statement cannot say, as TOML.", exists=True, dir_okay=False)
-    ] = None,
-    prices: Annotated[
-        Path | None, typer.Option("--prices", help="USD prices for a statement, as CSV.", exists=True, dir_okay=False)
-    ] = None,
+    map_path: Annotated[Path | None, typer.Option("--map", help="What a statement cannot say, as TOML.")] = None,
+    prices: Annotated[Path | None, typer.Option("--prices", help="USD prices for a statement, as CSV.")] = None,
     account: Annotated[str, typer.Option("--account", help="Account that a statement is about.")] = "",
     timezone: Annotated[str, typer.Option("--timezone", help="Of a statement's times that name none.")] = "UTC",
     keep_ledger: Annotated[
@@ -64,6 +60,7 @@ def import_file(  # noqa: PLR0917 - one per option
     as_json: JsonOption = False,
 ) -> None:
     """Book the history in a file: all of it, or nothing and every mistake. What is booked already changes nothing."""
+    _demand_files(file, map_path, prices)
     name = _format_of(file, format_name, has_map=map_path is not None)
     if name == CANONICAL:
         _refuse_statement_options(
@@ -118,6 +115,27 @@ def _canonical(file: Path, config: Path | None, ledger: str | None, *, is_strict
         if is_strict:
             demand_covered(file, store)
         return import_history(file, store)
+
+
+def _demand_files(*paths: Path | None) -> None:
+    """Raise UserError for every file that is named and cannot be read, or has nothing in it."""
+    from arbot.domain.errors import Mistake, UserError
+
+    mistakes = []
+    for path in paths:
+        if path is None:
+            continue
+        try:
+            with path.open("rb") as opened:
+                if not opened.read(1):
+                    mistakes.append(
+                        Mistake(str(path), "is empty", "export it again, and look whether it was saved whole")
+                    )
+        except OSError as error:
+            remedy = "name a file that you can read" if path.exists() else "check the path"
+            mistakes.append(Mistake(str(path), f"cannot be read: {error.strerror}", remedy))
+    if mistakes:
+        raise UserError(*mistakes)
 
 
 def _format_of(file: Path, asked: str, *, has_map: bool) -> str:

@@ -14,7 +14,7 @@ import os
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,9 @@ class Database:
                 _demand_durable_postgres(connection)
         except SQLAlchemyError as error:
             raise UserError(
-                Mistake(self.name, f"cannot be opened: {_cause(error)}", "check the [store] url and the server")
+                Mistake(
+                    self.name, f"cannot be opened: {_cause(error)}", "check --ledger or the [store] url, and the server"
+                )
             ) from error
         return connection
 
@@ -175,6 +177,7 @@ def _parsed(url: str) -> URL:
     return parsed
 
 
+TABLES_SHOWN = 3
 _URLS = "sqlite:///state/arbot.db, postgresql+psycopg://user@host/database"
 
 
@@ -183,8 +186,9 @@ def _sqlite_path(url: URL) -> Path | None:
 
 
 def _prepare_file(path: Path, *, may_create: bool) -> None:
-    """Make sure that the file is there, readable by its owner only when new. Raises: UserError."""
+    """Make sure that the file is there, readable by its owner only when new, and nobody else's. Raises: UserError."""
     if path.exists():
+        _demand_ours(path)
         return
     if not may_create:
         raise UserError(Mistake(str(path), "there is no store here", "start arbot once, or check the [store] url"))
@@ -195,6 +199,33 @@ def _prepare_file(path: Path, *, may_create: bool) -> None:
         raise UserError(
             Mistake(str(path), f"cannot be created: {error.strerror}", "check the folder and its permissions")
         ) from error
+
+
+def _demand_ours(path: Path) -> None:
+    """Raise UserError when a file is something else than a store: nothing is ever written into it."""
+    remedy = "name a ledger of arbot, or a file that does not exist yet, with --ledger or in [store] url"
+    if path.is_dir():
+        raise UserError(Mistake(str(path), "is a folder, not a ledger", remedy))
+    tables = _tables_of(path, remedy)
+    if tables and not {"journal", "meta"} <= set(tables):
+        shown = ", ".join(tables[:TABLES_SHOWN])
+        raise UserError(Mistake(str(path), f"is no ledger, but a database of something else (tables {shown})", remedy))
+
+
+def _tables_of(path: Path, remedy: str) -> list[str]:
+    """Return the names of a database's tables without changing a byte of it; none when it cannot be told like this.
+
+    Only SQLite itself opens the file: closing it by other means would drop the locks that this process has on it.
+    Raises: UserError when the file is no database.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+    except sqlite3.OperationalError:  # busy or closed to us: the opening that follows says so
+        return []
+    except sqlite3.DatabaseError as error:
+        raise UserError(Mistake(str(path), f"is no ledger: {error}", remedy)) from error
+    return [str(name) for (name,) in rows]
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:

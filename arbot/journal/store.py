@@ -475,7 +475,7 @@ def _prepare_tables(database: Database, access: Access, anchor: Path | None) -> 
         return
     stored = int(version) if version and version.isdecimal() else 0
     if stored not in STEPS:
-        remedy = "use the arbot that wrote it"
+        remedy = "use the arbot that wrote it; its `arbot ledger export` can be imported into a new ledger of this one"
     elif access is Access.READ:
         remedy = "start the daemon once, or `arbot ledger import` a file: either copies the store and brings it to this schema"
     else:

@@ -29,6 +29,7 @@ from arbot.domain.ids import RunId
 from arbot.journal import queries
 from arbot.journal.history import Known, known_lines
 from arbot.journal.store import SqlStore
+from arbot.ledger.history.codes import CONFLICT, DUPLICATE_ID, coded
 from arbot.ledger.history.journaled import Unmatched
 from arbot.ledger.history.posting import RETOLD_ADJUSTMENT
 from arbot.ledger.history.reading import MISTAKES_KEPT, LineReader, ReadLine, is_same, read_lines
@@ -297,7 +298,7 @@ class _Writer:
 
     def _twice(self, line: ReadLine, row: int) -> None:
         remedy = "give every line an id of its own, or remove the repetition"
-        self._reader.refuse(line.row, f"the id {line.id!r} stands in line {row} already", remedy)
+        self._reader.refuse(line.row, coded(f"the id {line.id!r} stands in line {row} already", DUPLICATE_ID), remedy)
 
     def _row_of(self, known: Known) -> int:
         """Return the row in the file at hand of a line that this import has written."""
@@ -324,5 +325,7 @@ class _Writer:
             "make the file say the same, or give what differs an id of its own; what is booked is never overwritten: "
             "a corrected history goes into a new store (--ledger NEW.db)"
         )
-        what = f"the id {line.id!r} is booked {where} with other content: {booked} but here {line.text}"
+        what = coded(
+            f"the id {line.id!r} is booked {where} with other content: {booked} but here {line.text}", CONFLICT
+        )
         self._conflicts.append(Mistake(f"{self._source.name} line {line.row}", what, remedy))

@@ -84,7 +84,7 @@ def test_conflict_refuses_the_file_and_can_be_kept(bring, store):
         bring(changed)
     (mistake,) = refused.value.mistakes
     assert mistake.where == "ledgers.csv rows 3, 4, kraken:T1"
-    assert mistake.what == "fee 0.25 USD here, 0.24 USD in the ledger"
+    assert mistake.what == "fee 0.25 USD here, 0.24 USD in the ledger [conflict]"
     assert stored(store) == booked
     report = bring(changed, is_ledger_kept=True)
     assert (report.new, report.known, report.kept) == (1, 1, 1)

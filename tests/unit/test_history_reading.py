@@ -101,7 +101,7 @@ REFUSED = {
     "infinity": (raw(DEPOSIT | {"amount": "Infinity"}), "amount is 'Infinity'"),
     "too many digits": (raw(DEPOSIT | {"amount": "1" * 41}), "more than 40 digits"),
     "no time zone": (raw(DEPOSIT | {"ts": "2025-01-01T00:00:00"}), "ts is no time in UTC"),
-    "another time zone": (raw(DEPOSIT | {"ts": "2025-01-01T00:00:00+01:00"}), "ts is no time in UTC"),
+    "another time zone": (raw(DEPOSIT | {"ts": "2025-01-01T00:00:00+01:00"}), "ts is told with the offset +01:00"),
     "no such day": (raw(DEPOSIT | {"ts": "2025-02-29T00:00:00Z"}), "ts is no time in UTC"),
     "ten digits of a second": (raw(DEPOSIT | {"ts": "2025-01-01T00:00:00.0123456789Z"}), "ts is no time in UTC"),
     "a clock never set": (raw(DEPOSIT | {"ts": "1970-01-01T00:00:00Z"}), "before the first block"),

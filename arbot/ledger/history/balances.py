@@ -29,9 +29,8 @@ from arbot.domain.history import (
     parse_ts,
 )
 from arbot.domain.units import EXACT, ZERO, fmt
+from arbot.ledger.history.codes import NEGATIVE_BALANCE
 from arbot.ledger.lots.words import OpenItem
-
-NEGATIVE_BALANCE = "negative_balance"
 
 
 class Change(NamedTuple):

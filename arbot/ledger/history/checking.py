@@ -32,16 +32,11 @@ from arbot.domain.history import (
 )
 from arbot.domain.units import EXACT, fmt
 from arbot.ledger.history.balances import BalanceWatch, Holding, short_item
+from arbot.ledger.history.codes import BEFORE_EPOCH, IN_FUTURE, UNKNOWN_ASSET, UNMATCHED_TRANSFER, YEAR_EMPTY
 from arbot.ledger.history.known_assets import KNOWN, nearest
 from arbot.ledger.history.reading import FIRST_NS
 from arbot.ledger.lots.refusals import NO_BASIS
 from arbot.ledger.lots.words import OpenItem
-
-BEFORE_EPOCH: Final = "before_epoch"
-IN_FUTURE: Final = "in_future"
-UNKNOWN_ASSET: Final = "unknown_asset"
-UNMATCHED_TRANSFER: Final = "unmatched_transfer"
-YEAR_EMPTY: Final = "year_empty"
 
 DAY_NS: Final = S_PER_DAY * NS_PER_S
 IN_FLIGHT_MAX_NS: Final = 30 * DAY_NS
@@ -76,8 +71,11 @@ class HistoryCheck:
         if type(line) is not FillLine:
             if isinstance(line, OpeningLine):
                 self._open(line, ts_ns)
-            elif isinstance(line, TransferLine) and line.ts_in is None:
-                self._under_way.append((ts_ns, line))
+            elif isinstance(line, TransferLine):
+                if line.ts_in is None:
+                    self._under_way.append((ts_ns, line))
+                elif parse_ts(line.ts_in) > self._latest_ns >= ts_ns:
+                    self._note_time(line, parse_ts(line.ts_in))
         self._feed(placed)
         self._first_ns = self._first_ns or ts_ns
         self._last_ns = ts_ns
@@ -116,14 +114,11 @@ class HistoryCheck:
             return
         account = line.src if isinstance(line, TransferLine) else line.venue
         if ts_ns < FIRST_NS:
-            code, what = (
-                BEFORE_EPOCH,
-                f"{line.ts} is before the first block of Bitcoin: the clock that wrote it was not set",
-            )
+            code, what = BEFORE_EPOCH, "is before the first block of Bitcoin: the clock that wrote it was not set"
         else:
             code = IN_FUTURE
-            what = f"{line.ts} is after the day on which it was booked, {format_ts(self._latest_ns - DAY_NS)[:10]}"
-        self._timed.append(OpenItem(code, f"{line.id} at {account}", what, ANEW))
+            what = f"is after the day on which it was booked, {format_ts(self._latest_ns - DAY_NS)[:10]}"
+        self._timed.append(OpenItem(code, f"{line.id} at {account}", f"{format_ts(ts_ns)} {what}", ANEW))
 
     def _times(self) -> list[OpenItem]:
         if not self._untold:

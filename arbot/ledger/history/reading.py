@@ -25,6 +25,7 @@ from arbot.domain.errors import Mistake
 from arbot.domain.history import (
     CASH,
     IN_TRANSIT,
+    NS_PER_S,
     DepositLine,
     FillLine,
     HistoryLine,
@@ -33,9 +34,11 @@ from arbot.domain.history import (
     SpendLine,
     TransferLine,
     WithdrawalLine,
+    format_ts,
     parse_ts,
 )
 from arbot.domain.units import EXACT
+from arbot.ledger.history.codes import BEFORE_EPOCH, IN_FUTURE, MISSING_PRICE, MIXED_TIME_ZONES, coded
 from arbot.ledger.history.fields import ALLOCATIONS, INCOME_WHY, KINDS, SIDES, SPEND_WHY, TABLES
 from arbot.ledger.history.writing import as_text
 
@@ -52,6 +55,7 @@ _TEXT = r'[^"\\\x00-\x1f]'
 _BETWEEN = '": "'  # key and value of a canonical entry
 _NUMBERS = re.compile(_NUMBER)
 _PLAIN = re.compile(r"-?[0-9]{1,60}(?:\.[0-9]{1,40})?", re.ASCII)
+_WITH_OFFSET = re.compile(r"([0-9-]{10}T[0-9:]{8}(?:\.[0-9]{1,9})?)([+-][0-9]{2}:?[0-9]{2})", re.ASCII)
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _ASSET = re.compile(r"[A-Z0-9]+", re.ASCII)
 _HEAD = re.compile(r'\{"kind": "([a-z]+)", "id": ("[^"\\]*(?:\\.[^"\\]*)*"), "ts": "([^"]+)"')
@@ -59,6 +63,7 @@ _HEAD = re.compile(r'\{"kind": "([a-z]+)", "id": ("[^"\\]*(?:\\.[^"\\]*)*"), "ts
 _decode: Callable[[str], HistoryLine] = msgspec.json.Decoder(HistoryLine).decode
 
 _NUMBERS_REMEDY = 'write plain decimal notation as text, such as "0.00012": no exponent, no +, no grouping'
+_REMEDY_TIME = "write when it happened, in UTC, and import the file again; nothing was written"
 _REMEDY = "see docs/guide/history-format.md, mend the line and import the file again; nothing was written"
 
 
@@ -76,8 +81,8 @@ class ReadLine(NamedTuple):
 class _Wrong(Exception):
     """What is wrong with the line at hand, and what to do."""
 
-    def __init__(self, what: str, remedy: str = _REMEDY) -> None:
-        super().__init__(what)
+    def __init__(self, what: str, remedy: str = _REMEDY, code: str = "") -> None:
+        super().__init__(coded(what, code))
         self.remedy = remedy
 
 
@@ -134,9 +139,10 @@ class LineReader:
 
     def _check_time(self, ts_ns: int) -> None:
         if ts_ns < FIRST_NS:
-            raise _Wrong("ts is before the first block of Bitcoin: the clock that wrote it was not set")
+            what = "ts is before the first block of Bitcoin: the clock that wrote it was not set"
+            raise _Wrong(what, _REMEDY_TIME, BEFORE_EPOCH)
         if ts_ns >= LAST_NS:
-            raise _Wrong("ts is after the year 2199: the clock that wrote it was not set")
+            raise _Wrong("ts is after the year 2199: the clock that wrote it was not set", _REMEDY_TIME, IN_FUTURE)
         if ts_ns > self._until_ns:
             self.early_count += 1
             self.early_row = self.early_row or self._row
@@ -312,10 +318,26 @@ def _instant(text: str, name: str) -> int:
     try:
         return parse_ts(text)
     except ValueError as error:
+        if match := _WITH_OFFSET.fullmatch(text):
+            raise _Wrong(
+                f"{name} is told with the offset {match[2]}, and times of this format are UTC",
+                f"write {_as_utc(match[1], match[2])}, and look whether other lines have local times without saying so",
+                MIXED_TIME_ZONES,
+            ) from error
         raise _Wrong(
             f"{name} is no time in UTC ({error})",
             "write YYYY-MM-DDTHH:MM:SSZ, with up to nine digits of the second: local times and offsets are not taken",
         ) from error
+
+
+def _as_utc(local: str, offset: str) -> str:
+    """Return the text in UTC of a local time with an offset such as +02:00; as it came when there is no such time."""
+    hours, minutes = int(offset[1:3]), int(offset[-2:])
+    shift_ns = (hours * 60 + minutes) * 60 * NS_PER_S
+    try:
+        return format_ts(parse_ts(f"{local}Z") + (-shift_ns if offset.startswith("+") else shift_ns))
+    except ValueError:
+        return f"{local}Z"
 
 
 @lru_cache(maxsize=1024)
@@ -364,6 +386,7 @@ def _priced(line: HistoryLine, *assets: str) -> None:
             raise _Wrong(
                 f"px has no price of {asset}",
                 f"add what one {asset} was worth in USD at that time: a price is never guessed",
+                MISSING_PRICE,
             )
 
 
@@ -405,6 +428,7 @@ def _check_opening(line: OpeningLine, ts_ns: int) -> None:
         raise _Wrong(
             "acquired is after ts" if acquired_ns > ts_ns else "acquired is before the first block of Bitcoin",
             "write when the coins were acquired: no later than the line itself",
+            "" if acquired_ns > ts_ns else BEFORE_EPOCH,
         )
     if line.allocation:
         _one_of("allocation", line.allocation, ALLOCATIONS)

@@ -20,12 +20,14 @@ from arbot.domain.errors import Mistake, UserError
 from arbot.domain.history import FillLine, HistoryLine
 from arbot.journal.history import known_lines
 from arbot.journal.store import SqlStore
+from arbot.ledger.history.codes import UNEXPLAINED_DIFFERENCE, coded
 from arbot.ledger.history.reading import MISTAKES_KEPT, LineReader, ReadLine, read_stored
 from arbot.ledger.history.writing import canonical
 from arbot.runtime.clock import SystemClock
 from arbot.tax.importing import Source, Told, append, digest_of
 from arbot.tax.statements.common import Options, Statement, at_rows
 from arbot.tax.statements.formats import READERS
+from arbot.tax.statements.gaps import check_balances
 from arbot.tax.statements.matching import Matched, bare_id, match
 
 _IDS_AT_ONCE: Final = 500
@@ -44,12 +46,17 @@ class StatementReport(msgspec.Struct, frozen=True, kw_only=True):
     passed: dict[str, int]
     seq: int
     is_dry_run: bool
+    diverging: tuple[str, ...] = ()  # rows whose stated balance does not follow from the one before
 
     @property
     def remarks(self) -> list[str]:
         """Return what else there is to say, a sentence each."""
         told = [f"{rows} rows without effect: {reason}" for reason, rows in self.passed.items()]
         told += [f"{self.kept} lines that the ledger has otherwise were passed over"] if self.kept else []
+        told += [
+            coded(f"{self.source} {row}; a row before it is missing or was changed", UNEXPLAINED_DIFFERENCE)
+            for row in self.diverging
+        ]
         return [*told, "nothing was written"] if self.is_dry_run else told
 
 
@@ -87,6 +94,7 @@ def import_statement(
         passed=statement.passed,
         seq=seq,
         is_dry_run=is_dry_run,
+        diverging=tuple(map(str, check_balances(statement.balances))),
     )
 
 

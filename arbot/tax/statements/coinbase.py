@@ -21,6 +21,7 @@ from typing import Final
 from arbot.domain.errors import UserError
 from arbot.domain.history import FillLine, HistoryLine, format_ts, parse_ts
 from arbot.domain.units import ZERO, fmt
+from arbot.ledger.history.codes import DUPLICATE_ID, coded
 from arbot.tax.statements.common import (
     Findings,
     Options,
@@ -76,7 +77,8 @@ def read(path: Path, options: Options) -> Statement:
         elif first == cells:
             findings.passed["the same row again"] += 1
         else:
-            findings.mistake((first_number, number), f"trade id {cells['trade id']} stands twice", _REMEDY)
+            what = coded(f"trade id {cells['trade id']} stands twice with different content", DUPLICATE_ID)
+            findings.mistake((first_number, number), what, _REMEDY)
     lines.sort(key=lambda line: (parse_ts(line.ts), found[line.id][1]))
     return Statement(
         path=path,

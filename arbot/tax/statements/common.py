@@ -134,7 +134,7 @@ def read_text(path: Path) -> str:
         raise UserError(Mistake(str(path), f"cannot be read: {error.strerror}", "name a file that exists")) from error
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8 (byte {error.start})"
-        raise UserError(Mistake(path.name, problem, "save it as CSV in UTF-8, or export it again")) from error
+        raise UserError(Mistake(path.name, problem, "name the text file that the venue exported, in UTF-8")) from error
 
 
 def table(path: Path, findings: Findings, *, delimiter: str = ",", skip_rows: int = 0) -> Table:

@@ -32,7 +32,10 @@ def detect(path: Path, *, has_map: bool) -> str:
     first = read_text(path).lstrip().partition("\n")[0].strip()
     if first.startswith("{"):
         return CANONICAL
-    columns = tuple(name.strip().lower() for name in next(csv.reader([first]), []))
+    try:
+        columns = tuple(name.strip().lower() for name in next(csv.reader([first]), []))
+    except csv.Error:  # no table at all, which is what is told below
+        columns = ()
     for name, is_this in _MARKS.items():
         if is_this(columns):
             return name

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from arbot.domain.errors import UserError
 from arbot.domain.history import FillLine, HistoryLine, IncomeLine, OpeningLine, SpendLine, format_ts, parse_ts
 from arbot.domain.units import ZERO
+from arbot.ledger.history.codes import DUPLICATE_ID, MIXED_TIME_ZONES, coded
 from arbot.tax.statements.column_map import KINDS, NEEDED, SECTIONS, ColumnMap, read_column_map
 from arbot.tax.statements.common import (
     Findings,
@@ -46,6 +47,7 @@ from arbot.tax.statements.settling import (
     transfer_of,
 )
 
+_ONE_ZONE: Final = "write all times in one zone, or import the rows of each zone as a file of their own"
 _REMEDY: Final = "mend the column map, or the row where it was written"
 
 
@@ -119,7 +121,7 @@ def read(path: Path, options: Options) -> Statement:
         numbers[line.id] = line_rows
     if mixed := reading.local_times.mixed():
         zones = ", ".join(f"{zone} in row {number}" for zone, number in mixed.items())
-        findings.mistake(tuple(mixed.values()), f"times of several zones: {zones}", "write all times in one zone")
+        findings.mistake(tuple(mixed.values()), coded(f"times of several zones: {zones}", MIXED_TIME_ZONES), _ONE_ZONE)
     lines.sort(key=lambda line: (parse_ts(line.ts), numbers[line.id]))
     return Statement(
         path=path,
@@ -155,7 +157,8 @@ def _again(is_same: bool, first_number: int, number: int, row: _Row, findings: F
     if is_same:
         findings.passed["the same row again"] += 1
     else:
-        findings.mistake((first_number, number), f"id {row.line_id} stands twice with different content", _REMEDY)
+        what = coded(f"id {row.line_id} stands twice with different content", DUPLICATE_ID)
+        findings.mistake((first_number, number), what, _REMEDY)
 
 
 def _in_our_words(number: int, cells: Mapping[str, str], reading: _Reading) -> _Row | None:

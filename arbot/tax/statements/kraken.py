@@ -31,6 +31,7 @@ from arbot.domain.history import (
     parse_ts,
 )
 from arbot.domain.units import ZERO, fmt
+from arbot.ledger.history.codes import DUPLICATE_ID, coded
 from arbot.tax.statements.common import (
     BalanceRow,
     Findings,
@@ -162,7 +163,8 @@ def _rows(path: Path, findings: Findings, settling: Settling) -> list[Row]:
             if first == cells:
                 findings.passed["the same row again"] += 1
             else:
-                findings.mistake(number, f"txid {row.txid} stands twice with different content", "export again")
+                what = coded(f"txid {row.txid} stands twice with different content", DUPLICATE_ID)
+                findings.mistake(number, what, "export the ledgers again and do not edit the file")
             continue
         rows.append(row)
     return rows if not rows or rows[0].ts_ns <= rows[-1].ts_ns else rows[::-1]

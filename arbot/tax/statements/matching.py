@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from arbot.domain.errors import Mistake
 from arbot.domain.history import FillLine, HistoryLine, OpeningLine, TransferLine, parse_ts
 from arbot.domain.units import EXACT, ZERO, fmt
+from arbot.ledger.history.codes import CONFLICT, coded
 from arbot.tax.statements.common import Movement, Statement, total
 
 Booked = Callable[[str], HistoryLine | None]
@@ -46,7 +47,7 @@ class Conflict(NamedTuple):
         """Return the conflict as the user is told it."""
         told = "; ".join(f"{field} {said} here, {had} in the ledger" for field, said, had in self.differences)
         remedy = "find out which is right; --keep-ledger keeps what is booked and passes these rows over"
-        return Mistake(f"{self.where}, {self.line_id}", told, remedy)
+        return Mistake(f"{self.where}, {self.line_id}", coded(told, CONFLICT), remedy)
 
 
 class Matched(NamedTuple):
