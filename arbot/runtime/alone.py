@@ -9,6 +9,7 @@ from arbot.domain.accounting import Transaction
 from arbot.domain.decisions import Outcome
 from arbot.domain.events import Envelope, Event, RunEnded, RunStarted
 from arbot.domain.ids import RunId
+from arbot.journal import queries
 from arbot.journal.store import SqlStore
 from arbot.ledger.posting import Ledger
 from arbot.ports import Record
@@ -16,6 +17,32 @@ from arbot.runtime.clock import SystemClock
 from arbot.runtime.state_dir import StateDir
 from arbot.settings.model import Settings
 from arbot.settings.show import digest_of_decisions
+
+
+def record_in(url: str, event: Event, name: str, reason: str) -> None:
+    """Journal an event in a ledger file that no daemon has. Raises: UserError, also while somebody else writes to it."""
+    clock = SystemClock()
+    store = SqlStore.open(url, now_ns=clock.now_ns)
+    run_id = RunId(f"{name}-{secrets.token_hex(4)}")
+    try:
+        with store.run_at_once(run_id=run_id, code_version=__version__) as connection:
+            run = store.run_of(connection, queries.head(connection).epoch)
+            ledger = Ledger(queries.balances(connection), lambda known: queries.transaction(connection, known))
+            started = RunStarted(
+                run_id=run_id,
+                epoch=run.epoch,
+                code_version=__version__,
+                config_digest=run.config_digest,
+                mode=run.mode,
+            )
+            events: tuple[Event, ...] = (started, event, RunEnded(reason=reason, open_orders=0))
+            records = []
+            for number, one in enumerate(events, start=1):
+                envelope = Envelope(number, clock.now_ns(), one)
+                records.append(Record(envelope=envelope, outcome=Outcome(), transactions=ledger.apply(envelope)))
+            store.append(connection, records)
+    finally:
+        store.close()
 
 
 def record_alone(settings: Settings, event: Event, name: str, reason: str) -> tuple[Transaction, ...]:

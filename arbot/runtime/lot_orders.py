@@ -13,14 +13,15 @@ from collections.abc import Collection
 
 from arbot.domain.errors import Mistake, UserError
 from arbot.domain.events import LotOrderRecorded, LotsPicked
-from arbot.domain.history import LotMethod
+from arbot.domain.history import IN_TRANSIT, LotMethod
 from arbot.journal.money import is_told
-from arbot.journal.store import SqlStore
-from arbot.runtime.alone import record_alone
+from arbot.journal.store import Access, SqlStore
+from arbot.runtime.alone import record_alone, record_in
 from arbot.runtime.clock import SystemClock
 from arbot.settings.model import Settings
 
 CONFIG = "config"
+HELD = "assets:"  # before the name of an account in the books
 _ASSET = re.compile(r"[A-Z0-9]+", re.ASCII)
 
 
@@ -45,6 +46,24 @@ def record_choice(settings: Settings, chosen: LotOrderRecorded | LotsPicked) -> 
     if wrong:
         raise UserError(*wrong)
     record_alone(settings, chosen, "lots", "lots chosen")
+
+
+def record_choice_in(url: str, chosen: LotOrderRecorded | LotsPicked, accounts: Collection[str]) -> None:
+    """Journal a choice of lots in a ledger file; `accounts` are known besides its own. Raises: UserError."""
+    store = SqlStore.open(url, now_ns=SystemClock().now_ns, access=Access.READ)
+    try:
+        wrong = mistakes_of(chosen, store, (*accounts, *own_accounts(store)))
+    finally:
+        store.close()
+    if wrong:
+        raise UserError(*wrong)
+    record_in(url, chosen, "lots", "lots chosen")
+
+
+def own_accounts(store: SqlStore) -> list[str]:
+    """Return the accounts that have ever held something in a ledger, sorted."""
+    named = {account.removeprefix(HELD) for account, _, _ in store.all_balances() if account.startswith(HELD)}
+    return sorted(named - {IN_TRANSIT})
 
 
 def mistakes_of(chosen: LotOrderRecorded | LotsPicked, store: SqlStore, accounts: Collection[str]) -> list[Mistake]:

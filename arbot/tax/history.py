@@ -12,7 +12,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from heapq import merge
 from typing import TYPE_CHECKING, Protocol
@@ -111,6 +111,14 @@ class History:
             return lines
         return merge(own, lines, key=_place)
 
+    def lines_of(self, lots: Iterable[str]) -> list[HistoryLine]:
+        """Return the lines that acquired these lots, as far as they are known, in the order asked for."""
+        names = [lot.removesuffix(":rebate") for lot in lots]
+        with self._store.database.read() as connection:
+            found = {name: read_stored(known.body) for name, known in known_lines(connection, names).items()}
+        own, _ = self.told_by_journal()
+        return [line for name in names if (line := found.get(name) or own.get(name)) is not None]
+
     def told_by_journal(self) -> tuple[dict[str, HistoryLine], dict[str, Unmatched]]:
         """Return the journal's own lines by id, and what came or went without anybody saying where, by id."""
         lines = {placed.line.id: placed.line for placed in (*self._journaled.lines, *self._settled.lines)}
@@ -122,7 +130,7 @@ class History:
 
     def policy(self, method: LotMethod = LotMethod.FIFO) -> LotPolicy:
         """Return which lots go. `method` is what holds where no order is in the books; one but FIFO is a what-if."""
-        picks = dict(self._picks())
+        picks = self._picks()
         kind, completed_ns = self._allocation() if picks else (None, 0)  # nothing else depends on it
         return LotPolicy(
             method=method,
@@ -167,12 +175,26 @@ class History:
             if order in said
         }
 
-    def _picks(self) -> Iterator[tuple[str, Pick]]:
+    def _picks(self) -> dict[str, Pick]:
+        """Return what was named for each line; what was named anew keeps its forerunners, in case it came too late."""
         lines = {placed.line.id: placed.line for placed in self._settled.lines}
+        picks: dict[str, Pick] = {}
         for picked in self._journaled.picks:
             told_ns = picked.ts_ns if picked.event.is_told_to_broker else 0
             for name, lots in _shared_out(picked, lines):
-                yield name, Pick(lots=lots, recorded_ns=picked.ts_ns, told_broker_ns=told_ns)
+                last = picks.get(name)
+                if last is None:
+                    picks[name] = Pick(lots=lots, recorded_ns=picked.ts_ns, told_broker_ns=told_ns)
+                elif (
+                    last.lots == lots
+                ):  # said again, as to acknowledge that the broker was told: the first saying counts
+                    picks[name] = msgspec.structs.replace(last, told_broker_ns=last.told_broker_ns or told_ns)
+                else:
+                    bare = msgspec.structs.replace(last, before=())
+                    picks[name] = Pick(
+                        lots=lots, recorded_ns=picked.ts_ns, told_broker_ns=told_ns, before=(bare, *last.before)
+                    )
+        return picks
 
 
 def _journaled(store: SqlStore, mode: str, *, has_all_snapshots: bool = False) -> Journaled:

@@ -250,9 +250,9 @@ class LotBook:
 
     def _take_picked(self, event: str, leg: Leaving, ts_ns: int) -> tuple[_Taken, Decimal]:
         """Take the units named, as far as the pick counts and they are held; the rest by the method in force."""
-        place, pick = self._place(leg.account, leg.asset), self._picks[event]
+        place = self._place(leg.account, leg.asset)
         method, identified_ns = self._who.of(event, leg.account, leg.asset, ts_ns)
-        picked_ns = self._who.picked_ns(pick, leg.account, ts_ns)
+        pick, picked_ns = self._who.picked(self._picks[event], leg.account, ts_ns)
         taken: _Taken = []
         left = leg.qty
         if picked_ns:

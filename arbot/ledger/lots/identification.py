@@ -70,6 +70,13 @@ class Identification:
         starts, found = self._timeline(account, asset) if timeline is None else timeline
         return found[-1] if ts_ns >= starts[-1] else found[bisect_right(starts, ts_ns) - 1]
 
+    def picked(self, pick: Pick, account: str, ts_ns: int) -> tuple[Pick, int]:
+        """Return the newest pick that counts for a disposal at `ts_ns`, and when it was made; 0 if none does."""
+        for one in (pick, *pick.before):
+            if picked_ns := self.picked_ns(one, account, ts_ns):
+                return one, picked_ns
+        return pick, 0
+
     def picked_ns(self, pick: Pick, account: str, ts_ns: int) -> int:
         """Return when a pick for a disposal at `ts_ns` was made, 0 if it does not count."""
         if self._is_allocation_open(ts_ns):

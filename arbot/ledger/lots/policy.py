@@ -48,11 +48,12 @@ class StandingOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pick(msgspec.Struct, frozen=True, kw_only=True):
-    """Units named for one disposal, in order."""
+    """Units named for one disposal, in order. `before` is what was named for it earlier, the newest first."""
 
     lots: tuple[PickedLot, ...]
     recorded_ns: int = 0
     told_broker_ns: int = 0
+    before: tuple[Pick, ...] = ()
 
 
 class LotPolicy(msgspec.Struct, frozen=True, kw_only=True):

@@ -53,9 +53,9 @@ class Identification:
             own, pick = self._policy.by_order.get(disposal), self._policy.picks.get(disposal)
             if own is not None:
                 sheet.put(cells("order", "", "", own.method.value, utc_or_empty(own.recorded_ns), "", disposal, at))
-            if pick is not None:
-                told = (utc_or_empty(pick.recorded_ns), utc_or_empty(pick.told_broker_ns))
-                sheet.put(cells("pick", "", "", _named(pick), *told, disposal, at))
+            for one in () if pick is None else (*reversed(pick.before), pick):
+                told = (utc_or_empty(one.recorded_ns), utc_or_empty(one.told_broker_ns))
+                sheet.put(cells("pick", "", "", _named(one), *told, disposal, at))
 
 
 def write_open_items(folder: Folder, items: Iterable[OpenItem]) -> None:
