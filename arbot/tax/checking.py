@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from arbot.domain.errors import Mistake, UserError
 from arbot.journal.anchor import read_anchor
 from arbot.journal.verify import Problem, chain_problem
+from arbot.ledger.history.checking import check_history
 from arbot.ledger.history.settling import DIFFERENCE
 from arbot.ledger.lots.words import OpenItem
 from arbot.tax.history import open_history
@@ -41,6 +42,13 @@ def check_books(store: SqlStore, anchor_file: Path | None = None) -> Checked:
             problem = chain_problem(connection, anchor)
         if problem is not None and problem not in problems:
             problems.append(problem)
-    items: list[OpenItem] = [] if problems else open_history(store).open_items()
+    items: list[OpenItem] = [] if problems else _open_items(store)
     problems += [Problem(seq=one.seq, what=f"{one.where}: {one.what}") for one in items if one.code == DIFFERENCE]
     return Checked(store.head().seq, tuple(problems), tuple(one for one in items if one.code != DIFFERENCE))
+
+
+def _open_items(store: SqlStore) -> list[OpenItem]:
+    """Return what venues, journal and files leave open, and what the whole history shows to be wrong by itself."""
+    history = open_history(store)
+    items = history.open_items()
+    return items + check_history(history.lines(), history.booked_ns).open_items(items)

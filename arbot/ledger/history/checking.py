@@ -1,7 +1,8 @@
 """What a history itself shows to be wrong, whatever the country: seen in the pass that makes a report, told with line and remedy.
 
 Rules of this file:
-- An account below zero (`negative_balance`): something is missing before. Where lots miss the same units, that says it.
+- An account below zero (`negative_balance`): something is missing before. Where lots miss the same units, or what a venue
+  held at first has no basis yet, that says it.
 - Units that left and never came anywhere, of an asset that nobody knows (`unknown_asset`): most likely a misspelling.
 - An opening says that an account's history of an asset begins there: lines of both before it (`before_epoch`) may be counted
   twice. Openings that belong to something else say nothing of the kind: an allocation, a deposit from outside, the rest
@@ -91,7 +92,8 @@ class HistoryCheck:
             if asset not in {**self._watch.brought, **self._watch.allocated} and asset not in KNOWN:
                 items.append(self._unknown(asset, holdings))
                 continue
-            short = (item for holding in holdings if (item := short_item(holding)) is not None)
+            opened = (one for one in holdings if f"opening:{one.account}:{asset}" not in without_lots)
+            short = (item for holding in opened if (item := short_item(holding)) is not None)
             items += [item for item in short if asset in CASH or item.where not in without_lots]
         items += [_lost(line) for ts_ns, line in self._under_way if self._last_ns - ts_ns > IN_FLIGHT_MAX_NS]
         return [item for item in items if (item.code, item.where) not in named]

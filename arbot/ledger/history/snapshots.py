@@ -3,6 +3,8 @@
 Rules of this file:
 - The ledger's first snapshot of a venue is its opening: what no record before explains was there from before.
 - An opening stands before every line of its venue, however late the snapshot was taken: those lines moved what it counts.
+  Where a line is not later than the snapshot it is a nanosecond before it, so that the order needs no other rule once a
+  person has completed and imported it.
 - Every later snapshot must tie to the last digit, and what a venue does not list counts as nothing. What a record explains
   within `SETTLE_NS` was on its way to us when the snapshot was taken.
 """
@@ -126,7 +128,8 @@ class Snapshots:
                 Opened(asset, qty, evidence.price(f"opening|{venue}", (asset,), ts_ns))
                 for asset, qty in sorted(holdings.items())
             )
-            openings.append(Opening(venue, min(ts_ns, first.get(venue, ts_ns)), ts_ns, seq, opened))
+            before_ns = min(ts_ns, first.get(venue, ts_ns + 1) - 1)
+            openings.append(Opening(venue, before_ns, ts_ns, seq, opened))
         return tuple(openings)
 
     def held(self) -> tuple[Held, ...]:
