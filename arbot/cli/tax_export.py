@@ -73,6 +73,9 @@ def export(  # noqa: PLR0917 - one per option
     except Refused as refused:
         _tell_open("nothing was written", refused.items, as_json=as_json)
         raise typer.Exit(ExitCode.OPEN_ITEMS) from refused
+    except OSError as error:
+        what = f"cannot be written: {error.strerror or error}"
+        raise UserError(Mistake(f"--out {out}", what, "name a place you may write to")) from error
     _tell_made(made, as_json=as_json)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from arbot.domain.errors import UserError
 from arbot.domain.history import LotMethod, PickedLot
+from arbot.ledger.cells import cell
 from arbot.ledger.jurisdictions.registry import country
 from arbot.ledger.lots.policy import LotPolicy, Pick, StandingOrder
 from arbot.ledger.lots.words import OpenItem
@@ -18,7 +19,7 @@ from arbot.tax.bundle.folder import MANIFEST, put_in_place
 from arbot.tax.bundle.round_trips import RoundTrips
 from arbot.tax.bundle.sheet import Sheet
 from arbot.tax.bundle.summary import page
-from arbot.tax.bundle.texts import cell, plain, utc
+from arbot.tax.bundle.texts import plain, utc
 from arbot.tax.bundle.told import Grid, Told
 from tests.support.bundle_world import asked
 

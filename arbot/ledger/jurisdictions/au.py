@@ -26,12 +26,21 @@ DISCOUNT: Final = Decimal("0.5")
 _AMOUNTS = ("proceeds", "costs", "basis", "gains_to_12_months", "gains_beyond_12_months", "losses", "discount_at_most")
 _ASSETS = ("asset", *_AMOUNTS)
 _TAX_YEARS = ("tax_year", "disposals", *_AMOUNTS, "net_before_discount", "net_before_discount_exact")
+_TAX_YEARS_SHOWN = (
+    "tax_year", "gains_to_12_months", "gains_beyond_12_months", "losses", "net_before_discount", "discount_at_most",
+)  # fmt: skip
 
 
 def _tables(_year: int, by_asset: dict[str, YearSums], by_year: dict[int, YearSums]) -> list[Table]:
     return [
+        Table(
+            "au-tax-years",
+            _TAX_YEARS,
+            (_year_row(year, sums) for year, sums in by_year.items()),
+            "The tax year",
+            _TAX_YEARS_SHOWN,
+        ),
         Table("au-assets", _ASSETS, ((asset, *_amounts(sums)) for asset, sums in by_asset.items())),
-        Table("au-tax-years", _TAX_YEARS, (_year_row(year, sums) for year, sums in by_year.items())),
     ]
 
 

@@ -30,11 +30,16 @@ class Rule(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table of a country's report, all cells as text, ready for a CSV file named `name`."""
+    """A table of a country's report, all cells as text, ready for a CSV file named `name`.
+
+    The summary page shows its columns `shown` under `title`; a table without a title is not shown there.
+    """
 
     name: str
     header: tuple[str, ...]
     rows: Iterable[tuple[str, ...]]
+    title: str = ""
+    shown: tuple[str, ...] = ()
 
 
 class CountryOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +105,7 @@ class Country(msgspec.Struct, frozen=True, kw_only=True):
             if method == name.lower():
                 return method
         raise UserError(
-            Mistake(f"method {name!r}", f"is not a method of {self.name}", f"use {' or '.join(self.methods)}")
+            Mistake(f"--method {name}", f"is not a method of {self.name}", f"use {' or '.join(self.methods)}")
         )
 
     def begin(self, policy: LotPolicy, options: CountryOptions) -> LotRun:

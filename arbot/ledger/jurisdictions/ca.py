@@ -115,10 +115,11 @@ class CaRun:
         days = tax_year_days(year, YEAR_BEGINS)
         sales = sorted(self._sales.values(), key=lambda each: (each.day, each.asset))
         pools = ((coin.asset, fmt(coin.qty), text(nearest(coin.cost))) for coin in self._settled_coins() if coin.qty)
+        by_day = (_sale_row(each) for each in sales if each.day in days)
         return [
-            Table("ca-disposals", _SALES, (_sale_row(each) for each in sales if each.day in days)),
-            Table("ca-pools", ("asset", "quantity", "adjusted_cost_base"), pools),
-            Table("ca-tax-years", _TAX_YEARS, _tax_year_rows(sales)),
+            Table("ca-tax-years", _TAX_YEARS, _tax_year_rows(sales), "The tax year", _TAX_YEARS_SHOWN),
+            Table("ca-disposals", _SALES, by_day, "Disposals by asset and day", _SALES_SHOWN),
+            Table("ca-pools", _POOLS, pools, "Pools at the end of history", _POOLS),
         ]
 
     def _acquire(self, leg: Acquire, today: int, ts_ns: int, *, is_opening: bool) -> None:
@@ -171,7 +172,10 @@ class CaRun:
 
 _AMOUNTS = ("proceeds", "outlays", "adjusted_cost_base", "denied_loss", "gains", "losses", "net_gain")
 _SALES = ("asset", "date", "quantity", *_AMOUNTS)
+_SALES_SHOWN = ("date", "asset", "quantity", "proceeds", "adjusted_cost_base", "denied_loss", "net_gain")
+_POOLS = ("asset", "quantity", "adjusted_cost_base")
 _TAX_YEARS = ("tax_year", *_AMOUNTS, "net_gain_exact")
+_TAX_YEARS_SHOWN = ("tax_year", "proceeds", "outlays", "adjusted_cost_base", "denied_loss", "net_gain")
 
 
 def _amounts(sales: list[DaySale]) -> tuple[Decimal, ...]:

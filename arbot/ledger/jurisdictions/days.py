@@ -17,7 +17,7 @@ from arbot.domain.errors import Mistake, UserError
 from arbot.domain.history import NS_PER_S
 
 _QUARTER_S = 15 * 60
-_QUARTER_NS = _QUARTER_S * NS_PER_S
+QUARTER_NS = _QUARTER_S * NS_PER_S
 
 
 class LocalDays:
@@ -33,7 +33,7 @@ class LocalDays:
 
     def of(self, ts_ns: int) -> int:
         """Return the day of an instant."""
-        quarter = ts_ns // _QUARTER_NS
+        quarter = ts_ns // QUARTER_NS
         day = self._day_by_quarter.get(quarter)
         if day is None:
             day = datetime.fromtimestamp(quarter * _QUARTER_S, self._zone).toordinal()

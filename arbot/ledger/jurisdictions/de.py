@@ -29,6 +29,7 @@ _TAX_YEARS = (
     "tax_year", "disposals", "proceeds", "costs", "basis", "gains_within_year", "losses_within_year", "net_within_year",
     "net_beyond_year_free", "free_below", "net_that_counts", "net_within_year_exact",
 )  # fmt: skip
+_TAX_YEARS_SHOWN = ("tax_year", "disposals", "proceeds", "costs", "basis", "net_within_year", "net_that_counts")
 
 
 def counting(year: int, net: Decimal) -> Decimal:
@@ -38,8 +39,14 @@ def counting(year: int, net: Decimal) -> Decimal:
 
 def _tables(_year: int, by_asset: dict[str, YearSums], by_year: dict[int, YearSums]) -> list[Table]:
     return [
+        Table(
+            "de-tax-years",
+            _TAX_YEARS,
+            (_year_row(year, sums) for year, sums in by_year.items()),
+            "The tax year",
+            _TAX_YEARS_SHOWN,
+        ),
         Table("de-assets", _ASSETS, (_asset_row(asset, sums) for asset, sums in by_asset.items())),
-        Table("de-tax-years", _TAX_YEARS, (_year_row(year, sums) for year, sums in by_year.items())),
     ]
 
 

@@ -164,7 +164,8 @@ def _holdings(code: str, left: list[Remaining]) -> Table:
         qty, basis = sums.get((each.account, each.asset), (ZERO, ZERO))
         sums[each.account, each.asset] = (_plus(qty, each.qty), _plus(basis, each.basis))
     rows = ((*key, fmt(qty), text(nearest(basis))) for key, (qty, basis) in sorted(sums.items()))
-    return Table(f"{code}-wallets", ("account", "asset", "quantity", "cost"), rows)
+    header = ("account", "asset", "quantity", "cost")
+    return Table(f"{code}-wallets", header, rows, "Held by account at the end of history", header)
 
 
 def beyond_year(timezone: str) -> TermJudge:

@@ -96,8 +96,9 @@ class LocalLegs:
         rates = OpenItem(
             "missing_rate",
             lines,
-            f"no fx.{self._ccy}: how many {self._ccy} one USD was worth, so they cannot be valued",
-            f'add "fx": {{"{self._ccy}": "..."}} to the lines, or give a default rate for all of them: --rate-default',
+            f"no fx.{self._ccy}: how many {self._ccy} one USD was worth: they cannot be valued, and what they bring has no lot",
+            f'give one rate for all of them (--rate-default), or add "fx": {{"{self._ccy}": "..."}} to the lines of `arbot '
+            "ledger export` and import them into a new ledger (`arbot ledger import FILE --ledger NEW.db`)",
         )
         return [*self._unpriced, rates]
 

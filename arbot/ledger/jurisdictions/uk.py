@@ -132,10 +132,12 @@ class UkRun:
         """Return the disposals of the year, the pools, and the totals of every tax year."""
         days = tax_year_days(year, YEAR_BEGINS)
         disposals = self.disposals()
+        by_day = (_disposal_row(each) for each in disposals if each.day in days)
+        pools = (_pool_row(token) for token in self._matching.settled() if token.pool_qty)
         return [
-            Table("uk-disposals", _DISPOSALS, (_disposal_row(each) for each in disposals if each.day in days)),
-            Table("uk-pools", _POOLS, (_pool_row(token) for token in self._matching.settled() if token.pool_qty)),
-            Table("uk-tax-years", _TAX_YEARS, _tax_year_rows(disposals)),
+            Table("uk-tax-years", _TAX_YEARS, _tax_year_rows(disposals), "The tax year", _TAX_YEARS_SHOWN),
+            Table("uk-disposals", _DISPOSALS, by_day, "Disposals by token and day", _DISPOSALS_SHOWN),
+            Table("uk-pools", _POOLS, pools, "Section 104 pools at the end of history", _POOLS),
         ]
 
     def notes(self, year: int) -> list[OpenItem]:
@@ -181,11 +183,13 @@ _DISPOSALS = (
     "asset", "date", "tax_year", "quantity", "same_day", "thirty_day", "section_104",
     "proceeds", "allowable_costs", "gain", "gain_exact",
 )  # fmt: skip
+_DISPOSALS_SHOWN = ("date", "asset", "quantity", "proceeds", "allowable_costs", "gain")
 _POOLS = ("asset", "quantity", "cost")
 _TAX_YEARS = (
     "tax_year", "first_day", "last_day", "disposals", "proceeds", "allowable_costs", "gains", "losses", "net_gain",
     "proceeds_pounds", "allowable_costs_pounds", "gains_pounds", "losses_pounds", "net_gain_exact",
 )  # fmt: skip
+_TAX_YEARS_SHOWN = ("tax_year", "disposals", "proceeds", "allowable_costs", "gains", "losses", "net_gain")
 
 
 def _disposal_row(each: DayDisposal) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from arbot.domain.history import CASH, FillLine, IncomeLine, OpeningLine, Placed, SpendLine, TransferLine
 from arbot.domain.units import ZERO
+from arbot.ledger.cells import cells
 from arbot.ledger.jurisdictions.us.amounts import cents
 from arbot.ledger.lots.policy import Pool
 from arbot.ledger.lots.words import Remaining, Slice, Why
@@ -26,7 +27,7 @@ from arbot.tax.bundle.disposals import Totals
 from arbot.tax.bundle.flows import price_of
 from arbot.tax.bundle.folder import Folder
 from arbot.tax.bundle.round_trips import RoundTrips
-from arbot.tax.bundle.texts import cells, plain
+from arbot.tax.bundle.texts import plain
 
 HEADER = "step,asset,amount_usd,amount_exact,what"
 

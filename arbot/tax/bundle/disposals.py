@@ -3,24 +3,19 @@
 Rules of this file:
 - Nothing is rounded: `gain` is `proceeds` less `basis`, to the last digit.
 - Operators are exact in the context of adding.py.
-- Both files come out of one loop, since spelling a number costs more than writing it twice.
+- Both files are made of the same columns, since spelling a number costs more than writing it twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from decimal import Decimal
-from json.encoder import encode_basestring
 
 from arbot.domain.units import ZERO
-from arbot.ledger.lots.words import Slice, Why
+from arbot.ledger.lots.words import Why
+from arbot.tax.bundle.columns import Columns, as_json
 from arbot.tax.bundle.folder import Folder
-from arbot.tax.bundle.texts import cell, plain, utc
 
 HEADER_CSV = "disposal,lot,asset,account,units,proceeds,basis,gain,term,acquired_utc,sold_utc,why,method,identified_at,ledger_seq"
-
-IsLong = Callable[[int, int], bool]
-"""From the instants of acquisition and sale in ns to whether the term is long."""
 
 TERMS = {"S": '"S"', "L": '"L"', "": "null"}
 
@@ -78,40 +73,68 @@ class Totals:
 class Disposals:
     """Writes both files and adds up."""
 
-    def __init__(self, folder: Folder, is_long: IsLong | None) -> None:
-        """`is_long` None: the country knows no terms."""
+    def __init__(self, folder: Folder) -> None:
         self.totals = Totals()
-        self._is_long = is_long
         self._json = folder.sheet("disposals.jsonl")
         self._csv = folder.sheet("disposals.csv", HEADER_CSV)
 
-    def slices(self, slices: Sequence[Slice]) -> None:
+    def slices(self, given: Columns) -> None:
         """Write slices of the year."""
-        by_key, is_long, put_json, put_csv = self.totals.by_key, self._is_long, self._json.put, self._csv.put
-        for one in slices:
-            asset, why = one.asset, one.why._value_  # `.value` is a descriptor that costs ten times as much
-            gain = one.proceeds - one.basis
-            term = "" if is_long is None else "L" if is_long(one.acquired_ns, one.sold_ns) else "S"
-            sums = by_key.get((asset, term, why))
+        self._add(given)
+        self._json.put_all([
+            f'{{"disposal": {disposal}, "lot": {lot}, "asset": "{asset}", "account": "{account}", "qty": "{qty}", '
+            f'"proceeds": "{proceeds}", "basis": "{basis}", "gain": "{gain}", "acquired": "{acquired}", "sold": "{sold}", '
+            f'"term": {term}, "why": "{why}", "method": "{method}", "identified_at": {identified}, "seq": {seq}}}'
+            for disposal, lot, asset, account, qty, proceeds, basis, gain, acquired, sold, term, why, method, identified, seq in zip(
+                as_json(given.disposal),
+                as_json(given.lot),
+                given.asset,
+                given.account,
+                given.qty_text,
+                given.proceeds_text,
+                given.basis_text,
+                given.gain_text,
+                given.acquired,
+                given.sold,
+                [TERMS[term] for term in given.term],
+                given.why,
+                given.method,
+                [f'"{known}"' if known else "null" for known in given.identified],
+                given.seq,
+                strict=True,
+            )
+        ])  # fmt: skip
+        self._csv.put_all(
+            map(
+                ",".join,
+                zip(
+                    given.disposal_cell,
+                    given.lot_cell,
+                    given.asset,
+                    given.account,
+                    given.qty_text,
+                    given.proceeds_text,
+                    given.basis_text,
+                    given.gain_text,
+                    given.term,
+                    given.acquired,
+                    given.sold,
+                    given.why,
+                    given.method,
+                    given.identified,
+                    map(str, given.seq),
+                    strict=True,
+                ),
+            )
+        )
+
+    def _add(self, given: Columns) -> None:
+        by_key = self.totals.by_key
+        keys = zip(given.asset, given.term, given.why, strict=True)
+        for key, proceeds, basis in zip(keys, given.proceeds, given.basis, strict=True):
+            sums = by_key.get(key)
             if sums is None:
-                sums = by_key[asset, term, why] = Sums()
+                sums = by_key[key] = Sums()
             sums.count += 1
-            sums.proceeds += one.proceeds
-            sums.basis += one.basis
-            qty, proceeds, basis, gained = str(one.qty), str(one.proceeds), str(one.basis), str(gain)
-            if "E" in qty or "E" in proceeds or "E" in basis or "E" in gained:
-                qty, proceeds, basis, gained = (plain(each) for each in (one.qty, one.proceeds, one.basis, gain))
-            acquired, sold = utc(one.acquired_ns), utc(one.sold_ns)
-            known = utc(one.identified_ns) if one.identified_ns else ""
-            identified = f'"{known}"' if known else "null"
-            put_json(
-                f'{{"disposal": {encode_basestring(one.disposal)}, "lot": {encode_basestring(one.lot)}, '
-                f'"asset": "{asset}", "account": "{one.account}", "qty": "{qty}", "proceeds": "{proceeds}", '
-                f'"basis": "{basis}", "gain": "{gained}", "acquired": "{acquired}", "sold": "{sold}", '
-                f'"term": {TERMS[term]}, "why": "{why}", "method": "{one.method}", '
-                f'"identified_at": {identified}, "seq": {one.seq}}}'
-            )
-            put_csv(
-                f"{cell(one.disposal)},{cell(one.lot)},{asset},{one.account},{qty},{proceeds},{basis},{gained},{term},"
-                f"{acquired},{sold},{why},{one.method},{known},{one.seq}"
-            )
+            sums.proceeds += proceeds
+            sums.basis += basis

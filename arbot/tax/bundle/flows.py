@@ -1,8 +1,9 @@
 """Files made from the history's own lines: income.csv, fees.csv, transfers.csv, evidence.csv.
 
 Rules of this file:
-- Values in USD at the prices of the line, exact; a line whose price is missing has an empty value, never a guess.
-- The treatment of a fee is told in words, from the table below (26 CFR 1.1001-7, 1.1012-1(h)).
+- Values in USD at the prices of the line, exact; a line whose price is missing has an empty value, never a guess. In another
+  country the value in its currency and the rate stand beside them (local_words.py).
+- The treatment of a fee is told in words; in the United States from the table below (26 CFR 1.1001-7, 1.1012-1(h)).
 - Every row can be traced: line id (venue and trade id), account, order id, place in the ledger.
 """
 
@@ -14,6 +15,7 @@ from functools import lru_cache
 
 from arbot.domain.history import (
     CASH,
+    NS_PER_S,
     FillLine,
     HistoryLine,
     IncomeLine,
@@ -23,10 +25,13 @@ from arbot.domain.history import (
     parse_ts,
 )
 from arbot.domain.units import ONE
+from arbot.ledger.cells import cell
 from arbot.ledger.lots.words import Slice
+from arbot.tax.bundle import local_words
 from arbot.tax.bundle.folder import Folder
+from arbot.tax.bundle.local_words import Local
 from arbot.tax.bundle.passing import Span
-from arbot.tax.bundle.texts import NS_PER_S, cell, plain, utc
+from arbot.tax.bundle.texts import plain, utc
 
 HEADER_INCOME = "line_id,time_utc,account,asset,units,why,price_usd,value_usd,price_source,ledger_seq"
 HEADER_FEES = "line_id,time_utc,account,order_id,kind,asset,units,price_usd,value_usd,treatment,ledger_seq"
@@ -43,6 +48,7 @@ NETWORK = "fee units disposed of at value; adds to no basis"
 CASH_SPENT = "cash spent: no gain and no basis"
 COIN_SPENT = "units disposed of at value"
 REBATE = "rebate: "
+USD_ONLY = {"USD": ONE}
 
 
 def treatment(line: FillLine) -> str:
@@ -68,35 +74,42 @@ def _treatment(side: str, base: str, quote: str, fee_asset: str, is_rebate: bool
 class Flows:
     """Writes the four files. `line` hears lines of the year, `any_line` every line, for transfers under way."""
 
-    def __init__(self, folder: Folder, span: Span) -> None:
+    def __init__(self, folder: Folder, span: Span, local: Local | None = None) -> None:
+        """`local` None: the country's money is the US dollar."""
+        self._local = local
+        self._treatment, self._network = (
+            (treatment, NETWORK) if local is None else (local_words.treatment, local_words.NETWORK)
+        )
         self.income_usd = self.fees_usd = Decimal(0)
         self.transfers_open = 0
         self._span = span
-        self._income = folder.sheet("income.csv", HEADER_INCOME)
-        self._fees = folder.sheet("fees.csv", HEADER_FEES)
+        value, rate = (f"value_{local.ccy.lower()}", f"{local.ccy.lower()}_per_usd") if local else ("", "")
+        self._income = folder.sheet("income.csv", _beside(HEADER_INCOME, "value_usd", value))
+        self._fees = folder.sheet("fees.csv", _beside(HEADER_FEES, "value_usd", value))
         self._transfers = folder.sheet("transfers.csv", HEADER_TRANSFERS)
-        self._evidence = folder.sheet("evidence.csv", HEADER_EVIDENCE)
+        self._evidence = folder.sheet("evidence.csv", _beside(HEADER_EVIDENCE, "price_usd", rate))
         self._under_way: list[Placed] = []
         self._last_ns = 0
 
     def line(self, placed: Placed, _slices: Sequence[Slice]) -> None:
         """Write what a line of the year gives to income, fees and evidence."""
         line, ts_ns, seq = placed
-        if line.px:
+        rated = self._rated(line)
+        if line.px or (rated and line.fx):
             put, ident, at, sources = self._evidence.put, cell(line.id), utc(ts_ns), line.px_src
-            for asset, price in line.px.items():
+            for asset, price in (line.px or USD_ONLY).items():
                 source = cell(sources[asset]) if sources and asset in sources else ""
-                put(f"{ident},{asset},{plain(price)},{source},{at},{seq}")
+                put(f"{ident},{asset},{plain(price)}{rated},{source},{at},{seq}")
         if type(line) is FillLine:
             if line.fee:
-                self._fee(placed, line.venue, line.order_id, "trade", line.fee_ccy, line.fee, treatment(line))
+                self._fee(placed, line.venue, line.order_id, "trade", line.fee_ccy, line.fee, self._treatment(line))
         elif isinstance(line, IncomeLine):
             self._one_income(placed, line)
         elif isinstance(line, SpendLine) and line.why == "fee":
             words = CASH_SPENT if line.asset in CASH else COIN_SPENT
             self._fee(placed, line.venue, "", "spend", line.asset, line.amount, words)
         elif isinstance(line, TransferLine) and line.fee:
-            words = CASH_SPENT if line.asset in CASH else NETWORK
+            words = CASH_SPENT if line.asset in CASH else self._network
             self._fee(placed, line.src, "", "transfer", line.asset, line.fee, words)
 
     def any_line(self, placed: Placed) -> None:
@@ -128,11 +141,10 @@ class Flows:
     def _fee(self, placed: Placed, account: str, order: str, kind: str, asset: str, qty: Decimal, words: str) -> None:  # noqa: PLR0917 - one per column
         line, ts_ns, seq = placed
         price = ONE if asset == "USD" else line.px.get(asset)
-        priced = ","
-        if price is not None:
-            value = qty * price
+        value = None if price is None else qty * price
+        if value is not None:
             self.fees_usd += value
-            priced = f"{plain(price)},{plain(value)}"
+        priced = f"{_or_empty(price)},{_or_empty(value)}{self._valued(line, value)}"
         self._fees.put(
             f"{cell(line.id)},{utc(ts_ns)},{account},{cell(order)},{kind},{asset},{plain(qty)},{priced},{words},{seq}"
         )
@@ -144,8 +156,19 @@ class Flows:
             self.income_usd += value
         self._income.put(
             f"{cell(line.id)},{utc(placed.ts_ns)},{line.venue},{line.asset},{plain(line.amount)},{line.why},{_or_empty(price)},"
-            f"{_or_empty(value)},{cell(line.px_src.get(line.asset, ''))},{placed.seq}"
+            f"{_or_empty(value)}{self._valued(line, value)},{cell(line.px_src.get(line.asset, ''))},{placed.seq}"
         )
+
+    def _rated(self, line: HistoryLine) -> str:
+        """Return the cell of the rate, with the comma before it; nothing where dollars need none."""
+        return "" if self._local is None else f",{_or_empty(self._local.rate(line))}"
+
+    def _valued(self, line: HistoryLine, value: Decimal | None) -> str:
+        """Return the cell of the value in the country's currency, with the comma before it."""
+        if self._local is None:
+            return ""
+        rate = self._local.rate(line)
+        return f",{plain(value * rate)}" if value is not None and rate is not None else ","
 
 
 def price_of(line: HistoryLine, asset: str) -> Decimal | None:
@@ -157,6 +180,11 @@ def _state(arrived_ns: int | None, span: Span) -> str:
     if arrived_ns is None:
         return "under way"
     return "arrived" if arrived_ns < span.end_ns else "arrived after the year"
+
+
+def _beside(header: str, column: str, added: str) -> str:
+    """Return a header with a column added beside another; "" adds none."""
+    return header.replace(column, f"{column},{added}") if added else header
 
 
 def _or_empty(number: Decimal | None) -> str:

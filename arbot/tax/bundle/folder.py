@@ -3,6 +3,7 @@
 Rules of this file:
 - Files are written to a hidden folder beside the goal; it is renamed when the last of them is complete.
 - A folder that is not an earlier bundle, and not empty, is refused: its files could be somebody's.
+- Only its owner can open the folder: it says what somebody earned and holds.
 - Killed between the two renames, the earlier bundle waits under its hidden name, and the next report puts it back first.
 """
 
@@ -50,20 +51,14 @@ class Folder:
 def put_in_place(goal: Path) -> Iterator[Folder]:
     """Give a folder to write to; it becomes `goal` when the block ends well, and vanishes when it does not.
 
-    Raises: UserError when `goal` holds something else than an earlier bundle.
+    Raises: UserError when `goal` holds something else than an earlier bundle, or cannot be written.
     """
     goal = goal.absolute()
     earlier = goal.with_name(f".{goal.name}.earlier")
     check(goal)
-    goal.parent.mkdir(parents=True, exist_ok=True)
-    if earlier.exists():
-        _settle(goal, earlier)
-    for left in sorted(goal.parent.glob(f".{goal.name}.unfinished-*")):
-        shutil.rmtree(left)  # of a report that was killed
-    made = Path(mkdtemp(prefix=f".{goal.name}.unfinished-", dir=goal.parent))
+    made = _begin(goal, earlier)
     try:
         yield Folder(made)
-        made.chmod(0o755)
         if goal.exists():
             goal.rename(earlier)
         made.rename(goal)
@@ -85,6 +80,20 @@ def check(goal: Path) -> None:
     if any(goal.iterdir()) and not _is_bundle(goal):
         what = "holds files that are no earlier bundle of arbot; they would be lost"
         raise UserError(Mistake(f"--out {goal}", what, "name a folder that does not exist yet, or empty this one"))
+
+
+def _begin(goal: Path, earlier: Path) -> Path:
+    """Settle what an earlier report left there and return a new folder, which only the owner can open."""
+    try:
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        if earlier.exists():
+            _settle(goal, earlier)
+        for left in sorted(goal.parent.glob(f".{goal.name}.unfinished-*")):
+            shutil.rmtree(left)  # of a report that was killed
+        return Path(mkdtemp(prefix=f".{goal.name}.unfinished-", dir=goal.parent))
+    except OSError as error:
+        what = f"cannot be written: {error.strerror or error}"
+        raise UserError(Mistake(f"--out {goal}", what, "name a folder in a place you may write to")) from error
 
 
 def _is_bundle(folder: Path) -> bool:

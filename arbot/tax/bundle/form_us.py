@@ -9,16 +9,18 @@ Rules of this file (2025 forms and instructions):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 
+from arbot.ledger.cells import cells
 from arbot.ledger.jurisdictions.us.boxes import BOXES
-from arbot.ledger.jurisdictions.us.form8949 import HEADER_8949, FormRow, RowMaker, csv_row
+from arbot.ledger.jurisdictions.us.form8949 import HEADER_8949, Dates, FormRow, RowMaker, csv_row
 from arbot.ledger.jurisdictions.us.schedule_d import ScheduleD
-from arbot.ledger.lots.words import Slice
+from arbot.tax.bundle.columns import Columns
 from arbot.tax.bundle.folder import Folder
+from arbot.tax.bundle.lot_rows import LotRows
 from arbot.tax.bundle.sheet import Sheet
-from arbot.tax.bundle.texts import cells, plain
+from arbot.tax.bundle.texts import plain
 
 HEADER_STATEMENT = (
     '"(a) description of property","(b) date acquired","(c) date sold or disposed of","(d) proceeds",'
@@ -40,6 +42,7 @@ class Statement:
 
     def __init__(self, sheet: Sheet) -> None:
         self.put = sheet.put
+        self.put_all = sheet.put_all
 
     def row(self, row: FormRow) -> None:
         """Write a row."""
@@ -60,20 +63,26 @@ class Statement:
 class FormFiles:
     """Writes the forms' files while slices pass by."""
 
-    def __init__(self, folder: Folder, maker: RowMaker) -> None:
+    def __init__(self, folder: Folder, maker: RowMaker, dates: Dates) -> None:
         self._folder = folder
         self._maker = maker
+        self._lot_rows = LotRows(maker, dates)
         self._form = folder.sheet("form8949.csv", HEADER_8949)
         self._statements: dict[tuple[str, str], Statement] = {}
-        self.rows = 0
 
-    def slices(self, slices: Sequence[Slice]) -> None:
+    def slices(self, given: Columns) -> None:
         """Write the rows that these slices complete."""
+        if self._lot_rows.can_make(given):
+            rows = self._lot_rows.of(given)
+            self._form.put_all(rows.form)
+            for (box, account), lines in rows.statements.items():
+                self._statement(box, account).put_all(lines)
+            return
         take = self._maker.take
-        for one in slices:
-            rows = take(one)
-            if rows:
-                self._write(rows)
+        for one in given.slices:
+            made = take(one)
+            if made:
+                self._write(made)
 
     def close(self) -> ScheduleD:
         """Write the last rows, the totals, the summary and Schedule D; return the latter."""
@@ -87,19 +96,17 @@ class FormFiles:
         return made
 
     def _write(self, rows: Iterable[FormRow]) -> None:
-        put, statements = self._form.put, self._statements
+        put = self._form.put
         for row in rows:
             put(csv_row(row))
-            statement = statements.get((row.box, row.account))
-            if statement is None:
-                statement = self._begin(row)
-            statement.row(row)
-            self.rows += 1
+            self._statement(row.box, row.account).row(row)
 
-    def _begin(self, row: FormRow) -> Statement:
-        account = "all-accounts" if row.account == "*" else row.account
-        sheet = self._folder.sheet(f"statements/{row.box}-{account}.csv", HEADER_STATEMENT)
-        statement = self._statements[row.box, row.account] = Statement(sheet)
+    def _statement(self, box: str, account: str) -> Statement:
+        statement = self._statements.get((box, account))
+        if statement is None:
+            name = "all-accounts" if account == "*" else account
+            sheet = self._folder.sheet(f"statements/{box}-{name}.csv", HEADER_STATEMENT)
+            statement = self._statements[box, account] = Statement(sheet)
         return statement
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from json.encoder import encode_basestring
 
+from arbot.ledger.cells import cell
 from arbot.ledger.lots.words import Remaining
 from arbot.tax.bundle.folder import Folder
-from arbot.tax.bundle.texts import cell, plain, utc
+from arbot.tax.bundle.texts import plain, utc
 
 HEADER_OPEN = "account,asset,lot,units,basis,acquired_utc"
 

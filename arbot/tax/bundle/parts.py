@@ -1,4 +1,4 @@
-"""What a bundle has besides disposals and lots: the forms of the United States, or the tables of another country.
+"""What a bundle has besides disposals and lots: the forms of the United States. Other countries: part_local.py.
 
 Rules of this file:
 - A part gives the pass its listeners and, when history has ended, its files and what the summary page shows of it.
@@ -12,23 +12,21 @@ from typing import Protocol
 
 from arbot.domain.history import Placed
 from arbot.domain.units import ZERO
-from arbot.ledger.jurisdictions.base import Country, Table
 from arbot.ledger.jurisdictions.us.amounts import cents
-from arbot.ledger.jurisdictions.us.form8949 import RowMaker
+from arbot.ledger.jurisdictions.us.form8949 import Dates, RowMaker
 from arbot.ledger.jurisdictions.us.schedule_d import ScheduleD
 from arbot.ledger.lots.policy import Pool
-from arbot.ledger.lots.words import LotRun, OpenItem, Remaining, Slice
+from arbot.ledger.lots.words import LotRun, OpenItem, Remaining
 from arbot.tax.bundle.bridge import GAIN, UNEXPLAINED, WORDS, Bridge, Row, write_bridge
+from arbot.tax.bundle.columns import Columns
 from arbot.tax.bundle.disposals import Totals
 from arbot.tax.bundle.flows import Flows
 from arbot.tax.bundle.folder import Folder
 from arbot.tax.bundle.form_us import FormFiles
 from arbot.tax.bundle.passing import Marks, Span, Writer
-from arbot.tax.bundle.texts import cells
 from arbot.tax.bundle.told import Grid
 
 ROWS_SHOWN = 8
-COLUMNS_SHOWN = 7  # as many as fit across the page
 DRIFT_WORDS = "Rows are rounded to cents; the exact gain is {exact}, the rounding {drift}."
 
 
@@ -36,7 +34,7 @@ class Part(Protocol):
     """Files of one country."""
 
     by_line: Sequence[Writer]
-    by_slice: Sequence[Callable[[Sequence[Slice]], None]]
+    by_slice: Sequence[Callable[[Columns], None]]
     every_line: Sequence[Callable[[Placed], None]]
 
     def close(self, marks: Marks, totals: Totals, run: LotRun) -> list[Grid]:
@@ -51,14 +49,14 @@ class Part(Protocol):
 class UnitedStatesPart:
     """Form 8949 and all that stands behind it."""
 
-    def __init__(self, folder: Folder, span: Span, pool: Pool, maker: RowMaker) -> None:
+    def __init__(self, folder: Folder, span: Span, pool: Pool, maker: RowMaker, dates: Dates) -> None:
         self._folder = folder
         self._flows = Flows(folder, span)
         self._bridge = Bridge(pool)
-        self._forms = FormFiles(folder, maker)
+        self._forms = FormFiles(folder, maker, dates)
         self._unexplained = ZERO
         self.by_line: Sequence[Writer] = [self._flows, self._bridge]
-        self.by_slice: Sequence[Callable[[Sequence[Slice]], None]] = [self._forms.slices]
+        self.by_slice: Sequence[Callable[[Columns], None]] = [self._forms.slices]
         self.every_line: Sequence[Callable[[Placed], None]] = [self._flows.any_line]
 
     def close(self, marks: Marks, totals: Totals, run: LotRun) -> list[Grid]:
@@ -89,36 +87,13 @@ class UnitedStatesPart:
         return [OpenItem("bridge_open", "reconciliation.csv", what, remedy)]
 
 
-class TablesPart:
-    """The tables of a country that makes them itself."""
-
-    by_line: Sequence[Writer] = ()
-    by_slice: Sequence[Callable[[Sequence[Slice]], None]] = ()
-    every_line: Sequence[Callable[[Placed], None]] = ()
-
-    def __init__(self, folder: Folder, country: Country, year: int) -> None:
-        self._folder = folder
-        self._country = country
-        self._year = year
-
-    def close(self, marks: Marks, totals: Totals, run: LotRun) -> list[Grid]:
-        """Write the tables; the short ones are shown."""
-        grids = [_written(self._folder, table) for table in self._country.tables(run, self._year)]
-        shown = [_turned(grid) for grid in grids if 0 < len(grid.rows) <= ROWS_SHOWN]
-        return [*(grid for grid in shown if len(grid.header) <= COLUMNS_SHOWN), assets_grid(totals, marks.at_end)]
-
-    def open_items(self) -> list[OpenItem]:
-        """Return nothing: the country's run has its own."""
-        return []
-
-
 def money(amount: Decimal) -> str:
     """Return an amount as the summary shows it: cents, thousands apart, negatives in parentheses."""
     rounded = cents(amount)
     return f"({-rounded:,})" if rounded < 0 else f"{rounded:,}"
 
 
-def assets_grid(totals: Totals, left: Sequence[Remaining]) -> Grid:
+def assets_grid(totals: Totals, left: Sequence[Remaining], *, has_terms: bool = True, note: str = "") -> Grid:
     """Return the totals of each asset, those with the largest proceeds first, the others together."""
     basis: dict[str, Decimal] = {}
     for lot in left:
@@ -126,15 +101,18 @@ def assets_grid(totals: Totals, left: Sequence[Remaining]) -> Grid:
     sums = {asset: totals.of(asset=asset) for asset in sorted({*totals.assets(), *basis})}
     ranked = sorted(sums, key=lambda asset: (-sums[asset].proceeds, asset))
     shown, others = ranked[:ROWS_SHOWN], ranked[ROWS_SHOWN:]
-    rows = [_asset_row(asset, [asset], totals, basis) for asset in shown]
+    rows = [_asset_row(asset, [asset], totals, basis, has_terms=has_terms) for asset in shown]
     if others:
-        rows.append(_asset_row(f"{len(others)} others", others, totals, basis))
-    rows.append(_asset_row("all", ranked, totals, basis))
-    header = ("asset", "disposals", "proceeds", "basis", "short gain", "long gain", "basis held")
-    return Grid("By asset, exact sums shown in cents", header, tuple(rows))
+        rows.append(_asset_row(f"{len(others)} others", others, totals, basis, has_terms=has_terms))
+    rows.append(_asset_row("all", ranked, totals, basis, has_terms=has_terms))
+    gains = ("short gain", "long gain") if has_terms else ("gain",)
+    header = ("asset", "disposals", "proceeds", "basis", *gains, "basis held")
+    return Grid("By asset, exact sums shown in cents", header, tuple(rows), note=note)
 
 
-def _asset_row(name: str, assets: Sequence[str], totals: Totals, basis: dict[str, Decimal]) -> tuple[str, ...]:
+def _asset_row(
+    name: str, assets: Sequence[str], totals: Totals, basis: dict[str, Decimal], *, has_terms: bool
+) -> tuple[str, ...]:
     count = 0
     proceeds = cost = short = long = held = ZERO
     for asset in assets:
@@ -144,7 +122,8 @@ def _asset_row(name: str, assets: Sequence[str], totals: Totals, basis: dict[str
         proceeds, cost = proceeds + whole.proceeds, cost + whole.basis
         short, long = short + whole.gain - gain_long, long + gain_long
         held += basis.get(asset, ZERO)
-    return (name, f"{count:,}", money(proceeds), money(cost), money(short), money(long), money(held))
+    gains = (money(short), money(long)) if has_terms else (money(short + long),)
+    return (name, f"{count:,}", money(proceeds), money(cost), *gains, money(held))
 
 
 def _lines_grid(schedule: ScheduleD) -> Grid:
@@ -165,22 +144,3 @@ def _bridge_grid(rows: Sequence[Row]) -> Grid:
     shown = [row for row in rows if not row.asset and (row.step != UNEXPLAINED or row.amount)]
     cells_shown = [(row.step, WORDS[row.step], money(row.amount)) for row in shown]
     return Grid(f"From trading to {GAIN}", ("step", "what it is", "USD"), tuple(cells_shown), words=2)
-
-
-def _written(folder: Folder, table: Table) -> Grid:
-    sheet = folder.sheet(f"{table.name}.csv", cells(*table.header))
-    kept: list[tuple[str, ...]] = []
-    for row in table.rows:
-        sheet.put(cells(*row))
-        if len(kept) <= ROWS_SHOWN:
-            kept.append(row)
-    sheet.flush()
-    return Grid(table.name, table.header, tuple(kept))
-
-
-def _turned(grid: Grid) -> Grid:
-    """Return a table too wide for the page on its side: a row per column."""
-    if len(grid.header) <= COLUMNS_SHOWN:
-        return grid
-    columns = tuple(zip(*(grid.header, *grid.rows), strict=True))
-    return Grid(grid.title, columns[0], columns[1:])

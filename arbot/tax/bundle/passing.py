@@ -2,7 +2,8 @@
 
 Rules of this file:
 - All lines are fed from the beginning, since lots carry over; only slices sold inside the year are handed on.
-- Nothing is kept but what the writers keep: a slice is seen once.
+- Nothing is kept but what the writers keep: a slice is seen once. Slices are handed on when some thousand lines have
+  passed, since writing many at a time costs less.
 - The state of lots is taken three times: at the year's beginning, at its end, and at the end of history.
 """
 
@@ -16,7 +17,7 @@ import msgspec
 from arbot.domain.history import Placed
 from arbot.ledger.lots.words import LotRun, Remaining, Slice
 
-FLUSH_LINES = 4096
+FLUSH_LINES = 512
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -76,6 +77,7 @@ def run_pass(
     hear_line = [writer.line for writer in by_line]
     is_before = is_within = True
     count = within = sold = ts_ns = 0
+    waiting: list[Slice] = []
     for placed in lines:
         ts_ns = placed.ts_ns
         count += 1
@@ -90,9 +92,7 @@ def run_pass(
                 for one in slices:
                     hear_slice(one)
             slices = [one for one in slices if start_ns <= one.sold_ns < end_ns]
-            sold += len(slices)
-            for hear in by_slice:
-                hear(slices)
+            waiting += slices
         for hear_any in every_line:
             hear_any(placed)
         if start_ns <= ts_ns < end_ns:
@@ -100,6 +100,7 @@ def run_pass(
             for hear_both in hear_line:
                 hear_both(placed, slices)
         if not count % FLUSH_LINES:
+            sold += _handed_on(waiting, by_slice)
             flush()
     if is_before:
         marks.at_start = _left(run, start_ns)
@@ -109,12 +110,21 @@ def run_pass(
     for hear_slice in every_slice:
         for one in last:
             hear_slice(one)
-    late = [one for one in last if start_ns <= one.sold_ns < end_ns]
-    for hear in by_slice:
-        hear(late)
+    waiting += [one for one in last if start_ns <= one.sold_ns < end_ns]
+    sold += _handed_on(waiting, by_slice)
     marks.at_last = run.remaining()
-    marks.lines, marks.lines_in_year, marks.slices, marks.last_ns = count, within, sold + len(late), ts_ns
+    marks.lines, marks.lines_in_year, marks.slices, marks.last_ns = count, within, sold, ts_ns
     return marks
+
+
+def _handed_on(waiting: list[Slice], by_slice: Sequence[Callable[[Sequence[Slice]], None]]) -> int:
+    """Hand on the slices that wait, and return how many they were."""
+    handed = tuple(waiting)
+    waiting.clear()
+    if handed:
+        for hear in by_slice:
+            hear(handed)
+    return len(handed)
 
 
 def _left(run: LotRun, before_ns: int) -> list[Remaining]:

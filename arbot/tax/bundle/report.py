@@ -9,8 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +17,7 @@ import msgspec
 
 from arbot import __version__
 from arbot.domain.errors import ArbotError
-from arbot.domain.history import Placed
+from arbot.domain.history import LotMethod, Placed
 from arbot.ledger.history.checking import HistoryCheck
 from arbot.ledger.jurisdictions.base import Country, CountryOptions, TermJudge, no_long_term
 from arbot.ledger.jurisdictions.registry import country as country_of
@@ -26,16 +25,18 @@ from arbot.ledger.jurisdictions.us.form8949 import RowMaker, form_dates
 from arbot.ledger.jurisdictions.us.found1099da import Match
 from arbot.ledger.jurisdictions.us.wash_sales import WashShadow
 from arbot.ledger.lots.policy import LotPolicy
-from arbot.ledger.lots.words import LotRun, OpenItem
+from arbot.ledger.lots.words import LotRun, OpenItem, Slice
 from arbot.tax.bundle.adding import adding
 from arbot.tax.bundle.asked import Asked, Choice, choose
 from arbot.tax.bundle.brokers import match_forms, read_forms
 from arbot.tax.bundle.choices import Identification, write_open_items
+from arbot.tax.bundle.columns import columns_of
 from arbot.tax.bundle.disposals import Disposals
 from arbot.tax.bundle.folder import Folder, check, put_in_place
 from arbot.tax.bundle.lots_left import write_open, write_remaining
 from arbot.tax.bundle.manifest import write_manifest
-from arbot.tax.bundle.parts import Part, TablesPart, UnitedStatesPart
+from arbot.tax.bundle.part_local import LocalPart
+from arbot.tax.bundle.parts import Part, UnitedStatesPart
 from arbot.tax.bundle.passing import Marks, Span, run_pass
 from arbot.tax.bundle.shadow import write_wash_sales
 from arbot.tax.bundle.summary import write_summary
@@ -43,7 +44,7 @@ from arbot.tax.bundle.told import Grid, Told
 
 UNITED_STATES = "us"
 LIVE = "live"
-SLICES_KEPT = 4096  # whose terms and dates are remembered: several files ask for them
+ONE_POOL_WORDS = "all accounts"  # of a country that keeps one pool of each asset
 
 
 class History(Protocol):
@@ -105,7 +106,7 @@ class _Work:
         )
         self.choice: Choice = choose(asked, history.policy(), self.country.method(asked.method or ""), self.country)
         self.span = Span(*self.country.year_bounds_ns(asked.year, self.options.timezone))
-        self.is_long: TermJudge = lru_cache(SLICES_KEPT)(self.country.term(self.options.timezone))
+        self.is_long: TermJudge = self.country.term(self.options.timezone)
         self.match: Match | None = None
         if form_1099da is not None:
             forms = read_forms(form_1099da, form_map)
@@ -122,16 +123,17 @@ class _Work:
     def part(self, folder: Folder) -> Part:
         """Return the country's own files."""
         if self.country.code != UNITED_STATES:
-            return TablesPart(folder, self.country, self.asked.year)
+            return LocalPart(folder, self.country, self.asked.year, self.span, self.asked.rate_default)
+        dates = form_dates(self.options.timezone)
         maker = RowMaker(
             self.is_long,
-            lru_cache(SLICES_KEPT)(form_dates(self.options.timezone)),
+            dates,
             self.asked.rows,
             is_in_dollars=self.asked.is_in_whole_dollars,
             is_total_enough=self.asked.is_total_enough,
             reported=self.match.reported if self.match else None,
         )
-        return UnitedStatesPart(folder, self.span, self.choice.policy.pool, maker)
+        return UnitedStatesPart(folder, self.span, self.choice.policy.pool, maker, dates)
 
     def open_items(self, run: LotRun, part: Part, check: HistoryCheck, marks: Marks) -> list[OpenItem]:
         """Return everything that is open, each once, in the order of its source; the part's own only where nothing else is."""
@@ -186,16 +188,23 @@ def write_report(
 def _written(work: _Work, folder: Folder) -> Told:
     """Go through history and write all files but the summary and the manifest."""
     run, asked, span = work.run(), work.asked, work.span
-    disposals, part = Disposals(folder, work.known_terms()), work.part(folder)
+    disposals, part = Disposals(folder), work.part(folder)
     identification = Identification(work.choice.policy)
     shadow = WashShadow(work.options.timezone) if asked.has_wash_sales else None
     check = HistoryCheck(work.history.booked_ns)
+    is_long, hear_columns = work.known_terms(), (disposals.slices, *part.by_slice)
+
+    def hear_slices(slices: Sequence[Slice]) -> None:
+        given = columns_of(slices, is_long)
+        for hear in hear_columns:
+            hear(given)
+
     marks = run_pass(
         work.history.lines(),
         run,
         span,
         by_line=[*part.by_line, identification],
-        by_slice=[disposals.slices, *part.by_slice],
+        by_slice=[hear_slices],
         every_line=[check.line, *part.every_line],
         every_slice=[shadow.take] if shadow else [],
         flush=folder.flush,
@@ -218,7 +227,7 @@ def _told(work: _Work, run: LotRun, marks: Marks, items: list[OpenItem], grids: 
     asked, choice = work.asked, work.choice
     settings = {
         "method": choice.words,
-        "lots over": choice.policy.pool.value,
+        "lots over": ONE_POOL_WORDS if work.country.method_default is LotMethod.AVERAGE else choice.policy.pool.value,
         "time zone": work.options.timezone,
         "currency": work.country.ccy,
     }

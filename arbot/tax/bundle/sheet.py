@@ -8,7 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,14 +24,16 @@ class Digest(msgspec.Struct, frozen=True):
 
 
 class Sheet:
-    """One file. `put` takes a line without its end."""
+    """One file. `put` takes a line without its end, `put_all` many of them."""
 
     put: Callable[[str], None]
+    put_all: Callable[[Iterable[str]], None]
 
     def __init__(self, path: Path, header: str = "") -> None:
         self.path = path
         self._pending: list[str] = []
         self.put = self._pending.append
+        self.put_all = self._pending.extend
         self._hash = sha256()
         self._bytes = 0
         self._rows = -1 if header else 0

@@ -33,11 +33,17 @@ th{text-align:right;font-weight:600;border-bottom:1px solid #bbb;padding:1px 4px
 td{text-align:right;padding:1px 4px;white-space:nowrap}
 th.w,td.w{text-align:left;white-space:normal}
 tr:last-child td{font-weight:600}
+.list td{font-weight:400!important}
 .facts td{font-weight:400!important;vertical-align:top;text-align:left;white-space:normal}
 .facts td:nth-child(odd){color:#555;width:17%}
 .warn{border:1px solid #b00;background:#fff4f2;padding:3px 7px;margin:5px 0}
 code{font-family:ui-monospace,Menlo,Consolas,monospace;font-size:9.5px;overflow-wrap:anywhere}
 @media print{body{margin:0 auto;font-size:9.4px;line-height:1.2}h2{margin-top:7px}td,th{padding:.5px 4px}}
+@media screen{body{padding:0 3mm;font-size:13px;max-width:210mm}h1{font-size:21px}h2{font-size:14px;margin-top:16px}
+code{font-size:11.5px}td,th{padding:2px 5px}}
+@media screen and (max-width:600px){table{display:block;overflow-x:auto}.facts td:nth-child(odd){width:auto}}
+@media screen and (prefers-color-scheme:dark){body{color:#e4e4e4;background:#161616}h2{border-color:#777}
+th{border-color:#555}.facts td:nth-child(odd){color:#a5a5a5}.warn{background:#351a16;border-color:#d4604f}}
 """
 
 
@@ -60,7 +66,9 @@ def page(told: Told) -> str:
         _check(told),
     ]
     return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>{escape(title)}</title>\n"
         f"<style>\n{STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(part for part in parts if part)
         + "\n</body>\n</html>\n"
@@ -87,7 +95,8 @@ def _grid(grid: Grid) -> str:
     head = _row("th", grid.header, grid.words)
     body = "".join(_row("td", row, grid.words) for row in grid.rows)
     note = f"<p>{escape(grid.note)}</p>" if grid.note else ""
-    return f"<h2>{escape(grid.title)}</h2><table>{head}{body}</table>{note}"
+    kind = "" if grid.has_total else " class=list"
+    return f"<h2>{escape(grid.title)}</h2><table{kind}>{head}{body}</table>{note}"
 
 
 def _row(tag: str, cells: Iterable[str], words: int) -> str:

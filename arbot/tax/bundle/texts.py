@@ -1,29 +1,33 @@
-"""How the bundle's files spell instants, numbers and cells.
+"""How the bundle's files spell instants and numbers; cells are those of arbot/ledger/cells.py.
 
 Rules of this file:
 - Numbers are plain decimals with every digit they carry: nothing is rounded here.
-- Instants are UTC as in the history format; the text of a minute is made once and kept.
-- Cells are quoted only where RFC 4180 asks for it.
+- Instants are UTC as in the history format; the texts of days, minutes and seconds are made once and kept.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 
-NS_PER_S = 1_000_000_000
+from arbot.domain.history import NS_PER_S, S_PER_DAY
+
 S_PER_MINUTE = 60
-NS_PER_MINUTE = S_PER_MINUTE * NS_PER_S
+EPOCH_DAY = date(1970, 1, 1).toordinal()
+MINUTES = tuple(f"T{minute // 60:02d}:{minute % 60:02d}:" for minute in range(24 * 60))
+SECONDS = tuple(f"{second:02d}" for second in range(60))
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=65_536)  # a lot's time is asked for again when it is disposed of
 def utc(ts_ns: int) -> str:
     """Return "2025-01-01T00:00:11.5Z" of ns since the epoch, with as many digits of the second as it needs."""
-    minute, rest = divmod(ts_ns, NS_PER_MINUTE)
-    if rest % NS_PER_S:
-        return f"{_minute(minute)}{rest // NS_PER_S:02d}.{rest % NS_PER_S:09d}".rstrip("0") + "Z"
-    return f"{_minute(minute)}{rest // NS_PER_S:02d}Z"
+    seconds, nanos = divmod(ts_ns, NS_PER_S)
+    day, rest = divmod(seconds, S_PER_DAY)
+    minute, second = divmod(rest, S_PER_MINUTE)
+    if nanos:
+        return f"{_day(day)}{MINUTES[minute]}{SECONDS[second]}.{nanos:09d}".rstrip("0") + "Z"
+    return f"{_day(day)}{MINUTES[minute]}{SECONDS[second]}Z"
 
 
 def utc_or_empty(ts_ns: int) -> str:
@@ -37,18 +41,6 @@ def plain(number: Decimal) -> str:
     return format(number, "f") if "E" in text else text
 
 
-def cell(text: str) -> str:
-    """Return the text as one CSV cell. A leading sign of a formula is kept: numbers may be negative."""
-    if '"' in text or "," in text or "\n" in text or "\r" in text:
-        return '"' + text.replace('"', '""') + '"'
-    return text
-
-
-def cells(*texts: str) -> str:
-    """Return one CSV row without its end of line."""
-    return ",".join(map(cell, texts))
-
-
-@lru_cache(maxsize=16_384)
-def _minute(minute: int) -> str:
-    return datetime.fromtimestamp(minute * S_PER_MINUTE, UTC).strftime("%Y-%m-%dT%H:%M:")
+@lru_cache(maxsize=4096)
+def _day(day: int) -> str:
+    return date.fromordinal(day + EPOCH_DAY).isoformat()

@@ -8,13 +8,17 @@ from arbot.ledger.lots.words import OpenItem
 
 
 class Grid(msgspec.Struct, frozen=True):
-    """A small table of the summary page, all cells as text; columns after the first `words` align right."""
+    """A small table of the summary page, all cells as text; columns after the first `words` align right.
+
+    The last row stands out where it `has_total`.
+    """
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     words: int = 1
     note: str = ""
+    has_total: bool = True
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ Rules of this file (Instructions for Form 8949 and for Schedule D, 2025):
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
@@ -24,6 +25,11 @@ def cents(amount: Decimal) -> Decimal:
     Raises: decimal.InvalidOperation above 26 digits of dollars.
     """
     return amount.quantize(CENT, ROUND_HALF_UP) or NO_CENTS
+
+
+def all_cents(amounts: Iterable[Decimal]) -> list[Decimal]:
+    """Return each amount in cents, as `cents` does."""
+    return [amount.quantize(CENT, ROUND_HALF_UP) or NO_CENTS for amount in amounts]
 
 
 def whole_dollars(amount: Decimal) -> Decimal:

@@ -25,6 +25,7 @@ import msgspec
 
 from arbot.domain.history import format_ts
 from arbot.domain.units import EXACT, ZERO, fmt
+from arbot.ledger.cells import FORMULA_SIGNS, cells
 from arbot.ledger.jurisdictions.days import LocalDays
 from arbot.ledger.jurisdictions.us.amounts import NO_CENTS, cents, column_h, whole_dollars
 from arbot.ledger.jurisdictions.us.boxes import (
@@ -144,6 +145,16 @@ class RowMaker:
     def schedule_d(self) -> ScheduleD:
         """Return the totals of all rows made so far, and of what needed none."""
         return schedule_d(list(self._tallies.values()), is_in_dollars=self._is_in_dollars)
+
+    @property
+    def has_bare_rows(self) -> bool:
+        """Return whether each slice is a row by itself, in cents, and nothing is known of it from outside."""
+        return self._is_row_per_slice and not (self._is_in_dollars or self._reported or self._sale_txid)
+
+    def tally_of(self, account: str, term: str) -> Tally:
+        """Return the running sums of rows without a Form 1099-DA, for who makes such rows by himself (`has_bare_rows`)."""
+        box = NOT_REPORTED[term]
+        return self._tally((account, box.letter, box.line))
 
     def _slice_row(self, part: Slice) -> FormRow:
         box = NOT_REPORTED[LONG if self._is_long(part.acquired_ns, part.sold_ns) else SHORT]
@@ -298,25 +309,20 @@ def csv_row(row: FormRow) -> str:
         f"{row.date_sold},{row.proceeds!s},{row.cost_basis!s},{row.code},{row.adjustment!s},{row.gain!s},{box.term},"
         f"{row.account},{row.lot_id},{row.disposal_id},{row.method},{row.identified_at},{seq}"
     )
-    if text.count(",") == _COMMAS and '"' not in text and "\n" not in text and "\r" not in text:
+    is_plain = text.count(",") == _COMMAS and '"' not in text and "\n" not in text and "\r" not in text
+    if is_plain and FORMULA_SIGNS.isdisjoint((row.sale_txid[:1], row.lot_id[:1], row.disposal_id[:1])):
         return text
     fields = (
         row.box, box.part, row.description, row.units, row.asset, row.sale_txid, row.date_acquired, row.date_sold,
         str(row.proceeds), str(row.cost_basis), row.code, str(row.adjustment), str(row.gain), box.term, row.account,
         row.lot_id, row.disposal_id, row.method, row.identified_at, seq,
     )  # fmt: skip
-    return ",".join(_quoted(field) for field in fields)
+    return cells(*fields)
 
 
 def on_form(amount: Decimal) -> str:
     """Return an amount as the paper form shows it: negative ones in parentheses."""
     return f"({-amount})" if amount < 0 else str(amount)
-
-
-def _quoted(field: str) -> str:
-    if any(mark in field for mark in ',"\r\n'):
-        return '"' + field.replace('"', '""') + '"'
-    return field
 
 
 def _units(qty: Decimal) -> str:
