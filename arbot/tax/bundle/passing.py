@@ -17,7 +17,7 @@ import msgspec
 from arbot.domain.history import Placed
 from arbot.ledger.lots.words import LotRun, Remaining, Slice
 
-FLUSH_LINES = 512
+FLUSH_LINES = 1024
 
 
 class Span(msgspec.Struct, frozen=True):

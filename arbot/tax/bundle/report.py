@@ -41,6 +41,7 @@ from arbot.tax.bundle.passing import Marks, Span, run_pass
 from arbot.tax.bundle.shadow import write_wash_sales
 from arbot.tax.bundle.summary import write_summary
 from arbot.tax.bundle.told import Grid, Told
+from arbot.tax.open_items import told_once
 
 UNITED_STATES = "us"
 LIVE = "live"
@@ -137,7 +138,7 @@ class _Work:
 
     def open_items(self, run: LotRun, part: Part, check: HistoryCheck, marks: Marks) -> list[OpenItem]:
         """Return everything that is open, each once, in the order of its source; the part's own only where nothing else is."""
-        found = [*self.history.open_items(), *run.open_items()]
+        found = told_once(self.history.open_items(), run.open_items())
         found += check.open_items(found)
         if not marks.lines_in_year:
             found.append(check.year_empty(self.country.year_name(self.asked.year)))

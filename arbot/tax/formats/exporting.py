@@ -31,6 +31,7 @@ from arbot.tax.formats.matched import Matching
 from arbot.tax.formats.spreadsheet import write_spreadsheet
 from arbot.tax.formats.table_writer import Written, is_a_folder, put_in_place, write_table, write_text
 from arbot.tax.formats.tables import FORMATS, TABLES, Needs
+from arbot.tax.open_items import told_once
 
 UNITED_STATES: Final = "us"
 
@@ -95,7 +96,7 @@ class _Work:
 
     def open_items(self, items: Iterable[OpenItem] = ()) -> list[OpenItem]:
         """Return what history leaves open, `items` that making the file found, and what history itself shows to be wrong."""
-        found = list(dict.fromkeys([*self.history.open_items(), *items]))
+        found = told_once(self.history.open_items(), items)
         check = check_history(self.history.lines(), self.history.booked_ns)
         found += check.open_items(found)
         span = self.span()
