@@ -19,14 +19,17 @@ ONE_POOL = "one pool over all accounts is a what-if: from 2025 on lots are kept 
 
 
 class Acceptance(msgspec.Struct, frozen=True):
-    """An open item the user lets pass by name: `where` empty means every one of this code."""
+    """An open item the user lets pass by name: `where` empty means every one of this code, else the line, with or without
+    the account behind it.
+    """
 
     code: str
     where: str = ""
 
     def covers(self, item: OpenItem) -> bool:
         """Return whether it names that item."""
-        return self.code == item.code and self.where in ("", item.where)
+        line = item.where.rpartition(" at ")[0]
+        return self.code == item.code and self.where in ("", item.where, line)
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
