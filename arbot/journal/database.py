@@ -25,6 +25,7 @@ from sqlalchemy.pool import StaticPool
 
 from arbot.domain.errors import InvariantBroken, Mistake, UserError
 
+NO_STORE = "start arbot once (`arbot demo`), or name a config that has one: -c FILE"
 BUSY_TIMEOUT_MS = 2_000
 """How long another program may hold the SQLite file (a backup, `arbot kill`) before a write counts as failed."""
 
@@ -191,7 +192,7 @@ def _prepare_file(path: Path, *, may_create: bool) -> None:
         _demand_ours(path)
         return
     if not may_create:
-        raise UserError(Mistake(str(path), "there is no store here", "start arbot once, or check the [store] url"))
+        raise UserError(Mistake(str(path), "there is no store here", NO_STORE))
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))

@@ -19,8 +19,9 @@ ONE_POOL = "one pool over all accounts is a what-if: from 2025 on lots are kept 
 
 
 class Acceptance(msgspec.Struct, frozen=True):
-    """An open item the user lets pass by name: `where` empty means every one of this code, else the line, with or without
-    the account behind it.
+    """An open item the user lets pass by name.
+
+    `where` empty means every one of this code, else the line, with or without the account behind it.
     """
 
     code: str
