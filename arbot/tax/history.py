@@ -30,7 +30,7 @@ from arbot.domain.history import (
     TransferLine,
 )
 from arbot.journal import queries
-from arbot.journal.history import allocation_lines, history_count, history_lines, known_lines
+from arbot.journal.history import allocation_lines, history_count, history_pages, known_lines
 from arbot.journal.money import lot_methods, money_entries, stored_mode
 from arbot.ledger.history.journaled import Entry, Journaled, Picked, Unmatched, read_journal
 from arbot.ledger.history.reading import read_stored
@@ -213,7 +213,8 @@ def _booked_ns(store: SqlStore, seq: int) -> int:
 
 
 def _imported(store: SqlStore) -> Iterator[Placed]:
-    return (Placed(read_stored(body), ts_ns, seq) for ts_ns, seq, _, body in history_lines(store))
+    for page in history_pages(store):
+        yield from [Placed(read_stored(body), ts_ns, seq) for ts_ns, seq, _, body in page]
 
 
 def _twins(store: SqlStore, journaled: Journaled) -> dict[str, HistoryLine]:

@@ -94,23 +94,25 @@ class Flows:
     def line(self, placed: Placed, _slices: Sequence[Slice]) -> None:
         """Write what a line of the year gives to income, fees and evidence."""
         line, ts_ns, seq = placed
-        rated = self._rated(line)
+        ident, at = cell(line.id), utc(ts_ns)
+        rated = "" if self._local is None else self._rated(line)
         if line.px or (rated and line.fx):
-            put, ident, at, sources = self._evidence.put, cell(line.id), utc(ts_ns), line.px_src
+            put, sources = self._evidence.put, line.px_src
             for asset, price in (line.px or USD_ONLY).items():
                 source = cell(sources[asset]) if sources and asset in sources else ""
                 put(f"{ident},{asset},{plain(price)}{rated},{source},{at},{seq}")
         if type(line) is FillLine:
             if line.fee:
-                self._fee(placed, line.venue, line.order_id, "trade", line.fee_ccy, line.fee, self._treatment(line))
+                words = self._treatment(line)
+                self._fee(line, ident, at, line.venue, line.order_id, "trade", line.fee_ccy, line.fee, words, seq)
         elif isinstance(line, IncomeLine):
             self._one_income(placed, line)
         elif isinstance(line, SpendLine) and line.why == "fee":
             words = CASH_SPENT if line.asset in CASH else COIN_SPENT
-            self._fee(placed, line.venue, "", "spend", line.asset, line.amount, words)
+            self._fee(line, ident, at, line.venue, "", "spend", line.asset, line.amount, words, seq)
         elif isinstance(line, TransferLine) and line.fee:
             words = CASH_SPENT if line.asset in CASH else self._network
-            self._fee(placed, line.src, "", "transfer", line.asset, line.fee, words)
+            self._fee(line, ident, at, line.src, "", "transfer", line.asset, line.fee, words, seq)
 
     def any_line(self, placed: Placed) -> None:
         """Keep in mind transfers that touch the year: they are told when history has ended."""
@@ -138,16 +140,30 @@ class Flows:
                 f"{plain(line.sent)},{plain(line.received)},{plain(line.fee)},{cell(matched)},{cell(line.txid)},{placed.seq}"
             )
 
-    def _fee(self, placed: Placed, account: str, order: str, kind: str, asset: str, qty: Decimal, words: str) -> None:  # noqa: PLR0917 - one per column
-        line, ts_ns, seq = placed
+    def _fee(  # noqa: PLR0917 - one per column
+        self,
+        line: HistoryLine,
+        ident: str,
+        at: str,
+        account: str,
+        order: str,
+        kind: str,
+        asset: str,
+        qty: Decimal,
+        words: str,
+        seq: int,
+    ) -> None:
         price = ONE if asset == "USD" else line.px.get(asset)
-        value = None if price is None else qty * price
-        if value is not None:
+        if price is None:
+            value, numbers = None, f"{plain(qty)},,"
+        else:
+            value = qty * price
             self.fees_usd += value
-        priced = f"{_or_empty(price)},{_or_empty(value)}{self._valued(line, value)}"
-        self._fees.put(
-            f"{cell(line.id)},{utc(ts_ns)},{account},{cell(order)},{kind},{asset},{plain(qty)},{priced},{words},{seq}"
-        )
+            numbers = f"{qty!s},{price!s},{value!s}"
+            if "E" in numbers:
+                numbers = f"{plain(qty)},{plain(price)},{plain(value)}"
+        valued = "" if self._local is None else self._valued(line, value)
+        self._fees.put(f"{ident},{at},{account},{cell(order)},{kind},{asset},{numbers}{valued},{words},{seq}")
 
     def _one_income(self, placed: Placed, line: IncomeLine) -> None:
         price = price_of(line, line.asset)

@@ -41,6 +41,7 @@ from arbot.tax.bundle.passing import Marks, Span, run_pass
 from arbot.tax.bundle.shadow import write_wash_sales
 from arbot.tax.bundle.summary import write_summary
 from arbot.tax.bundle.told import Grid, Told
+from arbot.tax.collecting import collected_seldom
 from arbot.tax.open_items import told_once
 
 UNITED_STATES = "us"
@@ -178,7 +179,7 @@ def write_report(
     Raises: Refused with every item that is open and not accepted; UserError when the words or `out` will not do.
     """
     check(out)
-    with adding(), put_in_place(out) as folder:
+    with adding(), collected_seldom(), put_in_place(out) as folder:
         work = _Work(history, asked, form_1099da, form_map)
         told = _written(work, folder)
         write_summary(folder.sheet("summary.html"), told)
