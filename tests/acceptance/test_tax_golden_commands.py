@@ -25,6 +25,7 @@ from tests.support.golden_commands import (
     lines_of,
     report,
     rows_told,
+    with_cash,
     years_of,
 )
 from tests.support.lot_cases import assert_close
@@ -34,16 +35,6 @@ ZERO = Decimal(0)
 MONEY = ("proceeds", "basis", "gain")
 TOLERANCE = Decimal("0.000001")
 CENT_HALF = Decimal("0.005")
-
-
-def with_cash(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give every account USD enough for a case that says nothing of cash."""
-    places = sorted({row[name] for row in rows for name in ("venue", "src", "dst") if name in row})
-    ts = min((row["ts"] for row in rows), key=parse_ts)
-    return [
-        {"kind": "deposit", "id": f"cash-{place}", "ts": ts, "venue": place, "asset": "USD", "amount": "10000000"}
-        for place in places
-    ] + rows
 
 
 def reported(case: dict[str, Any], rows: list[dict[str, Any]], folder: Path) -> tuple[dict, dict, int]:

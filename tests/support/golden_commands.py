@@ -2,7 +2,8 @@
 
 Rules of this file:
 - A purchase or sale for USD is a fill of COIN/USD with its fee in USD; a swap is a fill of what is given against what is
-  received, whose USD price makes it worth what the case says. A gift has no line, nor has a fee for disposing of a fee.
+  received, whose USD price makes it worth what the case says; `fill` is a line in short. A gift has no line, nor has a fee
+  for disposing of a fee.
 - A choice is journaled as the running program does it, in a run whose clock shows the time that the case has it recorded.
 - Custody, and the time at which a global allocation was carried out, come from a configuration file.
 """
@@ -34,8 +35,11 @@ class NoLine(Exception):
 
 
 def lines_of(tx: Iterable[dict[str, Any]], allocation: str = "") -> list[dict[str, Any]]:
-    """Return the transactions of a case as canonical lines, its openings marked as of an allocation. Raises: NoLine."""
-    lines = [_LINES[one["t"]](one) for one in tx]
+    """Return the transactions of a case as canonical lines, its openings marked as of an allocation; lines stay as they are.
+
+    Raises: NoLine.
+    """
+    lines = [_LINES[one["t"]](one) if "t" in one else one for one in tx]
     return [line | {"allocation": allocation} if allocation and line["kind"] == "opening" else line for line in lines]
 
 
@@ -110,12 +114,23 @@ def _income(one: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _fill(one: dict[str, Any]) -> dict[str, Any]:
+    base, _, quote = one["pair"].partition("/")
+    fee, _, fee_ccy = one.get("fee", f"0 {quote}").partition(" ")
+    line = _head("fill", one) | {
+        "venue": one["account"], "symbol": one["pair"], "base": base, "quote": quote, "side": one["side"],
+        "amount": one["qty"], "price": text(Decimal(one["cost"]) / Decimal(one["qty"])), "cost": one["cost"], "fee": fee,
+        "fee_ccy": fee_ccy, "order_id": "", "px": one["px"],
+    }  # fmt: skip
+    return line | ({"fx": one["fx"]} if "fx" in one else {})
+
+
 def _gift(one: dict[str, Any]) -> dict[str, Any]:
     raise NoLine(f"a gift has no line: {one['id']}")
 
 
 _LINES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    "buy": _for_cash, "sell": _for_cash, "spend": _spend, "swap": _swap, "move": _move, "opening": _opening,
+    "buy": _for_cash, "sell": _for_cash, "spend": _spend, "swap": _swap, "move": _move, "fill": _fill, "opening": _opening,
     "income": _income, "gift": _gift,
 }  # fmt: skip
 
@@ -142,7 +157,7 @@ def choices_of(case: dict[str, Any]) -> list[tuple[int, Event]]:
             found += _told(
                 pick, lambda told, one=one, lots=lots: LotsPicked(disposal=one["id"], lots=lots, is_told_to_broker=told)
             )
-    if isinstance(case["method"], dict):
+    if isinstance(case.get("method"), dict):
         for year, method in case["method"].items():
             recorded_ns = max(1, parse_ts(f"{year}-01-01T00:00:00Z") - 1)
             found.append((recorded_ns, LotOrderRecorded(method=LotMethod(method))))
@@ -188,6 +203,18 @@ def config_of(case: dict[str, Any], folder: Path) -> Path:
         "utf-8",
     )
     return path
+
+
+def with_cash(rows: list[dict[str, Any]], *currencies: str) -> list[dict[str, Any]]:
+    """Give every account cash enough for a case that says nothing of it: USD, or these currencies at 1.25 USD."""
+    places = sorted({row[name] for row in rows for name in ("venue", "src", "dst") if name in row})
+    ts = min((row["ts"] for row in rows), key=parse_ts)
+    return [
+        {"kind": "deposit", "id": f"cash-{place}-{ccy}", "ts": ts, "venue": place, "asset": ccy, "amount": "10000000"}
+        | ({} if ccy == "USD" else {"px": {ccy: "1.25"}})
+        for place in places
+        for ccy in currencies or ("USD",)
+    ] + rows
 
 
 def import_lines(folder: Path, rows: Iterable[dict[str, Any]], name: str = "history.jsonl") -> Path:
