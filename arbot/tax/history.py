@@ -185,9 +185,7 @@ class History:
                 last = picks.get(name)
                 if last is None:
                     picks[name] = Pick(lots=lots, recorded_ns=picked.ts_ns, told_broker_ns=told_ns)
-                elif (
-                    last.lots == lots
-                ):  # said again, as to acknowledge that the broker was told: the first saying counts
+                elif last.lots == lots:  # said again, as when the broker was told: it counts since it was first said
                     picks[name] = msgspec.structs.replace(last, told_broker_ns=last.told_broker_ns or told_ns)
                 else:
                     bare = msgspec.structs.replace(last, before=())

@@ -7,10 +7,10 @@ from decimal import Decimal
 import pytest
 
 from arbot.domain.errors import InvariantBroken
-from arbot.domain.history import LotMethod, PickedLot, parse_ts
+from arbot.domain.history import LotMethod, parse_ts
 from arbot.ledger.jurisdictions.us.run import UsRun
 from arbot.ledger.lots.book import LotBook
-from arbot.ledger.lots.policy import LotPolicy, Pick, Pool
+from arbot.ledger.lots.policy import LotPolicy, Pool
 from arbot.ledger.lots.words import Acquire, Dispose, Remaining, Remove, Send, Why
 from tests.support.arb_year import placed
 
@@ -348,15 +348,3 @@ def test_allocated_lots_begin_a_history_of_their_own():
     for line in placed([BEFORE[0], ALLOCATED[0]]):
         run.feed(line)
     assert [("allocation_twice", "X1 at XYZ")] == [(item.code, item.where) for item in run.open_items()]
-
-
-@pytest.mark.parametrize(("kind", "codes"), [("global", ["allocation_undated"]), ("specific", [])])
-def test_a_pick_under_a_global_allocation_asks_when_it_was_carried_out(kind, codes):
-    """The lines of an allocation do not say when it was carried out, on which the pick depends; specific units need no date."""
-    pick = Pick(lots=(PickedLot("X5", Decimal(1)),), recorded_ns=1)
-    run = UsRun(LotPolicy(picks={"s": pick}))
-    rows = [{**row, "allocation": kind} for row in ALLOCATED[:2]]
-    slices = [part for line in placed([*rows, spend("s", "2025-03-01T12:00:00Z", "XYZ", 1)]) for part in run.feed(line)]
-
-    assert codes == [item.code for item in run.open_items()]
-    assert ["X5"] == [part.lot for part in slices]

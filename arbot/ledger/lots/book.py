@@ -25,7 +25,7 @@ from arbot.ledger.lots import refusals
 from arbot.ledger.lots.changeover import ChangeOver
 from arbot.ledger.lots.identification import ALLOCATION_YEAR, Identification
 from arbot.ledger.lots.parcels import ENTRIES, Parcel, Parcels, Piece, share
-from arbot.ledger.lots.policy import AllocationKind, LotPolicy, Pool
+from arbot.ledger.lots.policy import LotPolicy, Pool
 from arbot.ledger.lots.refusals import Leaving
 from arbot.ledger.lots.words import Acquire, Dispose, Leg, OpenItem, Remaining, Remove, Send, Slice
 
@@ -68,8 +68,6 @@ class LotBook:
         self._is_pooled = policy.pool is not Pool.ACCOUNT
         self._change = ChangeOver() if policy.pool is Pool.UNTIL_2025 else None
         self._change_ns = year_begin_ns(ALLOCATION_YEAR)
-        self._is_dated = policy.allocation is not None
-        self._is_global = False
         self._places: dict[tuple[str, str], Parcels] = {}
         self._assets_acquired: dict[str, None] = {}
         self._coming: list[tuple[int, int, str, str, list[Parcel]]] = []
@@ -109,9 +107,8 @@ class LotBook:
                 self._change.see(leg)
         return slices
 
-    def allocate(self, leg: Acquire, ts_ns: int, kind: str = AllocationKind.SPECIFIC) -> None:
+    def allocate(self, leg: Acquire, ts_ns: int) -> None:
         """Book a lot that a safe-harbour allocation put into an account as of the start of 2025."""
-        self._is_global = self._is_global or kind == AllocationKind.GLOBAL
         if self._change is not None:
             self._change.allocate(leg)
         elif self._pool is Pool.UNTIL_2025:
@@ -256,8 +253,6 @@ class LotBook:
         taken: _Taken = []
         left = leg.qty
         if picked_ns:
-            if self._is_global and not self._is_dated and ts_ns >= self._change_ns:
-                self._items.append(refusals.allocation_undated(event, leg, ts_ns))
             for named in pick.lots:
                 wanted = min(named.qty, left)
                 pieces, missing = place.take_of(named.lot, wanted)

@@ -20,7 +20,6 @@ PICK_NOT_HELD = "pick_not_held"
 PICK_VOID = "pick_void"
 ALLOCATION_MISSING = "allocation_missing"
 ALLOCATION_TWICE = "allocation_twice"
-ALLOCATION_UNDATED = "allocation_undated"
 MISSING_PRICE = "missing_price"
 
 _IMPORT = "arbot ledger import FILE"
@@ -86,17 +85,6 @@ def allocated_twice(lot: str, account: str, asset: str) -> OpenItem:
         f"{lot} at {account}",
         f"allocates {asset} out of a pool, and lots of {asset} from before it are here as well",
         "report with `--pool until-2025`, which ends the pool and puts the allocated lots in its place",
-    )
-
-
-def allocation_undated(event: str, leg: Leaving, ts_ns: int) -> OpenItem:
-    """Say that a pick counts only if a global allocation was carried out before it, and nobody said when it was."""
-    return OpenItem(
-        ALLOCATION_UNDATED,
-        f"{event} at {leg.account}",
-        f"the pick of {leg.asset} for {format_ts(ts_ns)} counts only if the global allocation was carried out by then, which no"
-        " record tells",
-        f"check that it was, and say so: `arbot tax report --accept {ALLOCATION_UNDATED}`; if not, leave the pick out",
     )
 
 

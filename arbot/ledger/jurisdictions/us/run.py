@@ -52,7 +52,7 @@ class UsRun:
         if type(line) is OpeningLine and line.allocation:
             for leg in legs:
                 if isinstance(leg, Acquire):
-                    self._book.allocate(leg, ts_ns, line.allocation)
+                    self._book.allocate(leg, ts_ns)
             return []
         return self._book.apply(legs, ts_ns, seq)
 
