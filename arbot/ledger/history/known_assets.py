@@ -14,7 +14,7 @@ from typing import Final
 
 from arbot.domain.history import CASH
 
-STABLECOINS: Final = frozenset({
+STABLECOINS: Final = frozenset({  # parity-ok: names that are known, no value
     "BUSD", "DAI", "EURC", "EURT", "FDUSD", "FRAX", "GUSD", "PYUSD", "RLUSD", "TUSD", "USDC", "USDD", "USDE", "USDG",
     "USDP", "USDS", "USDT",
 })  # fmt: skip
@@ -36,13 +36,11 @@ VENUE_WORDS: Final = {
 }
 """Names that a venue has and nobody else: Kraken's, as its documentation lists them (November 2026)."""
 
-_CLOSE: Final = 0.6
-
 
 def nearest(asset: str, others: Iterable[str]) -> str:
     """Return the name that was most likely meant, out of the known ones and those of a history; "" when none is close."""
     if asset in VENUE_WORDS:
         return VENUE_WORDS[asset]
     spelled = {**{name: name for name in sorted({*KNOWN, *others} - {asset})}, **VENUE_WORDS}
-    close = get_close_matches(asset, sorted(spelled), n=1, cutoff=_CLOSE)
+    close = get_close_matches(asset, sorted(spelled), n=1)
     return spelled[close[0]] if close else ""
