@@ -13,8 +13,9 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal, localcontext
+from typing import cast
 
 import msgspec
 
@@ -33,6 +34,7 @@ from arbot.domain.history import (
 from arbot.domain.ids import Asset, VenueId
 from arbot.domain.units import EXACT, ZERO
 from arbot.ledger import accounts
+from arbot.ledger.history.plain_fills import FillTerms, PlainFill
 
 RETOLD_ADJUSTMENT = ":adjustment:"
 """In the id of a line that tells anew what an adjustment was."""
@@ -60,15 +62,25 @@ def no_opening(_venue: VenueId) -> int | None:
 
 
 def sums(
-    lines: Iterable[HistoryLine], opened_ns: OpenedNs = no_opening, has_arrived: HasArrived = nothing_arrived
+    lines: Iterable[HistoryLine | PlainFill],
+    opened_ns: OpenedNs = no_opening,
+    has_arrived: HasArrived = nothing_arrived,
 ) -> tuple[Posting, ...]:
     """Return what some lines add up to by account and asset, sorted by both, zeros left out."""
-    place = _Places(opened_ns).of
+    places = _Places(opened_ns)
+    place = places.of
+    plain: dict[FillTerms, list[PlainFill]] = {}
     fills: dict[tuple[str, ...], list[Decimal]] = {}
     totals: dict[tuple[str, str], Decimal] = {}
     with localcontext(EXACT):
         for line in lines:
-            if type(line) is FillLine:  # most lines: those of one kind and place are added up before they are posted
+            if type(line) is PlainFill:  # most lines: those of one kind and place are added up before they are posted
+                alike = plain.get(line[2])
+                if alike is None:
+                    plain[line[2]] = [line]
+                else:
+                    alike.append(line)
+            elif type(line) is FillLine:
                 terms = (place(line.venue, line.ts), line.venue, line.side, line.base, line.quote, line.fee_ccy)
                 found = fills.get(terms)
                 if found is None:
@@ -80,7 +92,15 @@ def sums(
             elif type(line) is TransferLine and line.txid and has_arrived(line):
                 _add(totals, _transfer(msgspec.structs.replace(line, ts_in=None), place))
             else:
-                _add(totals, flows(line, place))
+                _add(totals, flows(cast("HistoryLine", line), place))
+        for (venue, side, base, quote, fee_ccy), alike in plain.items():
+            for ours, some in places.split(venue, alike):
+                _, _, _, amounts, costs, fees = zip(*some, strict=True)
+                terms = (ours, venue, side, base, quote, fee_ccy)
+                found = fills.setdefault(terms, [ZERO, ZERO, ZERO])
+                found[0] += sum(map(Decimal, amounts))
+                found[1] += sum(map(Decimal, costs))
+                found[2] += sum(map(Decimal, fees))
         for (ours, venue, side, base, quote, fee_ccy), (amount, cost, fee) in fills.items():
             _add(totals, _fill(ours, venue, side, (base, amount), (quote, cost), (fee_ccy, fee)))
     return tuple(
@@ -166,9 +186,23 @@ class _Places:
 
     def of(self, venue: str, ts: str) -> str:
         """Return where a movement at a venue at that time is posted."""
+        account, opened_ns = self._find(venue)
+        return account if opened_ns is None or parse_ts(ts) > opened_ns else accounts.EQUITY_OPENING
+
+    def split(self, venue: str, fills: list[PlainFill]) -> Iterator[tuple[str, list[PlainFill]]]:
+        """Yield where fills of a venue are posted, with those that are."""
+        account, opened_ns = self._find(venue)
+        if opened_ns is None or fills[0].ts_ns > opened_ns:  # they ascend
+            yield account, fills
+            return
+        count = sum(fill.ts_ns <= opened_ns for fill in fills)
+        yield accounts.EQUITY_OPENING, fills[:count]
+        if count < len(fills):
+            yield account, fills[count:]
+
+    def _find(self, venue: str) -> tuple[str, int | None]:
         known = self._known.get(venue)
         if known is None:
             name = VenueId(venue)
             known = self._known[venue] = (accounts.venue_assets(name), self._opened_ns(name))
-        account, opened_ns = known
-        return account if opened_ns is None or parse_ts(ts) > opened_ns else accounts.EQUITY_OPENING
+        return known

@@ -40,6 +40,7 @@ from arbot.domain.history import (
 from arbot.domain.units import EXACT
 from arbot.ledger.history.codes import BEFORE_EPOCH, IN_FUTURE, MISSING_PRICE, MIXED_TIME_ZONES, coded
 from arbot.ledger.history.fields import ALLOCATIONS, INCOME_WHY, KINDS, SIDES, SPEND_WHY, TABLES
+from arbot.ledger.history.plain_fills import NUMBER, TEXT, PlainFill, PlainFills
 from arbot.ledger.history.writing import as_text
 
 MISTAKES_KEPT: Final = 50
@@ -49,9 +50,12 @@ FIRST_NS: Final = 1_231_006_505_000_000_000  # 2009-01-03T18:15:05Z, the time in
 LAST_NS: Final = 7_258_118_400_000_000_000  # 2200-01-01: a clock that says more is broken, and the store counts to 2262
 SHOWN_MAX = 160  # characters of a line that a mistake repeats
 
-_NUMBER = r"-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?"
-_PRICE = _NUMBER.removeprefix("-?")
-_TEXT = r'[^"\\\x00-\x1f]'
+_NUMBER = f"-?{NUMBER}"
+_PRICE = NUMBER
+_TEXT = TEXT
+_FILL_BEGINS = b'{"kind": "fill"'
+_DERIVED_ENDS = (":fee", ":rebate")
+_make = tuple.__new__  # the constructor of a named tuple costs twice as much
 _BETWEEN = '": "'  # key and value of a canonical entry
 _NUMBERS = re.compile(_NUMBER)
 _PLAIN = re.compile(r"-?[0-9]{1,60}(?:\.[0-9]{1,40})?", re.ASCII)
@@ -75,7 +79,12 @@ class ReadLine(NamedTuple):
     ts_ns: int
     kind: str
     text: str
-    line: HistoryLine
+    parsed: HistoryLine | PlainFill
+
+    @property
+    def line(self) -> HistoryLine:
+        """The value; of a plain fill it is made each time it is asked for."""
+        return read_stored(self.text) if type(self.parsed) is PlainFill else cast("HistoryLine", self.parsed)
 
 
 class _Wrong(Exception):
@@ -97,14 +106,25 @@ class LineReader:
         self.early_row = 0  # the first of them
         self._until_ns = until_ns
         self._row = 0
+        self._sane_until_ns = min(until_ns, LAST_NS - 1)
         self._last_ns = 0
         self._last_row = 0
+        self._fills = PlainFills()
 
     def feed(self, raw: bytes) -> ReadLine | None:
         """Return the next line of the file, or None when it is `meta` or a mistake. `raw` may end in LF."""
         self._row += 1
+        is_fill = raw.startswith(_FILL_BEGINS) and raw.isascii()
+        if is_fill:
+            text = raw.removesuffix(b"\n").decode("ascii")
+            fill = self._fills.find(text)
+            if fill is not None and not fill[0].endswith(_DERIVED_ENDS):
+                ts_ns = fill[1]
+                if self._last_ns <= ts_ns <= self._sane_until_ns and ts_ns >= FIRST_NS:
+                    self._last_ns, self._last_row = ts_ns, self._row
+                    return _make(ReadLine, (self._row, fill[0], ts_ns, "fill", text, fill))
         try:
-            return self._read(raw)
+            return self._read(raw, is_fill=is_fill)
         except _Wrong as wrong:
             self.refuse(self._row, str(wrong), wrong.remedy, raw)
         return None
@@ -116,7 +136,7 @@ class LineReader:
             shown = raw[:SHOWN_MAX].decode(errors="replace").rstrip("\r\n")
             self.mistakes.append(Mistake(f"{self.source} line {row}", f"{what}: {shown}" if shown else what, remedy))
 
-    def _read(self, raw: bytes) -> ReadLine | None:
+    def _read(self, raw: bytes, *, is_fill: bool) -> ReadLine | None:
         try:
             text = raw.removesuffix(b"\n").decode()
         except UnicodeDecodeError as error:
@@ -135,6 +155,8 @@ class LineReader:
         self._check_time(ts_ns)
         _CHECKS[kind](cast("Any", line), ts_ns)
         _check_common(line.id, line)
+        if is_fill and match is not None and type(line) is FillLine:
+            self._fills.learn(line)
         return ReadLine(self._row, line.id, ts_ns, kind, text, line)
 
     def _check_time(self, ts_ns: int) -> None:
@@ -393,7 +415,7 @@ def _priced(line: HistoryLine, *assets: str) -> None:
 def _check_common(name: str, line: HistoryLine) -> None:
     if not name:
         raise _Wrong("the id is empty")
-    if name.endswith((":fee", ":rebate")):
+    if name.endswith(_DERIVED_ENDS):
         raise _Wrong(f"the id {name!r} ends like one that is derived from another", "choose an id without that end")
     if line.px:
         _assets("px of", tuple(line.px))

@@ -20,6 +20,7 @@ from arbot.domain.units import EXACT, ZERO, fmt
 from arbot.ledger.history.evidence import Pricing
 from arbot.ledger.history.journaled import Journaled, Unmatched
 from arbot.ledger.history.movements import ELSEWHERE
+from arbot.ledger.history.reading import head_of
 from arbot.ledger.history.restating import differing, effects, is_same_content
 from arbot.ledger.history.snapshots import Held, Opening
 from arbot.ledger.history.writing import canonical
@@ -87,6 +88,7 @@ class _Settling:
         for held in self._journaled.held:
             self._compare(held, sums)
         self._lines.sort(key=lambda placed: (placed.ts_ns, placed.seq))
+        self._drafts.sort(key=lambda draft: head_of(draft)[2])  # as a file has to have them
         return Settled(self._lines, frozenset(self._skipped), self._items, self._drafts, self._notes)
 
     # --- line against line ----------------------------------------------------------------------------------------------

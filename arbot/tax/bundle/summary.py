@@ -7,6 +7,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from html import escape
 
@@ -112,7 +113,10 @@ def _accepted(told: Told) -> str:
         for item in told.accepted[:ACCEPTED_SHOWN]
     ]
     more = len(told.accepted) - len(shown)
-    shown += [f"<p>{more} more in open-items.csv.</p>"] if more > 0 else []
+    if more > 0:
+        counts = sorted(Counter(item.code for item in told.accepted).items())
+        codes = ", ".join(f"{count} x <code>{escape(code)}</code>" for code, count in counts)
+        shown.append(f"<p>{more} more in open-items.csv; in all {codes}.</p>")
     return f"<h2>Open items that were accepted by name ({len(told.accepted)})</h2>{''.join(shown)}"
 
 

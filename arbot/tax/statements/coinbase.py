@@ -28,6 +28,7 @@ from arbot.tax.statements.common import (
     Statement,
     account_of,
     asset_of,
+    demand_no_offset,
     digits_after_point,
     excerpt,
     number_of,
@@ -140,6 +141,7 @@ def _fill(number: int, cells: Mapping[str, str], account: str, prices: Prices, f
     if size <= 0 or price <= 0:
         raise ValueError("size and price must be above zero")
     cost = _cost(size, price, fee, moved, is_buy=is_buy)
+    demand_no_offset(cells["created at"])
     ts_ns = parse_ts(cells["created at"])
     priced = price_trade(prices, ts_ns, base, size, quote, cost, quote, {})
     name_missing(findings, (number,), ts_ns, priced.missing)

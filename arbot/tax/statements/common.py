@@ -22,11 +22,13 @@ from typing import Final, NamedTuple
 from arbot.domain.errors import Mistake, UserError
 from arbot.domain.history import HistoryLine
 from arbot.domain.units import DIGITS_MAX, EXACT, WIDE, ZERO
+from arbot.ledger.history.codes import MIXED_TIME_ZONES, coded
 from arbot.ledger.lots.words import OpenItem
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _ASSET = re.compile(r"[A-Z0-9]+", re.ASCII)
+_OFFSET_END = re.compile(r":[0-9]{2}(?:\.[0-9]+)? ?[+-][0-9]{2}:?[0-9]{2}$")
 _PRICE_STEP: Final = Decimal(1).scaleb(-18)
 
 USD: Final = "USD"
@@ -172,6 +174,12 @@ def _rows(
             yield number, dict(zip(columns, (cell.strip() for cell in cells), strict=True))
     except csv.Error as error:
         findings.mistake(number + 1, f"is not CSV: {error}", "export the file again")
+
+
+def demand_no_offset(text: str) -> None:
+    """Raise ValueError when a time of an export in UTC says an offset of its own."""
+    if _OFFSET_END.search(text):
+        raise ValueError(coded(f"time {excerpt(text)} has an offset, and the export's times are UTC", MIXED_TIME_ZONES))
 
 
 def excerpt(text: str) -> str:

@@ -24,7 +24,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from arbot.domain.history import NS_PER_S
-from arbot.tax.statements.common import asset_of, excerpt, number_of
+from arbot.tax.statements.common import asset_of, demand_no_offset, excerpt, number_of
 from arbot.venues.kraken.assets import LEGACY_IDS, field_name
 
 _OLDEST: Final = ("txid", "refid", "time", "type", "aclass", "asset", "amount", "fee", "balance")
@@ -174,6 +174,7 @@ def field_asset(spelled: str) -> str:
 def _time(text: str) -> tuple[int, int]:
     match = _TIME.fullmatch(text)
     if match is None:
+        demand_no_offset(text)
         raise ValueError(f"time {excerpt(text)} is not like 2025-01-31 23:59:59")
     minute, second, fraction = match.groups()
     if int(second) > 59:

@@ -15,6 +15,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from arbot.domain.history import NS_PER_S
+from arbot.ledger.history.codes import MIXED_TIME_ZONES, coded
 from arbot.tax.statements.column_map import TimeShape
 from arbot.tax.statements.common import excerpt
 
@@ -97,7 +98,8 @@ class LocalTimes:
             shift = size if match[1] == "+" else -size
         seconds = _seconds(local.replace(tzinfo=UTC)) - int(shift.total_seconds())
         if self._zone is not None and _local_of(seconds, self._zone) != local:
-            raise ValueError(f"time {excerpt(text)} is not in the zone of the file, {self._zone.key}")
+            what = f"time {excerpt(text)} is not in the zone of the file, {self._zone.key}"
+            raise ValueError(coded(what, MIXED_TIME_ZONES))
         return seconds * NS_PER_S
 
 
