@@ -129,7 +129,7 @@ def _demand_files(*paths: Path | None) -> None:
             with path.open("rb") as opened:
                 if not opened.read(1):
                     mistakes.append(
-                        Mistake(str(path), "is empty", "export it again, and look whether it was saved whole")
+                        Mistake(path.name, "is empty", "export it again, and look whether it was saved whole")
                     )
         except OSError as error:
             remedy = "name a file that you can read" if path.exists() else "check the path"

@@ -260,7 +260,7 @@ def test_a_missing_price_is_open_and_a_twin_with_the_price_completes_the_line():
     settled = book.settled(is_pretend=False)
 
     assert "missing_price kraken:T1" in [f"{one.code} {one.where}" for one in settled.items]
-    draft = settled.drafts[0]
+    (draft,) = (one for one in settled.drafts if "kraken:T1" in one)
     assert '"px": {"BTC": "?", "USDT": "?"}' in draft
     whole = draft.replace('"BTC": "?", "USDT": "?"', '"BTC": "100", "USDT": "0.99"')
     line = of_kind(book.settled(whole, is_pretend=False).lines, FillLine)[0]
