@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from arbot.cli import ledger_history, ledger_proof, parsing
-from arbot.cli.output import say, to_json
+from arbot.cli.output import say, tell, to_json
 from arbot.cli.stores import LedgerOption, open_store
 from arbot.cli.where import ConfigOption, JsonOption, settings_of
 
@@ -37,13 +37,16 @@ def trades(
     as_json: JsonOption = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many, the newest.")] = 50,
 ) -> None:
-    """Print the newest fills, oldest first."""
+    """Print the newest fills of arbot itself, oldest first."""
     from arbot.domain.units import fmt
 
     with open_store(config, ledger) as store:
         rows = store.trades(limit=limit)
     if as_json:
         say(to_json(rows))
+        return
+    if not rows:
+        tell("arbot itself has no fills here; what was imported is in `arbot ledger export`")
         return
     _table(
         ("time UTC", "venue", "instrument", "side", ">qty", ">price", ">fee", "fee in", "trade id"),
