@@ -32,7 +32,7 @@ from arbot.journal.store import SqlStore
 from arbot.ledger.history.codes import CONFLICT, DUPLICATE_ID, coded
 from arbot.ledger.history.journaled import Unmatched
 from arbot.ledger.history.posting import RETOLD_ADJUSTMENT
-from arbot.ledger.history.reading import MISTAKES_KEPT, LineReader, ReadLine, is_same, read_lines
+from arbot.ledger.history.reading import MISTAKES_KEPT, LineReader, ReadLine, differences, is_same, read_lines
 from arbot.ledger.history.restating import effects, is_same_content
 from arbot.ledger.history.writing import canonical
 from arbot.ledger.posting import Ledger
@@ -325,7 +325,6 @@ class _Writer:
             "make the file say the same, or give what differs an id of its own; what is booked is never overwritten: "
             "a corrected history goes into a new store (--ledger NEW.db)"
         )
-        what = coded(
-            f"the id {line.id!r} is booked {where} with other content: {booked} but here {line.text}", CONFLICT
-        )
+        told = differences(booked, line.text) if booked.startswith("{") else f"{booked}, but here {line.text}"
+        what = coded(f"the id {line.id!r} is booked {where} with other content: {told}", CONFLICT)
         self._conflicts.append(Mistake(f"{self._source.name} line {line.row}", what, remedy))

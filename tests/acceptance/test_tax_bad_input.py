@@ -358,7 +358,13 @@ def test_a_file_with_a_mistake_is_not_taken_until_it_is_mended(desk: Desk, case:
 
 
 CONFLICTS = {
-    "jsonl": ("h.jsonl", lines(CASH, GOOD), lines(CASH, GOOD | {"cost": "5001"}), "h.jsonl line 2", '"cost": "5001"'),
+    "jsonl": (
+        "h.jsonl",
+        lines(CASH, GOOD),
+        lines(CASH, GOOD | {"cost": "5001"}),
+        "h.jsonl line 2",
+        "cost 5000 there, 5001 here",
+    ),
     "kraken": (
         "k.csv",
         kraken(KRAKEN_IN, *KRAKEN_BUY),

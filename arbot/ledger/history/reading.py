@@ -198,6 +198,16 @@ def is_same(stored: str, text: str) -> bool:
     return stored == text or _value_of(stored) == _value_of(text)
 
 
+def differences(stored: str, text: str) -> str:
+    """Return in words where two texts of one id say different things."""
+    ours, theirs = _value_of(stored), _value_of(text)
+    there, here = json.loads(stored), json.loads(text)
+    names = [name for name in {"kind": "", **ours, **theirs} if ours.get(name) != theirs.get(name)]
+    return "; ".join(
+        f"{name} {there.get(name) or 'nothing'} there, {here.get(name) or 'nothing'} here" for name in names
+    )
+
+
 def _value_of(text: str) -> dict[str, Any]:
     line = read_stored(text)
     value = msgspec.structs.asdict(line) | {"kind": type(line), "note": ""}
