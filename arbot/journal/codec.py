@@ -69,6 +69,8 @@ def _plain(node: Any) -> Any:
         ensure(node.is_finite(), "a number that is none in a record", number=node)
         return fmt(node)
     if kind is list or kind is tuple:
+        if _LEAVES.issuperset(map(type, node)):
+            return list(node)  # of some hundred imported lines, in one step
         return [child if type(child) in _LEAVES else _plain(child) for child in node]
     return node
 
@@ -78,6 +80,8 @@ def _is_kept(raw: Any, again: Any) -> bool:
     if isinstance(raw, dict):
         return isinstance(again, dict) and all(key in again and _is_kept(raw[key], again[key]) for key in raw)
     if isinstance(raw, list):
+        if raw == again and set(map(type, raw)) == {str}:
+            return True  # some hundred imported lines, in one step
         return (
             isinstance(again, list)
             and len(raw) == len(again)

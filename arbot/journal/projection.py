@@ -11,8 +11,9 @@ Rules of this file:
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from itertools import repeat
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -53,6 +54,20 @@ ORDERS_KEPT = 4_096
 _BEFORE_OPEN = frozenset({OrderState.INTENDED, OrderState.SENT, OrderState.UNKNOWN})
 
 Row = dict[str, Any]
+
+
+HistoryRow = tuple[int, int, int, str, str, str]
+"""A row of the table `history`, in the order of its columns: there are too many for one dict each."""
+
+Rows = list[Row] | list[HistoryRow]
+
+
+class LineHeads(NamedTuple):
+    """What the imported lines of one event begin with, in columns: kinds, ids and instants (ns)."""
+
+    kinds: Sequence[str]
+    names: Sequence[str]
+    times_ns: Sequence[int]
 
 
 class FillKey(NamedTuple):
@@ -124,16 +139,19 @@ class Projector:
         self._postings: list[Row] = []
         self._standing: list[Row] = []
         self._lessons: dict[tuple[str, str], Row] = {}
-        self._history: list[Row] = []
+        self._history: list[HistoryRow] = []
 
-    def absorb(self, seq: int, record: Record) -> None:
-        """Note what a record changes. Raises: InvariantBroken when a client order id comes a second time."""
+    def absorb(self, seq: int, record: Record, heads: LineHeads | None = None) -> None:
+        """Note what a record changes. Whoever has read its imported lines says what they begin with (`heads`).
+
+        Raises: InvariantBroken when a client order id comes a second time.
+        """
         for line, command in enumerate(record.outcome.commands):
             if isinstance(command, SubmitOrder):
                 self._intend(seq, line, command.approved.intent)
             elif isinstance(command, SubmitTransfer):
                 self._begin_transfer(seq, command.approved.intent)
-        self._event(seq, record.envelope)
+        self._event(seq, record.envelope, heads)
         for line, decision in enumerate(record.outcome.decisions):
             self._decide(seq, decision)
             if isinstance(decision, TransferMoved):
@@ -143,9 +161,9 @@ class Projector:
         if record.standing is not None:
             self._stand(seq, record.standing)
 
-    def take(self) -> tuple[tuple[Table, list[Row]], ...]:
+    def take(self) -> tuple[tuple[Table, Rows], ...]:
         """Return the rows to insert or replace, by table in the order to write them, and forget them."""
-        rows: tuple[tuple[Table, list[Row]], ...] = (
+        rows: tuple[tuple[Table, Rows], ...] = (
             (schema.ARBS, list(self._arbs.values())),
             (schema.ORDERS, [_order_row(order) for order in self._dirty_orders.values()]),
             (schema.FILLS, list(self._fills.values())),
@@ -189,14 +207,14 @@ class Projector:
         self._orders[order.intent.client_order_id] = order
         self._dirty_orders[order.intent.client_order_id] = order
 
-    def _event(self, seq: int, envelope: Envelope) -> None:
+    def _event(self, seq: int, envelope: Envelope, heads: LineHeads | None) -> None:
         event = envelope.event
         if isinstance(event, OrderFilled):
             self._fill(seq, envelope.ts_ns, event.fill)
         elif isinstance(event, TransferReported):
             self._transfer(seq, event)
         elif isinstance(event, HistoryImported):
-            self._import(seq, event)
+            self._import(seq, event, heads)
         elif isinstance(event, _ABOUT_ORDERS):
             order = self._order(event.client_order_id)
             if order is not None:  # an order that is not ours has no row; its fills are kept all the same
@@ -204,14 +222,10 @@ class Projector:
                 order.settle()
                 self._keep(order)
 
-    def _import(self, seq: int, event: HistoryImported) -> None:
-        for line, body in enumerate(event.lines):
-            try:
-                kind, name, ts_ns = head_of(body)
-            except ValueError as error:
-                raise InvariantBroken(f"journal {seq}, line {line} of the event: {error}") from error
-            row = {"ts_ns": ts_ns, "seq": seq, "line": line, "id": name, "kind": kind, "body": body}
-            self._history.append(row)
+    def _import(self, seq: int, event: HistoryImported, heads: LineHeads | None) -> None:
+        kinds, names, times_ns = _heads_of(seq, event) if heads is None else heads
+        lines = event.lines
+        self._history.extend(zip(times_ns, repeat(seq), range(len(lines)), names, kinds, lines))
 
     def _fill(self, seq: int, ts_ns: int, fill: Fill) -> None:
         key = fill_key(fill)
@@ -356,6 +370,17 @@ def _move(order: OrderRow, event: Event) -> None:
                 order.state = state
         case _:
             pass
+
+
+def _heads_of(seq: int, event: HistoryImported) -> LineHeads:
+    """Read what the lines of an event begin with. Raises: InvariantBroken."""
+    heads: list[tuple[str, str, int]] = []
+    for body in event.lines:
+        try:
+            heads.append(head_of(body))
+        except ValueError as error:
+            raise InvariantBroken(f"journal {seq}, line {len(heads)} of the event: {error}") from error
+    return LineHeads(*zip(*heads, strict=True)) if heads else LineHeads((), (), ())
 
 
 def _news_row(seq: int, line: int, ts_ns: int, news: TransferMoved) -> Row:

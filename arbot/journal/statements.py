@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ClauseElement, Connection, CursorResult, Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
@@ -19,14 +19,22 @@ from arbot.journal import schema
 REPLACED = frozenset({schema.ARBS, schema.ORDERS, schema.TRANSFERS, schema.BALANCES, schema.STANDING, schema.LESSONS})
 """Tables whose rows change; in all others a row comes once, and a second one is an error."""
 
+Values = Mapping[str, Any] | tuple[Any, ...]
+"""A row by names of columns, or in the order of the table's columns."""
+
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
-def write_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_rows(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
     """Insert rows, or replace those with the same key where the table allows it. Raises: SQLAlchemyError."""
     if rows:
         backend = connection.dialect.name
         _run(connection, _write(table, backend), rows)
+
+
+def add_rows(connection: Connection, table: Table, name: str, rows: Sequence[Values]) -> int:
+    """Insert those rows whose unique column `name` is new, and return how many they were. Raises: SQLAlchemyError."""
+    return _run(connection, _add(table, name, connection.dialect.name), rows).rowcount if rows else 0
 
 
 def execute(connection: Connection, statement: ClauseElement, values: Mapping[str, Any]) -> CursorResult[Any]:
@@ -34,14 +42,28 @@ def execute(connection: Connection, statement: ClauseElement, values: Mapping[st
     return _run(connection, statement, [values])
 
 
-def _run(connection: Connection, statement: ClauseElement, rows: Sequence[Mapping[str, Any]]) -> CursorResult[Any]:
+def _run(connection: Connection, statement: ClauseElement, rows: Sequence[Values]) -> CursorResult[Any]:
     sql, names = _compiled(statement, connection.dialect.name)
-    if names is None:
-        given: Any = rows[0] if len(rows) == 1 else rows
+    if isinstance(rows[0], tuple):
+        given: Any = rows if names is not None else [_named(statement, row) for row in rows]
+        given = given[0] if len(rows) == 1 else given
+    elif names is None:
+        given = rows[0] if len(rows) == 1 else rows
     else:
-        picked = list(map(itemgetter(*names), rows)) if len(names) > 1 else [(row[names[0]],) for row in rows]
+        named = cast("Sequence[Mapping[str, Any]]", rows)
+        picked = list(map(itemgetter(*names), named)) if len(names) > 1 else [(row[names[0]],) for row in named]
         given = picked[0] if len(rows) == 1 else picked
     return connection.exec_driver_sql(sql, given)
+
+
+def _named(statement: Any, row: Values) -> dict[str, Any]:
+    return dict(zip(statement.table.columns.keys(), row, strict=True))
+
+
+@cache
+def _add(table: Table, name: str, backend: str) -> ClauseElement:
+    statement: ClauseElement = _INSERT[backend](table).on_conflict_do_nothing(index_elements=[name])
+    return statement
 
 
 @cache

@@ -26,12 +26,12 @@ from arbot.domain.ids import Asset, ClientOrderId, VenueId
 from arbot.journal import queries, schema
 from arbot.journal.anchor import Anchor, read_anchor, write_anchor
 from arbot.journal.codec import GENESIS, encode, link
-from arbot.journal.database import Database
+from arbot.journal.database import NO_STORE, Database
 from arbot.journal.deriving import derive
 from arbot.journal.migration import STEPS, migrate
-from arbot.journal.projection import Projector
+from arbot.journal.projection import LineHeads, Projector
 from arbot.journal.queries import Head, StoredFill, StoredPast
-from arbot.journal.statements import execute, write_rows
+from arbot.journal.statements import add_rows, execute, write_rows
 from arbot.journal.verify import Problem, chain_problem, edited_row, verify_store
 from arbot.ports import Record, StoredOrder, StoredTransfer
 
@@ -96,6 +96,7 @@ class SqlStore:
         self._now_ns = now_ns
         self._epoch = 0
         self._step = 0
+        self._lines_twice = 0  # imported lines whose id was there already
         self._head = Head(epoch=0, seq=0, hash=GENESIS)
         self._projector = Projector(StoredPast(database.connection))
 
@@ -270,23 +271,37 @@ class SqlStore:
         ensure(self._epoch, "records are appended within a run")
         self._head = self._chained(connection, records)
 
-    def _chained(self, connection: Connection, records: Sequence[Record]) -> Head:
+    def append_lines(self, connection: Connection, records: Sequence[Record], heads: Sequence[LineHeads]) -> bool:
+        """Write records of imported lines like `append`, and return whether the id of every line was new.
+
+        Where one was not, the records are written all the same: whoever called gives up the run. `heads` has what was
+        read of the lines of each record already. Raises: InvariantBroken, StoreFailed.
+        """
+        ensure(self._epoch, "records are appended within a run")
+        before = self._lines_twice
+        self._head = self._chained(connection, records, heads)
+        return self._lines_twice == before
+
+    def _chained(self, connection: Connection, records: Sequence[Record], heads: Sequence[LineHeads] = ()) -> Head:
         """Chain records to the journal, write what follows from them, and return where the chain ends then."""
         head = self._head
         rows: list[dict[str, Any]] = []
-        for record in records:
+        for index, record in enumerate(records):
             step, body = record.envelope.seq, encode(record)
             if step <= self._step and self._is_stored(connection, rows, step, body):
                 continue
             row = _journal_row(head, record, body, self._epoch)
             rows.append(row)
             head = Head(epoch=self._epoch, seq=row["seq"], hash=row["hash"])
-            self._projector.absorb(head.seq, record)
+            self._projector.absorb(head.seq, record, heads[index] if heads else None)
             self._step = step
         self._move_head(connection, head)
         write_rows(connection, schema.JOURNAL, rows)
         for table, projected in self._projector.take():
-            write_rows(connection, table, projected)
+            if heads and table is schema.HISTORY:
+                self._lines_twice += len(projected) - add_rows(connection, table, "id", projected)
+            else:
+                write_rows(connection, table, projected)
         return head
 
     def _is_stored(self, connection: Connection, rows: Sequence[dict[str, Any]], step: int, body: str) -> bool:
@@ -463,7 +478,7 @@ def _prepare_tables(database: Database, access: Access, anchor: Path | None) -> 
     with database.read() as connection:
         is_new = not inspect(connection).has_table(schema.META.name)
     if is_new and access is Access.READ:
-        raise UserError(Mistake(database.name, "there is no store here", "start arbot once, or check the [store] url"))
+        raise UserError(Mistake(database.name, "there is no store here", NO_STORE))
     if is_new:
         with database.write() as connection:
             schema.METADATA.create_all(connection)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
+from typing import cast
 
 import msgspec
 
@@ -33,6 +34,7 @@ from arbot.domain.order import Fill
 from arbot.domain.units import EXACT, ZERO
 from arbot.ledger import accounts, transfers
 from arbot.ledger.history import posting as history
+from arbot.ledger.history.plain_fills import PlainFill
 from arbot.ledger.history.reading import read_stored
 
 WINDOW = 50_000
@@ -289,7 +291,7 @@ class Ledger:
         return _transaction(envelope, TransactionKind.ADJUSTMENT, reference, tuple(postings))
 
     def book_history(
-        self, envelope: Envelope, imported: HistoryImported, lines: Iterable[HistoryLine]
+        self, envelope: Envelope, imported: HistoryImported, lines: Iterable[HistoryLine | PlainFill]
     ) -> Transaction | None:
         """Book what was imported, given its lines as read: what `apply` does with their text. None when it was booked."""
         transaction = self._history(envelope, imported, lines)
@@ -298,14 +300,14 @@ class Ledger:
         return transaction
 
     def _history(
-        self, envelope: Envelope, imported: HistoryImported, lines: Iterable[HistoryLine]
+        self, envelope: Envelope, imported: HistoryImported, lines: Iterable[HistoryLine | PlainFill]
     ) -> Transaction | None:
         """Return imported lines in sums. A file is named by its digest: the same lines of it are booked once."""
         reference = f"{TransactionKind.HISTORY}|{imported.digest}|{imported.row}"
         if self._find(reference) is not None:
             return None
         postings = (
-            history.retold_sums(lines, self._opened_ns)
+            history.retold_sums(cast("Iterable[HistoryLine]", lines), self._opened_ns)
             if imported.is_retold
             else history.sums(lines, self._opened_ns, self._has_arrived)
         )

@@ -9,10 +9,13 @@ Rules of this file:
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple, Self
@@ -21,13 +24,15 @@ import msgspec
 from sqlalchemy import Connection
 
 from arbot import __version__
+from arbot.domain.accounting import Transaction, TransactionKind
 from arbot.domain.decisions import Outcome
 from arbot.domain.errors import Mistake, UserError
 from arbot.domain.events import Envelope, Event, HistoryImported, RunEnded, RunStarted
 from arbot.domain.history import HistoryLine, TransferLine
 from arbot.domain.ids import RunId
 from arbot.journal import queries
-from arbot.journal.history import Known, known_lines
+from arbot.journal.history import Known, has_history, known_lines
+from arbot.journal.projection import LineHeads
 from arbot.journal.store import SqlStore
 from arbot.ledger.history.codes import CONFLICT, DUPLICATE_ID, coded
 from arbot.ledger.history.journaled import Unmatched
@@ -35,7 +40,7 @@ from arbot.ledger.history.posting import RETOLD_ADJUSTMENT
 from arbot.ledger.history.reading import MISTAKES_KEPT, LineReader, ReadLine, differences, is_same, read_lines
 from arbot.ledger.history.restating import effects, is_same_content
 from arbot.ledger.history.writing import canonical
-from arbot.ledger.posting import Ledger
+from arbot.ledger.posting import Ledger, Recall
 from arbot.ports import Record
 from arbot.runtime.clock import SystemClock
 from arbot.tax.history import open_history
@@ -47,6 +52,7 @@ LINES_AT_ONCE: Final = 2_000
 """Lines compared and written together."""
 
 _CHUNK = 1 << 20
+_RECALLED = 10_000
 
 
 class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +89,10 @@ class Told:
     def __call__(self, ids: Iterable[str]) -> Mapping[str, str]:
         """Return the canonical text of those of these ids that the journal has lines for."""
         return {name: canonical(self._lines[name]) for name in ids if name in self._lines}
+
+    def __bool__(self) -> bool:
+        """Return whether the journal has told anything."""
+        return bool(self._lines or self._ends)
 
     def knows(self, ids: Iterable[str]) -> bool:
         """Return whether the journal has one of these, as a line or as an end that is open."""
@@ -134,10 +144,23 @@ def append(
     run_id = RunId(f"import-{secrets.token_hex(4)}")
     with store.run_at_once(run_id=run_id, code_version=__version__) as connection:
         writer = _Writer(store, connection, clock, source, reader, booked, run_id)
-        for batch in _batches(lines):
-            writer.take(batch)
+        with _no_collections():
+            for batch in _batches(lines):
+                writer.take(batch)
         writer.finish()
         return writer.report()
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Keep the collector of cycles from walking over millions of lines, which are tuples of text: they have none."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def digest_of(path: Path) -> str:
@@ -167,6 +190,21 @@ def _parts(lines: list[ReadLine]) -> Iterator[list[ReadLine]]:
         start = end
 
 
+def _recall(connection: Connection, *, is_first: bool) -> Recall:
+    """Return how a booked transaction is found, asking once: beside an import nothing else is booked.
+
+    What it books itself the ledger remembers, so a store without history has no transaction of any.
+    """
+
+    @lru_cache(maxsize=_RECALLED)
+    def recall(reference: str) -> Transaction | None:
+        if is_first and reference.startswith(f"{TransactionKind.HISTORY}|"):
+            return None
+        return queries.transaction(connection, reference)
+
+    return recall
+
+
 class _Writer:
     """Writes batches of lines as events until something is wrong; from then on it only looks for what else is."""
 
@@ -187,9 +225,11 @@ class _Writer:
         self._reader = reader
         self._booked = booked
         self._run_id = run_id
-        self._ledger = Ledger(queries.balances(connection), lambda name: queries.transaction(connection, name))
         self._head = queries.head(connection)
+        self._is_first = not booked and not has_history(connection)
+        self._ledger = Ledger(queries.balances(connection), _recall(connection, is_first=self._is_first))
         self._step = 0
+        self._rows: dict[int, int] = {}  # by step: where the lines of an event begin in the file
         self._lines = 0
         self._known = 0
         self._conflicts: list[Mistake] = []
@@ -198,6 +238,10 @@ class _Writer:
     def take(self, batch: list[ReadLine]) -> None:
         """Compare lines with what is booked and write the new ones."""
         self._lines += len(batch)
+        if self._is_first and not self._is_wrong():
+            if not self._write(batch):
+                self._find_twice(batch)
+            return
         ids = [line.id for line in batch]
         stored = known_lines(self._connection, ids)
         is_told = self._booked.knows(ids)
@@ -223,6 +267,17 @@ class _Writer:
                 fresh[line.id] = line
         self._write(list(fresh.values()))
         self._write(retold, is_retold=True)
+
+    def _find_twice(self, batch: list[ReadLine]) -> None:
+        """Note the lines of a batch just written whose ids were there already: nothing else is booked in this store."""
+        stored = known_lines(self._connection, [line.id for line in batch])
+        for line in batch:
+            row = self._row_of(stored[line.id])
+            if row != line.row:
+                self._twice(line, row)
+
+    def _is_wrong(self) -> bool:
+        return self._reader.mistake_count > 0 or self._conflict_count > 0
 
     def finish(self) -> None:
         """Write that the run ended. Raises: UserError with every mistake and conflict instead."""
@@ -257,27 +312,30 @@ class _Writer:
         count = "1 line has" if early == 1 else f"{early} lines have"
         return (f"{count} not happened yet, the first is line {row}: check the clock and the time zone, ts is UTC",)
 
-    def _write(self, lines: list[ReadLine], *, is_retold: bool = False) -> None:
-        """Write lines as events; those of one event stand one under the other in the file."""
-        if not lines or self._reader.mistake_count or self._conflict_count:
-            return
+    def _write(self, lines: list[ReadLine], *, is_retold: bool = False) -> bool:
+        """Write lines as events, unless something is wrong already, and return whether every id was new.
+
+        Those of one event stand one under the other in the file.
+        """
+        if not lines or self._is_wrong():
+            return True
         if not self._step:
             self._record(self._started())
-        parts = _parts(lines)
-        self._store.append(self._connection, [self._imported(part, is_retold=is_retold) for part in parts])
+        made = [self._imported(part, is_retold=is_retold) for part in _parts(lines)]
+        return self._store.append_lines(self._connection, [record for record, _ in made], [heads for _, heads in made])
 
-    def _imported(self, part: list[ReadLine], *, is_retold: bool) -> Record:
+    def _imported(self, part: list[ReadLine], *, is_retold: bool) -> tuple[Record, LineHeads]:
+        rows, names, times_ns, kinds, texts, parsed = zip(*part, strict=True)
         event = HistoryImported(
-            source=self._source.name,
-            digest=self._source.digest,
-            row=part[0].row,
-            lines=tuple([line.text for line in part]),
-            is_retold=is_retold,
+            source=self._source.name, digest=self._source.digest, row=rows[0], lines=texts, is_retold=is_retold
         )
         envelope = self._envelope(event)
-        transaction = self._ledger.book_history(envelope, event, [line.line for line in part])
+        self._rows[self._step] = rows[0]
+        lines = [line.line for line in part] if is_retold else parsed
+        transaction = self._ledger.book_history(envelope, event, lines)
         transactions = () if transaction is None else (transaction,)
-        return Record(envelope=envelope, outcome=Outcome(), transactions=transactions)
+        record = Record(envelope=envelope, outcome=Outcome(), transactions=transactions)
+        return record, LineHeads(kinds, names, times_ns)
 
     def _started(self) -> RunStarted:
         run = self._store.run_of(self._connection, self._head.epoch)
@@ -302,9 +360,7 @@ class _Writer:
 
     def _row_of(self, known: Known) -> int:
         """Return the row in the file at hand of a line that this import has written."""
-        (entry,) = queries.journal_page(self._connection, known.seq - 1, limit=1)
-        event = entry.record().envelope.event
-        return event.row + known.line if isinstance(event, HistoryImported) else 0
+        return self._rows[known.seq - self._head.seq] + known.line  # each step of this run is one record
 
     def _retell(self, line: ReadLine, retold: list[ReadLine]) -> None:
         """Take a line about what the journal has booked by itself, if it moves its account by as much."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,9 +113,10 @@ def test_sums_are_zero_and_the_same_in_parts(lines, size):
             total = EXACT.add(total, number) if other == asset else total
         assert 0 == total
     watch = BalanceWatch()
-    for seq, line in enumerate(ordered):
-        watch.feed(Placed(line, parse_ts(line.ts), seq))
-    watch.finish()
+    with localcontext(EXACT):
+        for seq, line in enumerate(ordered):
+            watch.feed(Placed(line, parse_ts(line.ts), seq))
+        watch.finish()
     held = {
         (name.removeprefix("assets:"), asset): n for (name, asset), n in whole.items() if name.startswith("assets:")
     }
