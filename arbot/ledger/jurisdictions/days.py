@@ -14,10 +14,12 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from arbot.domain.errors import Mistake, UserError
-from arbot.domain.history import NS_PER_S
+from arbot.domain.history import NS_PER_S, S_PER_DAY
 
 _QUARTER_S = 15 * 60
 QUARTER_NS = _QUARTER_S * NS_PER_S
+_QUARTERS_PER_DAY = S_PER_DAY // _QUARTER_S
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 class LocalDays:
@@ -36,7 +38,10 @@ class LocalDays:
         quarter = ts_ns // QUARTER_NS
         day = self._day_by_quarter.get(quarter)
         if day is None:
-            day = datetime.fromtimestamp(quarter * _QUARTER_S, self._zone).toordinal()
+            if self.timezone == "UTC":  # the usual clock of traders: no table of offsets has to be asked
+                day = quarter // _QUARTERS_PER_DAY + _EPOCH_DAY
+            else:
+                day = datetime.fromtimestamp(quarter * _QUARTER_S, self._zone).toordinal()
             self._day_by_quarter[quarter] = day
         return day
 

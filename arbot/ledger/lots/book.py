@@ -178,7 +178,10 @@ class LotBook:
     def _dispose(self, leg: Dispose, ts_ns: int, seq: int, slices: list[Slice]) -> None:
         taken, missing = self._take(leg.disposal, leg, ts_ns, leg.lot)
         left = leg.proceeds
-        to_come = 0 if missing else sum(len(pieces) for pieces, _, _ in taken)
+        to_come = 0
+        if not missing:
+            for pieces, _, _ in taken:
+                to_come += len(pieces)
         for pieces, method, identified_ns in taken:
             for parcel, qty, basis in pieces:
                 to_come -= 1

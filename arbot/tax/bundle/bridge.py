@@ -42,6 +42,7 @@ STABLE = "stablecoin legs"
 FEES = "fees"
 UNEXPLAINED = "unexplained"
 GAIN = "taxable gain"
+SELL = Why.SELL  # a member asked of its class costs as much as a sum
 WORDS = {
     ROUND_TRIPS: "each trade against the newest open trade the other way, gross of fees",
     INVENTORY: "open trades, units paid, units that came, and the change of the basis held",
@@ -156,11 +157,12 @@ class Bridge:
             given, received, given_qty, received_qty = line.base, line.quote, line.amount, line.cost
         sold = fee_units = ZERO
         for one in slices:
-            if one.why is Why.SELL:
-                sold += one.proceeds
+            proceeds = one.proceeds
+            if one.why is SELL:
+                sold += proceeds
             else:
-                fee_units += one.proceeds
-                self._coin(one.asset).paid += one.proceeds
+                fee_units += proceeds
+                self._coin(one.asset).paid += proceeds
         fee, fee_asset = line.fee, line.fee_ccy
         if given not in CASH:
             coin = self._coin(given)

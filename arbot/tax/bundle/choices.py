@@ -24,6 +24,10 @@ class Identification:
         self._policy = policy
         self._disposed_ns: dict[str, int] = {}
 
+    def hearers(self) -> tuple[Identification, ...]:
+        """Return who has to hear the lines of the year: nobody where nothing was said of a disposal by itself."""
+        return (self,) if self._policy.picks or self._policy.by_order else ()
+
     def line(self, placed: Placed, slices: Sequence[Slice]) -> None:
         """Take note of a line that a pick names, and of a disposal whose order said which units go."""
         name = placed.line.id

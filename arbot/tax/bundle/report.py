@@ -205,7 +205,7 @@ def _written(work: _Work, folder: Folder) -> Told:
         work.history.lines(),
         run,
         span,
-        by_line=[*part.by_line, identification],
+        by_line=[*part.by_line, *identification.hearers()],
         by_slice=[hear_slices],
         every_line=[check.line, *part.every_line],
         every_slice=[shadow.take] if shadow else [],

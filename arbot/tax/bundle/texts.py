@@ -14,9 +14,11 @@ from functools import lru_cache
 from arbot.domain.history import NS_PER_S, S_PER_DAY
 
 S_PER_MINUTE = 60
+NS_PER_MS = 1_000_000
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 MINUTES = tuple(f"T{minute // 60:02d}:{minute % 60:02d}:" for minute in range(24 * 60))
 SECONDS = tuple(f"{second:02d}" for second in range(60))
+MILLIS = tuple(f".{millis:03d}".rstrip("0") for millis in range(1000))
 
 
 @lru_cache(maxsize=65_536)  # a lot's time is asked for again when it is disposed of
@@ -26,7 +28,9 @@ def utc(ts_ns: int) -> str:
     day, rest = divmod(seconds, S_PER_DAY)
     minute, second = divmod(rest, S_PER_MINUTE)
     if nanos:
-        return f"{_day(day)}{MINUTES[minute]}{SECONDS[second]}.{nanos:09d}".rstrip("0") + "Z"
+        millis, rest = divmod(nanos, NS_PER_MS)
+        fraction = f".{nanos:09d}".rstrip("0") if rest else MILLIS[millis]
+        return f"{_day(day)}{MINUTES[minute]}{SECONDS[second]}{fraction}Z"
     return f"{_day(day)}{MINUTES[minute]}{SECONDS[second]}Z"
 
 
