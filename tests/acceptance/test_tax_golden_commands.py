@@ -101,6 +101,53 @@ def test_fee_case_by_commands(case: dict[str, Any], tmp_path: Path) -> None:
     check(case, *reported(case, case["events"], tmp_path))
 
 
+@pytest.mark.parametrize("case", golden_cases("term"))
+def test_term_case_by_commands(case: dict[str, Any], tmp_path: Path) -> None:
+    """Units bought and sold at the case's instants are short or long as it states, by the clock of its time zone."""
+    unit = {"account": "any", "asset": "BTC", "qty": "1"}
+    rows = lines_of([
+        unit | {"t": "buy", "id": "b", "ts": case["acquired"], "cash": "100"},
+        unit | {"t": "sell", "id": "s", "ts": case["sold"], "cash": "200"},
+    ])  # fmt: skip
+    ledger, out = import_lines(tmp_path, with_cash(rows)), tmp_path / "out"
+    year = local_date(case["sold"], case["timezone"])[:4]
+    assert report(ledger, out, "--year", year, "--timezone", case["timezone"]) == 0
+
+    assert [case["expected"]["term"]] == [one["term"] for one in jsonl(out, "disposals.jsonl")]
+
+
+@pytest.mark.parametrize("case", golden_cases("form-row"))
+def test_form_row_by_commands(case: dict[str, Any], tmp_path: Path) -> None:
+    """A sale beside what its broker reported gets the box, the line and the columns that the case states."""
+    given, expected = case["input"], case["expected"]
+    cost = given.get("cost_not_on_form", "0")
+    acquired = {"S": "2025-01-02T00:00:00Z", "L": "2023-01-02T00:00:00Z"}[given["term"]]
+    unit = {"account": "kraken", "asset": "BTC", "qty": "1"}
+    rows = lines_of([
+        unit | {"t": "opening", "id": "b", "ts": "2025-01-03T00:00:00Z", "unit_basis": given["basis"], "acquired": acquired},
+        unit | {"t": "sell", "id": "s", "ts": "2025-06-01T12:00:00Z", "cash": str(Decimal(given["proceeds"]) + Decimal(cost)),
+                "fee": cost},
+    ])  # fmt: skip
+    ledger, out, words = import_lines(tmp_path, with_cash(rows)), tmp_path / "out", ["--year", "2025"]
+    if given["form_1099da"] != "none":
+        is_reported = {"basis-reported": "yes", "basis-not-reported": "no"}[given["form_1099da"]]
+        told = (
+            f"BTC,1,06/01/2025,{given['reported_proceeds']},{given.get('reported_basis') or ''},{is_reported},kraken,s"
+        )
+        (tmp_path / "da.csv").write_text(f"1b,1c,1e,1f,1g,2,account,sale id\n{told}\n", "utf-8")
+        words += ["--form-1099da", str(tmp_path / "da.csv")]
+    is_total = given.get("aggregate_option", False)
+    assert report(ledger, out, *words, *(["--totals-without-rows"] if is_total else [])) == 0
+
+    columns = {"d": "proceeds", "e": "cost_basis", "g": "adjustment", "h": "gain"}
+    (line,) = (one for one in sheet(out, "schedule-d.csv") if one["rows"] != "0")
+    assert (expected["schedule_d_line"], expected["box"]) == (line["line"], line["box"])
+    assert {name: Decimal(expected[name]) for name in columns} == {
+        name: Decimal(line[column]) for name, column in columns.items()
+    }
+    assert [expected["f"]] * (not is_total) == [row["code"] for row in sheet(out, "form8949.csv")]
+
+
 @pytest.mark.parametrize("case", golden_cases("file"))
 def test_history_by_commands(case: dict[str, Any], tmp_path: Path) -> None:
     """A whole history gives totals per year, asset and term, lots left and balances, under every method and pool."""
@@ -203,7 +250,9 @@ def test_uk_case_by_commands(case: dict[str, Any], tmp_path: Path) -> None:
         out = tmp_path / str(year)
         assert report(ledger, out, "--country", "uk", "--year", str(year), "--rate-default", case["fx"]) == 0
         for one in jsonl(out, "disposals.jsonl"):
-            row = told.setdefault((one["asset"], london(one["sold"])), dict.fromkeys(("qty", *MONEY), ZERO))
+            row = told.setdefault(
+                (one["asset"], local_date(one["sold"], "Europe/London")), dict.fromkeys(("qty", *MONEY), ZERO)
+            )
             for name in row:
                 row[name] += Decimal(one[name])
         pools = {one["asset"]: (Decimal(one["qty"]), Decimal(one["basis"])) for one in jsonl(out, "remaining.jsonl")}
@@ -285,6 +334,6 @@ def test_uk_net_gain_by_commands(case: dict[str, Any], tmp_path: Path) -> None:
         assert abs(Decimal(gain) - sum(Decimal(one["gain"]) for one in jsonl(out, "disposals.jsonl"))) <= CENT_HALF
 
 
-def london(ts: str) -> str:
-    """Return the date in London of a time."""
-    return day_text(LocalDays("Europe/London").of(parse_ts(ts)))
+def local_date(ts: str, timezone: str) -> str:
+    """Return the date of a time in a time zone."""
+    return day_text(LocalDays(timezone).of(parse_ts(ts)))
