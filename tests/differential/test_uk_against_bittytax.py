@@ -10,7 +10,7 @@ import pytest
 from arbot.domain.history import OpeningLine, Placed, format_ts
 from arbot.ledger.jurisdictions.base import CountryOptions
 from arbot.ledger.jurisdictions.days import day_text
-from arbot.ledger.jurisdictions.local_legs import LocalLegs
+from arbot.ledger.jurisdictions.local_effects import LocalEffects
 from arbot.ledger.jurisdictions.uk import UkRun
 from arbot.ledger.lots.words import Acquire, Dispose
 from tests.support.arb_year import placed_year
@@ -22,15 +22,15 @@ TOLERANCE = Decimal("0.000001")
 
 def pound_legs(history: list[Placed]) -> list[RivalLeg]:
     """Return what each line buys and sells in pounds, fees allocated; an opening counts from when it was acquired."""
-    values = LocalLegs("GBP", RATE, given_share=Decimal("0.5"))
+    values = LocalEffects("GBP", RATE, given_share=Decimal("0.5"))
     told = []
     for placed in history:
-        for leg in values.of(placed):
-            if isinstance(leg, Acquire):
-                at_ns = leg.acquired_ns if isinstance(placed.line, OpeningLine) else placed.ts_ns
-                told.append(("acquire", leg.lot, at_ns, leg.asset, leg.qty, leg.basis))
-            elif isinstance(leg, Dispose):
-                told.append(("dispose", leg.disposal, placed.ts_ns, leg.asset, leg.qty, leg.proceeds))
+        for effect in values.of(placed):
+            if isinstance(effect, Acquire):
+                at_ns = effect.acquired_ns if isinstance(placed.line, OpeningLine) else placed.ts_ns
+                told.append(("acquire", effect.lot, at_ns, effect.asset, effect.qty, effect.basis))
+            elif isinstance(effect, Dispose):
+                told.append(("dispose", effect.disposal, placed.ts_ns, effect.asset, effect.qty, effect.proceeds))
     names = ("t", "id", "ts", "asset", "qty", "value")
     rows = (
         (kind, name, format_ts(at_ns), asset, f"{qty:f}", f"{value:f}") for kind, name, at_ns, asset, qty, value in told

@@ -47,7 +47,7 @@ def check(case, slices, remaining, open_items):
 
 @pytest.mark.parametrize("case", golden_cases("lots"))
 def test_lot_case(case):
-    """A case told in legs gives the expected rows and lots left, or is refused."""
+    """A case told in effects gives the expected rows and lots left, or is refused."""
     book = LotBook(policy_of(case))
     as_of = parse_ts(case["as_of"]) if case.get("as_of") else None
     slices = []

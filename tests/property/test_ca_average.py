@@ -33,8 +33,8 @@ def played(some: list[Op]) -> tuple[CoinAverage, list[Settled]]:
         if is_purchase:
             coin.acquire(day, seq, Decimal(qty) / 1000, Decimal(value) / 100)
         else:
-            leg = Dispose(f"d{seq}", "any", "X", Decimal(qty) / 1000, Decimal(value) / 100, Why.SELL)
-            coin.dispose(day, seq, leg, seq)
+            effect = Dispose(f"d{seq}", "any", "X", Decimal(qty) / 1000, Decimal(value) / 100, Why.SELL)
+            coin.dispose(day, seq, effect, seq)
     coin.settle(None, settled)
     return coin, settled
 

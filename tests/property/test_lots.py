@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from arbot.domain.history import CASH, FillLine, LotMethod, PickedLot
 from arbot.domain.units import EXACT
-from arbot.ledger.jurisdictions.us.legs import us_legs
+from arbot.ledger.jurisdictions.us.effects import us_effects
 from arbot.ledger.jurisdictions.us.run import UsRun
 from arbot.ledger.jurisdictions.us.terms import Terms
 from arbot.ledger.lots.policy import LotPolicy, Pick, Pool
@@ -148,12 +148,18 @@ def test_picks_agree_with_naive_reading(rows, method, data):
 def test_quantity_and_basis_are_conserved(rows, method, pool):
     """What was acquired is what went out plus what is left, to the last digit, in units and in basis, for every asset."""
     run, slices = run_of(rows, LotPolicy(method=method, pool=pool))
-    legs = [leg for line in placed(rows) for leg in us_legs(line.line, line.ts_ns) if isinstance(leg, Acquire)]
+    effects = [
+        effect for line in placed(rows) for effect in us_effects(line.line, line.ts_ns) if isinstance(effect, Acquire)
+    ]
 
     for coin in COINS:
-        came, gone, left = ([each for each in some if each.asset == coin] for some in (legs, slices, run.remaining()))
-        assert total(leg.qty for leg in came) == EXACT.add(total(s.qty for s in gone), total(r.qty for r in left))
-        assert total(leg.basis for leg in came) == EXACT.add(total(s.basis for s in gone), total(r.basis for r in left))
+        came, gone, left = (
+            [each for each in some if each.asset == coin] for some in (effects, slices, run.remaining())
+        )
+        assert total(effect.qty for effect in came) == EXACT.add(total(s.qty for s in gone), total(r.qty for r in left))
+        assert total(effect.basis for effect in came) == EXACT.add(
+            total(s.basis for s in gone), total(r.basis for r in left)
+        )
 
 
 @settings(max_examples=30, deadline=None)

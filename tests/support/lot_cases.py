@@ -1,4 +1,4 @@
-"""Golden lot cases as policies and legs, and slices summed the way the cases state them."""
+"""Golden lot cases as policies and effects, and slices summed the way the cases state them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from arbot.domain.history import LotMethod, PickedLot, parse_ts
 from arbot.domain.units import EXACT
 from arbot.ledger.jurisdictions.us.terms import Terms
 from arbot.ledger.lots.policy import AllocationKind, Custody, LotPolicy, Pick, Pool, StandingOrder
-from arbot.ledger.lots.words import Acquire, Dispose, Leg, Remaining, Remove, Send, Slice, Why
+from arbot.ledger.lots.words import Acquire, Dispose, LotEffect, Remaining, Remove, Send, Slice, Why
 
 TOLERANCE = Decimal("0.000001")
 ZERO = Decimal(0)
@@ -57,8 +57,8 @@ def _pick(pick: dict[str, Any]) -> Pick:
     )
 
 
-def legs_of(tx: dict[str, Any]) -> list[Leg]:
-    """Return the legs of one transaction of a case, whose fees are already allocated in words."""
+def legs_of(tx: dict[str, Any]) -> list[LotEffect]:
+    """Return the effects of one transaction of a case, whose fees are already allocated in words."""
     kind, name, account, ts_ns = tx["t"], tx["id"], tx["account"], parse_ts(tx["ts"])
     if kind == "swap":
         return list(_swap(tx, ts_ns))
@@ -84,7 +84,7 @@ def legs_of(tx: dict[str, Any]) -> list[Leg]:
     }[kind]()
 
 
-def _swap(tx: dict[str, Any], ts_ns: int) -> Iterator[Leg]:
+def _swap(tx: dict[str, Any], ts_ns: int) -> Iterator[LotEffect]:
     name, account, give, get = tx["id"], tx["account"], tx["give"], tx["get"]
     value = Decimal(get["value"])
     on_top, withheld = tx.get("withheld_from_given"), tx.get("withheld_from_received")

@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 
 from arbot.domain.history import Placed, format_ts
-from arbot.ledger.jurisdictions.us.legs import us_legs
-from arbot.ledger.lots.words import Acquire, Dispose, Leg, Send, Why
+from arbot.ledger.jurisdictions.us.effects import us_effects
+from arbot.ledger.lots.words import Acquire, Dispose, LotEffect, Send, Why
 
 HERE = Path(__file__).resolve().parent.parent / "rivals"
 PYTHON = Path(os.environ.get("ARBOT_TAX_RIVALS", HERE.parent.parent / ".venv-rivals-tax")) / "bin" / "python"
@@ -51,7 +51,7 @@ def rival_legs_by_account(history: Iterable[Placed]) -> Iterator[RivalLeg]:
 def _timed(history: list[Placed], rate: Decimal) -> Iterator[tuple[int, int, RivalLeg]]:
     last_ns = 0
     for number, placed in enumerate(history):
-        legs = us_legs(placed.line, placed.ts_ns)
+        legs = us_effects(placed.line, placed.ts_ns)
         withheld = {leg.lot: leg for leg in legs if isinstance(leg, Dispose) and leg.why is Why.WITHHELD}
         for leg in legs:
             told = _told(leg, withheld, rate)
@@ -63,7 +63,7 @@ def _timed(history: list[Placed], rate: Decimal) -> Iterator[tuple[int, int, Riv
             yield placed.ts_ns, number, {"ts": ts, "asset": leg.asset, "account": leg.account, **told}
 
 
-def _told(leg: Leg, withheld: dict[str, Dispose], rate: Decimal) -> RivalLeg | None:
+def _told(leg: LotEffect, withheld: dict[str, Dispose], rate: Decimal) -> RivalLeg | None:
     match leg:
         case Acquire(lot=lot, qty=qty, basis=basis):
             less = withheld.get(lot)

@@ -12,7 +12,7 @@ from arbot.domain.history import HistoryLine, PickedLot, Placed, parse_ts
 from arbot.domain.units import EXACT, ZERO
 from arbot.ledger.jurisdictions.base import CountryOptions
 from arbot.ledger.jurisdictions.de import counting
-from arbot.ledger.jurisdictions.local_legs import LocalLegs
+from arbot.ledger.jurisdictions.local_effects import LocalEffects
 from arbot.ledger.jurisdictions.registry import country
 from arbot.ledger.lots.policy import LotPolicy, Pick
 from arbot.ledger.lots.words import Acquire, LotRun, Slice
@@ -171,13 +171,13 @@ def test_experimental_countries_say_so_and_name_their_rules(code: str) -> None:
 def test_nothing_is_lost_in_an_arbitrage_year(code: str, ccy: str) -> None:
     """What coins cost, and how many came, is what disposals took plus what is left, to the last digit."""
     placed = list(placed_year(400, seed=7))
-    legs = LocalLegs(ccy, Decimal(1), given_share=Decimal("0.5") if code == "uk" else Decimal(1))
+    effects = LocalEffects(ccy, Decimal(1), given_share=Decimal("0.5") if code == "uk" else Decimal(1))
     bought: dict[str, tuple[Decimal, Decimal]] = {}
     for each in placed:
-        for leg in legs.of(each):
-            if isinstance(leg, Acquire):
-                qty, basis = bought.get(leg.asset, (ZERO, ZERO))
-                bought[leg.asset] = (qty + leg.qty, EXACT.add(basis, leg.basis))
+        for effect in effects.of(each):
+            if isinstance(effect, Acquire):
+                qty, basis = bought.get(effect.asset, (ZERO, ZERO))
+                bought[effect.asset] = (qty + effect.qty, EXACT.add(basis, effect.basis))
     run, found = country(code).begin(LotPolicy(), ONE_TO_ONE), dict[str, tuple[Decimal, Decimal]]()
     slices = [part for each in placed for part in run.feed(each)] + run.finish()
     assert [] == run.open_items()

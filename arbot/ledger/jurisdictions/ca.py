@@ -21,7 +21,7 @@ from arbot.ledger.jurisdictions.base import Country, CountryOptions, Rule, Table
 from arbot.ledger.jurisdictions.ca_average import WINDOW_DAYS, CoinAverage, Settled
 from arbot.ledger.jurisdictions.days import LocalDays, day_text, tax_year_days, tax_year_of
 from arbot.ledger.jurisdictions.findings import history_ends_early, no_basis, opening_late
-from arbot.ledger.jurisdictions.local_legs import LocalLegs
+from arbot.ledger.jurisdictions.local_effects import LocalEffects
 from arbot.ledger.jurisdictions.rounding import nearest, text
 from arbot.ledger.lots.policy import LotPolicy
 from arbot.ledger.lots.words import Acquire, Dispose, OpenItem, Remaining, Remove, Slice
@@ -50,7 +50,9 @@ class CaRun:
 
     def __init__(self, options: CountryOptions) -> None:
         self._days = LocalDays(options.timezone)
-        self._legs = LocalLegs("CAD", options.rate_default, is_transfer_fee_allowable=options.is_transfer_fee_allowable)
+        self._effects = LocalEffects(
+            "CAD", options.rate_default, is_transfer_fee_allowable=options.is_transfer_fee_allowable
+        )
         self._coins: dict[str, CoinAverage] = {}
         self._sales: dict[tuple[str, int], DaySale] = {}
         self._found: list[OpenItem] = []
@@ -65,11 +67,11 @@ class CaRun:
             self._today = day
             for asset in sorted(self._coins):
                 self._coins[asset].settle(day, settled)
-        for leg in self._legs.of(placed):
-            if type(leg) is Dispose or type(leg) is Remove:
-                self._coin(leg.asset).dispose(day, placed.ts_ns, leg, placed.seq)
-            elif type(leg) is Acquire:
-                self._acquire(leg, day, placed.ts_ns, is_opening=type(placed.line) is OpeningLine)
+        for effect in self._effects.of(placed):
+            if type(effect) is Dispose or type(effect) is Remove:
+                self._coin(effect.asset).dispose(day, placed.ts_ns, effect, placed.seq)
+            elif type(effect) is Acquire:
+                self._acquire(effect, day, placed.ts_ns, is_opening=type(placed.line) is OpeningLine)
         return self._told(settled)
 
     def finish(self) -> list[Slice]:
@@ -97,13 +99,13 @@ class CaRun:
 
     def open_items(self) -> list[OpenItem]:
         """Return missing prices and rates, late openings, and disposals without a purchase."""
-        return [*self._legs.open_items(), *self._found]
+        return [*self._effects.open_items(), *self._found]
 
     def notes(self, year: int) -> list[OpenItem]:
         """Return that other money was taken as cash, and which losses of the year may still be denied."""
         days = tax_year_days(year, YEAR_BEGINS)
         early = sorted(day for day in self._uncovered if day in days)
-        notes = self._legs.notes()
+        notes = self._effects.notes()
         if early:
             count = sum(self._uncovered[day] for day in early)
             effect = "what is bought and held by then decides how much of their loss is denied"
@@ -122,22 +124,22 @@ class CaRun:
             Table("ca-pools", _POOLS, pools, "Pools at the end of history", _POOLS),
         ]
 
-    def _acquire(self, leg: Acquire, today: int, ts_ns: int, *, is_opening: bool) -> None:
-        coin = self._coin(leg.asset)
+    def _acquire(self, effect: Acquire, today: int, ts_ns: int, *, is_opening: bool) -> None:
+        coin = self._coin(effect.asset)
         if not is_opening:
-            coin.acquire(today, ts_ns, leg.qty, leg.basis)
+            coin.acquire(today, ts_ns, effect.qty, effect.basis)
             return
-        bought_day = self._days.of(leg.acquired_ns)
+        bought_day = self._days.of(effect.acquired_ns)
         if bought_day != today and coin.sold_day_last + WINDOW_DAYS >= bought_day:
-            self._found.append(opening_late(leg, bought_day, today, coin.sold_day_last))
+            self._found.append(opening_late(effect, bought_day, today, coin.sold_day_last))
             bought_day = today
-        coin.acquire(today, leg.acquired_ns, leg.qty, leg.basis, bought_day=bought_day)
+        coin.acquire(today, effect.acquired_ns, effect.qty, effect.basis, bought_day=bought_day)
 
     def _told(self, settled: list[Settled]) -> list[Slice]:
         slices = []
-        for day, part, denied, missing, leg in settled:
+        for day, part, denied, missing, effect in settled:
             if missing:
-                self._found.append(no_basis(leg.disposal, leg.account, missing, leg.asset, day))
+                self._found.append(no_basis(effect.disposal, effect.account, missing, effect.asset, day))
             if part is None:
                 continue
             key = (part.asset, day)
@@ -147,7 +149,7 @@ class CaRun:
             gain = _minus(part.proceeds, part.basis)
             sale.qty = _plus(sale.qty, part.qty)
             sale.proceeds = _plus(sale.proceeds, part.proceeds)
-            sale.costs = _plus(sale.costs, leg.costs)
+            sale.costs = _plus(sale.costs, effect.costs)
             sale.basis = _plus(sale.basis, part.basis)
             sale.denied = _plus(sale.denied, denied)
             if gain > 0:

@@ -35,7 +35,7 @@ class Settled(NamedTuple):
     slice: Slice | None
     denied: Decimal
     missing: Decimal
-    leg: Dispose
+    effect: Dispose
 
 
 class _Bought(msgspec.Struct, frozen=True, gc=False):
@@ -48,7 +48,7 @@ class _Bought(msgspec.Struct, frozen=True, gc=False):
 class _Sold(msgspec.Struct, frozen=True, gc=False):
     day: int
     ts_ns: int
-    leg: Dispose | Remove
+    effect: Dispose | Remove
     seq: int
 
 
@@ -86,11 +86,11 @@ class CoinAverage:
         self._hold(day, qty)
         self.waiting.append(_Bought(day, ts_ns, qty, cost))
 
-    def dispose(self, day: int, ts_ns: int, leg: Dispose | Remove, seq: int) -> None:
+    def dispose(self, day: int, ts_ns: int, effect: Dispose | Remove, seq: int) -> None:
         """Hear a disposal, or units that leave without one."""
         self.sold_day_last = day
-        self._hold(day, -leg.qty)
-        self.waiting.append(_Sold(day, ts_ns, leg, seq))
+        self._hold(day, -effect.qty)
+        self.waiting.append(_Sold(day, ts_ns, effect, seq))
 
     def settle(self, today: int | None, out: list[Settled]) -> None:
         """Settle every event whose 30 days were over when `today` began; None is the end of history."""
@@ -131,17 +131,17 @@ class CoinAverage:
         self.carried = ZERO
 
     def _settle_sold(self, event: _Sold, out: list[Settled]) -> None:
-        leg, day = event.leg, event.day
-        qty = min(leg.qty, self.qty)
-        missing = _minus(leg.qty, qty)
+        effect, day = event.effect, event.day
+        qty = min(effect.qty, self.qty)
+        missing = _minus(effect.qty, qty)
         cost = share(self.cost, qty, self.qty)
         self.qty, self.cost = _minus(self.qty, qty), _minus(self.cost, cost)
-        if type(leg) is not Dispose:
+        if type(effect) is not Dispose:
             return
         if not qty:
-            out.append(Settled(day, None, ZERO, missing, leg))
+            out.append(Settled(day, None, ZERO, missing, effect))
             return
-        proceeds = share(leg.proceeds, qty, leg.qty)
+        proceeds = share(effect.proceeds, qty, effect.qty)
         denied = ZERO
         if proceeds < cost:
             window = range(day - WINDOW_DAYS, day + WINDOW_DAYS + 1)
@@ -154,7 +154,7 @@ class CoinAverage:
                 self.carried = _plus(self.carried, denied)
         basis = _minus(cost, denied)
         part = Slice(
-            leg.disposal, f"{self.asset}:acb", self.asset, leg.account, qty, proceeds, basis,
-            self.pool_ns, event.ts_ns, leg.why, AVERAGE, 0, event.seq,
+            effect.disposal, f"{self.asset}:acb", self.asset, effect.account, qty, proceeds, basis,
+            self.pool_ns, event.ts_ns, effect.why, AVERAGE, 0, event.seq,
         )  # fmt: skip
-        out.append(Settled(day, part, denied, missing, leg))
+        out.append(Settled(day, part, denied, missing, effect))

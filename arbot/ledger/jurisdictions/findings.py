@@ -15,18 +15,19 @@ def no_basis(line: str, account: str, qty: Decimal, asset: str, day: int) -> Ope
         "no_basis",
         f"{line} at {account}",
         f"{fmt(qty)} {asset} disposed of on {day_text(day)} were never acquired",
-        "import the history before it, or an opening line with quantity, basis and time of acquisition",
+        "import the history before it, or an opening line with quantity, basis and time of acquisition: "
+        "`arbot ledger import FILE`",
     )
 
 
-def opening_late(leg: Acquire, acquired: int, today: int, sold_last: int) -> OpenItem:
+def opening_late(effect: Acquire, acquired: int, today: int, sold_last: int) -> OpenItem:
     """Return that coins with a history came in after a disposal that they would have changed."""
     return OpenItem(
         "opening_late",
-        f"{leg.lot} at {leg.account}",
-        f"{fmt(leg.qty)} {leg.asset} acquired on {day_text(acquired)} come into history on {day_text(today)}, after "
-        f"{leg.asset} was disposed of on {day_text(sold_last)}; they count as bought on the later day",
-        f"date the opening line before the first disposal of {leg.asset}",
+        f"{effect.lot} at {effect.account}",
+        f"{fmt(effect.qty)} {effect.asset} acquired on {day_text(acquired)} come into history on {day_text(today)}, after "
+        f"{effect.asset} was disposed of on {day_text(sold_last)}; they count as bought on the later day",
+        f"date the opening line before the first disposal of {effect.asset}",
     )
 
 

@@ -2,7 +2,7 @@
 
 Rules of this file:
 - Lots are those of arbot/ledger/lots, per account; an own transfer carries lots with their time. FIFO, and units named in
-  time by a pick. Values and fees are those of local_legs.py.
+  time by a pick. Values and fees are those of local_effects.py.
 - Slices are certain at once. For the tables only sums per tax year are kept, by asset: gains and losses, held long or not.
 """
 
@@ -18,7 +18,7 @@ from arbot.domain.history import LotMethod, Placed
 from arbot.domain.units import EXACT, ZERO, fmt
 from arbot.ledger.jurisdictions.base import CountryOptions, Table, TermJudge
 from arbot.ledger.jurisdictions.days import LocalDays, is_beyond_year, tax_year_of
-from arbot.ledger.jurisdictions.local_legs import LocalLegs
+from arbot.ledger.jurisdictions.local_effects import LocalEffects
 from arbot.ledger.jurisdictions.rounding import nearest, text
 from arbot.ledger.lots.book import LotBook
 from arbot.ledger.lots.policy import Custody, LotPolicy
@@ -97,7 +97,7 @@ class HeldRun:
     ) -> None:
         self._days = days = LocalDays(options.timezone)
         self._name = frame.code
-        self._legs = LocalLegs(
+        self._effects = LocalEffects(
             frame.ccy, options.rate_default, is_transfer_fee_allowable=options.is_transfer_fee_allowable
         )
         self._year_begins = frame.year_begins
@@ -108,8 +108,8 @@ class HeldRun:
 
     def feed(self, placed: Placed) -> list[Slice]:
         """Take the next line and return the slices of its disposals."""
-        legs = self._legs.of(placed)
-        slices = self._book.apply(legs, placed.ts_ns, placed.seq)
+        effects = self._effects.of(placed)
+        slices = self._book.apply(effects, placed.ts_ns, placed.seq)
         if not slices:
             return slices
         sold_day = self._days.of(placed.ts_ns)
@@ -117,11 +117,11 @@ class HeldRun:
         for part in slices:
             is_long = is_beyond_year(self._days.of(part.acquired_ns), sold_day)
             self._of(year, part.asset).add(part, is_long=is_long)
-        for leg in legs:
-            if type(leg) is Dispose and leg.costs:
-                sums = self._of(year, leg.asset)
-                sums.costs = _plus(sums.costs, leg.costs)
-                sums.proceeds = _plus(sums.proceeds, leg.costs)
+        for effect in effects:
+            if type(effect) is Dispose and effect.costs:
+                sums = self._of(year, effect.asset)
+                sums.costs = _plus(sums.costs, effect.costs)
+                sums.proceeds = _plus(sums.proceeds, effect.costs)
         return slices
 
     def finish(self) -> list[Slice]:
@@ -135,12 +135,12 @@ class HeldRun:
 
     def open_items(self) -> list[OpenItem]:
         """Return missing prices and rates, and what the lot book refused."""
-        return [*self._legs.open_items(), *self._book.open_items()]
+        return [*self._effects.open_items(), *self._book.open_items()]
 
     def notes(self, year: int) -> list[OpenItem]:
         """Return picks that came too late, and that other money was taken as cash, in every year."""
         del year
-        return [*self._book.notes(), *self._legs.notes()]
+        return [*self._book.notes(), *self._effects.notes()]
 
     def tables(self, year: int) -> list[Table]:
         """Return the country's tables for a tax year, and what each account holds at the end of history."""

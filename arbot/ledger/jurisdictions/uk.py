@@ -1,7 +1,7 @@
 """United Kingdom, individuals: one pool per token over all accounts, in pounds at the time, by London days.
 
 Rules of this file:
-- Which purchase meets which disposal is in uk_matching.py, what a fee means in local_legs.py.
+- Which purchase meets which disposal is in uk_matching.py, what a fee means in local_effects.py.
 - A disposal belongs to the tax year of its own day, also when the purchase it meets comes after the year's end. Its slices
   come up to 30 days late; disposals whose 30 days history does not cover are told in the notes.
 - An opening is a purchase on the day it was acquired. It can only be so when no disposal of the token was taken in on that
@@ -21,7 +21,7 @@ from arbot.domain.units import EXACT, ZERO, fmt
 from arbot.ledger.jurisdictions.base import Country, CountryOptions, Rule, Table, no_long_term, year_name
 from arbot.ledger.jurisdictions.days import LocalDays, day_text, tax_year_days, tax_year_of
 from arbot.ledger.jurisdictions.findings import history_ends_early, no_basis, opening_late
-from arbot.ledger.jurisdictions.local_legs import LocalLegs
+from arbot.ledger.jurisdictions.local_effects import LocalEffects
 from arbot.ledger.jurisdictions.rounding import WHOLE, down, in_favour, text, up
 from arbot.ledger.jurisdictions.uk_matching import (
     POOLED,
@@ -71,7 +71,7 @@ class UkRun:
 
     def __init__(self, options: CountryOptions) -> None:
         self._days = LocalDays(options.timezone or LONDON)
-        self._legs = LocalLegs(
+        self._effects = LocalEffects(
             "GBP",
             options.rate_default,
             given_share=_HALF,
@@ -87,19 +87,19 @@ class UkRun:
         matching = self._matching
         day = self._days.of(placed.ts_ns)
         slices = self._told(matching.turn_to(day)) if day != matching.today else []
-        for leg in self._legs.of(placed):
-            if type(leg) is Dispose:
-                matching.token(leg.asset).dispose(day, placed.ts_ns, leg, placed.seq)
-                if leg.costs:
-                    told = self._disposal(leg.asset, day)
-                    told.costs = _plus(told.costs, leg.costs)
-            elif type(leg) is Acquire:
+        for effect in self._effects.of(placed):
+            if type(effect) is Dispose:
+                matching.token(effect.asset).dispose(day, placed.ts_ns, effect, placed.seq)
+                if effect.costs:
+                    told = self._disposal(effect.asset, day)
+                    told.costs = _plus(told.costs, effect.costs)
+            elif type(effect) is Acquire:
                 if type(placed.line) is OpeningLine:
-                    self._open(leg, day)
+                    self._open(effect, day)
                 else:
-                    matching.token(leg.asset).acquire(day, placed.ts_ns, leg.qty, leg.basis)
-            elif type(leg) is Remove:
-                matching.token(leg.asset).remove(day, placed.ts_ns, leg)
+                    matching.token(effect.asset).acquire(day, placed.ts_ns, effect.qty, effect.basis)
+            elif type(effect) is Remove:
+                matching.token(effect.asset).remove(day, placed.ts_ns, effect)
         return slices
 
     def finish(self) -> list[Slice]:
@@ -122,7 +122,7 @@ class UkRun:
     def open_items(self) -> list[OpenItem]:
         """Return missing prices and rates, openings that come too late, and disposals without a purchase."""
         short = (no_basis(*each) for each in self._matching.shortfalls)
-        return [*self._legs.open_items(), *self._late, *short]
+        return [*self._effects.open_items(), *self._late, *short]
 
     def disposals(self) -> list[DayDisposal]:
         """Return the disposals by day and token."""
@@ -144,23 +144,23 @@ class UkRun:
         """Return that other money was taken as cash, and which disposals of the year may still meet a purchase."""
         days = tax_year_days(year, YEAR_BEGINS)
         uncovered = sorted(day for day in self._uncovered if day in days)
-        notes = self._legs.notes()
+        notes = self._effects.notes()
         if uncovered:
             count = sum(self._uncovered[day] for day in uncovered)
             effect = "they are matched with the pool, and a purchase still to come would change that"
             notes.append(history_ends_early(uncovered, count, self._matching.today, WINDOW_DAYS, effect))
         return notes
 
-    def _open(self, leg: Acquire, today: int) -> None:
-        token = self._matching.token(leg.asset)
-        day = self._days.of(leg.acquired_ns)
+    def _open(self, effect: Acquire, today: int) -> None:
+        token = self._matching.token(effect.asset)
+        day = self._days.of(effect.acquired_ns)
         if day == today:
-            token.acquire(today, leg.acquired_ns, leg.qty, leg.basis)
+            token.acquire(today, effect.acquired_ns, effect.qty, effect.basis)
         elif token.sold_day_last + WINDOW_DAYS < day:
-            token.join_pool(leg.acquired_ns, leg.qty, leg.basis)
+            token.join_pool(effect.acquired_ns, effect.qty, effect.basis)
         else:
-            token.acquire(today, leg.acquired_ns, leg.qty, leg.basis)
-            self._late.append(opening_late(leg, day, today, token.sold_day_last))
+            token.acquire(today, effect.acquired_ns, effect.qty, effect.basis)
+            self._late.append(opening_late(effect, day, today, token.sold_day_last))
 
     def _told(self, found: list[DaySlice]) -> list[Slice]:
         slices = []

@@ -98,15 +98,19 @@ class TokenMatch:
         self.bought_qty = _plus(self.bought_qty, qty)
         self.bought_cost = _plus(self.bought_cost, cost)
 
-    def dispose(self, day: int, ts_ns: int, leg: Dispose, seq: int) -> None:
+    def dispose(self, day: int, ts_ns: int, effect: Dispose, seq: int) -> None:
         """Add to the disposal of the open day."""
         self.day = self.sold_day_last = day
-        self.sold.append(Sold(leg.disposal, leg.account, leg.qty, leg.proceeds, day, ts_ns, leg.why, seq))
+        self.sold.append(
+            Sold(effect.disposal, effect.account, effect.qty, effect.proceeds, day, ts_ns, effect.why, seq)
+        )
 
-    def remove(self, day: int, ts_ns: int, leg: Remove) -> None:
+    def remove(self, day: int, ts_ns: int, effect: Remove) -> None:
         """Let units leave as a disposal would, without one: their value is not known."""
         self.day = self.sold_day_last = day
-        self.sold.append(Sold(leg.disposal, leg.account, leg.qty, ZERO, day, ts_ns, Why.SPEND, 0, is_silent=True))
+        self.sold.append(
+            Sold(effect.disposal, effect.account, effect.qty, ZERO, day, ts_ns, Why.SPEND, 0, is_silent=True)
+        )
 
     def join_pool(self, ts_ns: int, qty: Decimal, cost: Decimal) -> None:
         """Add units straight to the pool: they were acquired before anything that still waits."""

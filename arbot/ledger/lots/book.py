@@ -3,7 +3,7 @@
 Rules of this file:
 - Lots never mix between accounts. In a pool (history before 2025, or a what-if) they are one heap per asset.
 - A transfer carries id, basis, time and sequence. What is on its way cannot be sold; at one instant arrivals come first.
-- Picks go first where they count, then the method in force (identification.py). A leg that names a lot takes that lot by
+- Picks go first where they count, then the method in force (identification.py). An effect that names a lot takes that lot by
   rule, which nobody had to identify. A pick may name more than one disposal takes: the first named go.
 - Units that have no lot are refused: an open item, no slice for them, and nothing of them moves on. Whatever other accounts
   hold is out of reach, and no basis is ever assumed.
@@ -27,7 +27,7 @@ from arbot.ledger.lots.identification import ALLOCATION_YEAR, Identification
 from arbot.ledger.lots.parcels import ENTRIES, Parcel, Parcels, Piece, share
 from arbot.ledger.lots.policy import LotPolicy, Pool
 from arbot.ledger.lots.refusals import Leaving
-from arbot.ledger.lots.words import Acquire, Dispose, Leg, OpenItem, Remaining, Remove, Send, Slice
+from arbot.ledger.lots.words import Acquire, Dispose, LotEffect, OpenItem, Remaining, Remove, Send, Slice
 
 EVERYWHERE: Final = "*"
 """The account of lots in a pool over all accounts."""
@@ -49,7 +49,7 @@ def utc_year_begin_ns(year: int) -> int:
 
 
 class LotBook:
-    """Lots under one policy. Feed legs in order of time; instants never go back."""
+    """Lots under one policy. Feed effects in order of time; instants never go back."""
 
     def __init__(
         self,
@@ -88,36 +88,36 @@ class LotBook:
             for parcel in parcels:
                 place.add(parcel)
 
-    def apply(self, legs: Iterable[Leg], ts_ns: int, seq: int) -> list[Slice]:
-        """Book the legs of one line and return the slices of its disposals. `seq` is the place of the line."""
+    def apply(self, effects: Iterable[LotEffect], ts_ns: int, seq: int) -> list[Slice]:
+        """Book the effects of one line and return the slices of its disposals. `seq` is the place of the line."""
         if self._change is not None or (self._coming and self._coming[0][0] <= ts_ns):
             self.advance(ts_ns)
         slices: list[Slice] = []
-        for leg in legs:
-            kind = type(leg)
+        for effect in effects:
+            kind = type(effect)
             if kind is Dispose:
-                self._dispose(leg, ts_ns, seq, slices)  # type: ignore[arg-type]
+                self._dispose(effect, ts_ns, seq, slices)  # type: ignore[arg-type]
             elif kind is Acquire:
-                self._acquire(leg)  # type: ignore[arg-type]
+                self._acquire(effect)  # type: ignore[arg-type]
             elif kind is Send:
-                self._send(leg, ts_ns)  # type: ignore[arg-type]
+                self._send(effect, ts_ns)  # type: ignore[arg-type]
             else:
-                self._remove(leg, ts_ns)  # type: ignore[arg-type]
+                self._remove(effect, ts_ns)  # type: ignore[arg-type]
             if self._change is not None:
-                self._change.see(leg)
+                self._change.see(effect)
         return slices
 
-    def allocate(self, leg: Acquire, ts_ns: int) -> None:
+    def allocate(self, effect: Acquire, ts_ns: int) -> None:
         """Book a lot that a safe-harbour allocation put into an account as of the start of 2025."""
         if self._change is not None:
-            self._change.allocate(leg)
+            self._change.allocate(effect)
         elif self._pool is Pool.UNTIL_2025:
-            self._items.append(refusals.allocation_is_late(leg.lot, leg.account, leg.asset, ts_ns))
-        elif leg.asset in self._assets_acquired:
-            self._items.append(refusals.allocated_twice(leg.lot, leg.account, leg.asset))
+            self._items.append(refusals.allocation_is_late(effect.lot, effect.account, effect.asset, ts_ns))
+        elif effect.asset in self._assets_acquired:
+            self._items.append(refusals.allocated_twice(effect.lot, effect.account, effect.asset))
         else:
             self.advance(ts_ns)
-            self._place(leg.account, leg.asset).add(self._parcel(leg))
+            self._place(effect.account, effect.asset).add(self._parcel(effect))
 
     def finish(self) -> None:
         """Take history as complete: every arrival that is known has happened, and an allocation that was told is carried out."""
@@ -157,7 +157,7 @@ class LotBook:
         return self._notes
 
     def refuse(self, item: OpenItem) -> None:
-        """Note an open item found on the way to legs."""
+        """Note an open item found on the way to effects."""
         self._items.append(item)
 
     def _place(self, account: str, asset: str) -> Parcels:
@@ -167,17 +167,17 @@ class LotBook:
             place = self._places[key] = Parcels()
         return place
 
-    def _parcel(self, leg: Acquire) -> Parcel:
+    def _parcel(self, effect: Acquire) -> Parcel:
         self._lots += 1
-        return Parcel(leg.lot, leg.qty, leg.basis, leg.acquired_ns, self._lots)
+        return Parcel(effect.lot, effect.qty, effect.basis, effect.acquired_ns, self._lots)
 
-    def _acquire(self, leg: Acquire) -> None:
-        self._assets_acquired[leg.asset] = None
-        self._place(leg.account, leg.asset).add(self._parcel(leg))
+    def _acquire(self, effect: Acquire) -> None:
+        self._assets_acquired[effect.asset] = None
+        self._place(effect.account, effect.asset).add(self._parcel(effect))
 
-    def _dispose(self, leg: Dispose, ts_ns: int, seq: int, slices: list[Slice]) -> None:
-        taken, missing = self._take(leg.disposal, leg, ts_ns, leg.lot)
-        left = leg.proceeds
+    def _dispose(self, effect: Dispose, ts_ns: int, seq: int, slices: list[Slice]) -> None:
+        taken, missing = self._take(effect.disposal, effect, ts_ns, effect.lot)
+        left = effect.proceeds
         to_come = 0
         if not missing:
             for pieces, _, _ in taken:
@@ -186,36 +186,36 @@ class LotBook:
             for parcel, qty, basis in pieces:
                 to_come -= 1
                 if to_come:
-                    proceeds = share(leg.proceeds, qty, leg.qty)
+                    proceeds = share(effect.proceeds, qty, effect.qty)
                     left = _subtract(left, proceeds)
                 else:
                     proceeds = left
                 slices.append(
                     Slice(
-                        leg.disposal,
+                        effect.disposal,
                         parcel.lot,
-                        leg.asset,
-                        leg.account,
+                        effect.asset,
+                        effect.account,
                         qty,
                         proceeds,
                         basis,
                         parcel.acquired_ns,
                         ts_ns,
-                        leg.why,
+                        effect.why,
                         method,
                         identified_ns,
                         seq,
                     )
                 )
 
-    def _send(self, leg: Send, ts_ns: int) -> None:
+    def _send(self, effect: Send, ts_ns: int) -> None:
         if self._is_pooled:
             return
-        taken, _ = self._take(leg.transfer, leg, ts_ns)
+        taken, _ = self._take(effect.transfer, effect, ts_ns)
         pieces = [piece for some, _, _ in taken for piece in some]
         if self._hear_move is not None:
-            self._hear_move(leg, pieces)
-        self._set_off(leg.to, leg.asset, leg.arrives_ns, pieces, ts_ns)
+            self._hear_move(effect, pieces)
+        self._set_off(effect.to, effect.asset, effect.arrives_ns, pieces, ts_ns)
 
     def _set_off(self, to: str, asset: str, arrives_ns: int | None, pieces: list[Piece], ts_ns: int) -> None:
         parcels = [parcel.part(qty, basis) for parcel, qty, basis in pieces]
@@ -229,32 +229,32 @@ class LotBook:
             self._sent += 1
             heappush(self._coming, (arrives_ns, self._sent, to, asset, parcels))
 
-    def _remove(self, leg: Remove, ts_ns: int) -> None:
-        self._take(leg.disposal, leg, ts_ns)
+    def _remove(self, effect: Remove, ts_ns: int) -> None:
+        self._take(effect.disposal, effect, ts_ns)
 
-    def _take(self, event: str, leg: Leaving, ts_ns: int, lot: str = "") -> tuple[_Taken, Decimal]:
+    def _take(self, event: str, effect: Leaving, ts_ns: int, lot: str = "") -> tuple[_Taken, Decimal]:
         """Take units by lot, pick, or the method in force; return pieces with what chose them, and what is missing."""
-        place = self._place(leg.account, leg.asset)
-        method, identified_ns = self._who.of(event, leg.account, leg.asset, ts_ns)
+        place = self._place(effect.account, effect.asset)
+        method, identified_ns = self._who.of(event, effect.account, effect.asset, ts_ns)
         if lot:
-            pieces, missing = place.take_of(lot, leg.qty)
+            pieces, missing = place.take_of(lot, effect.qty)
             taken = [(pieces, _NAMES[method], 0)]
         elif event in self._picks:
-            taken, missing = self._take_picked(event, leg, ts_ns)
+            taken, missing = self._take_picked(event, effect, ts_ns)
         else:
-            pieces, missing = place.take(leg.qty, method)
+            pieces, missing = place.take(effect.qty, method)
             taken = [(pieces, _NAMES[method], identified_ns)]
         if missing:
-            self._items.append(refusals.units_missing(event, leg, ts_ns, missing))
+            self._items.append(refusals.units_missing(event, effect, ts_ns, missing))
         return taken, missing
 
-    def _take_picked(self, event: str, leg: Leaving, ts_ns: int) -> tuple[_Taken, Decimal]:
+    def _take_picked(self, event: str, effect: Leaving, ts_ns: int) -> tuple[_Taken, Decimal]:
         """Take the units named, as far as the pick counts and they are held; the rest by the method in force."""
-        place = self._place(leg.account, leg.asset)
-        method, identified_ns = self._who.of(event, leg.account, leg.asset, ts_ns)
-        pick, picked_ns = self._who.picked(self._picks[event], leg.account, ts_ns)
+        place = self._place(effect.account, effect.asset)
+        method, identified_ns = self._who.of(event, effect.account, effect.asset, ts_ns)
+        pick, picked_ns = self._who.picked(self._picks[event], effect.account, ts_ns)
         taken: _Taken = []
-        left = leg.qty
+        left = effect.qty
         if picked_ns:
             for named in pick.lots:
                 wanted = min(named.qty, left)
@@ -262,10 +262,10 @@ class LotBook:
                 taken.append((pieces, PICK, picked_ns))
                 left = _subtract(left, _subtract(wanted, missing))
                 if missing:
-                    self._items.append(refusals.lot_not_held(event, leg, ts_ns, named.lot, missing))
+                    self._items.append(refusals.lot_not_held(event, effect, ts_ns, named.lot, missing))
         else:
-            reason = self._who.why_void(leg.account, ts_ns)
-            self._notes.append(refusals.pick_void(event, leg, ts_ns, reason, _NAMES[method]))
+            reason = self._who.why_void(effect.account, ts_ns)
+            self._notes.append(refusals.pick_void(event, effect, ts_ns, reason, _NAMES[method]))
         pieces, missing = place.take(left, method)
         return [*taken, (pieces, _NAMES[method], identified_ns)], missing
 

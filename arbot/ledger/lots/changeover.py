@@ -16,7 +16,7 @@ from arbot.domain.history import LotMethod
 from arbot.domain.units import EXACT, ZERO, fmt
 from arbot.ledger.lots import refusals
 from arbot.ledger.lots.parcels import Parcel, Parcels
-from arbot.ledger.lots.words import Acquire, Leg, OpenItem, Send
+from arbot.ledger.lots.words import Acquire, LotEffect, OpenItem, Send
 
 Coming = tuple[int | None, str, str, Decimal]
 """(arrives_ns, to, asset, qty) of units on their way while lots were in one pool."""
@@ -34,18 +34,18 @@ class ChangeOver:
         """Say whether anything was allocated."""
         return bool(self._allocated)
 
-    def see(self, leg: Leg) -> None:
-        """Count the units that a leg brings to an account or takes from it."""
-        if isinstance(leg, Acquire):
-            self._count(leg.account, leg.asset, leg.qty)
+    def see(self, effect: LotEffect) -> None:
+        """Count the units that an effect brings to an account or takes from it."""
+        if isinstance(effect, Acquire):
+            self._count(effect.account, effect.asset, effect.qty)
             return
-        self._count(leg.account, leg.asset, leg.qty.copy_negate())
-        if isinstance(leg, Send):
-            self._coming.append((leg.arrives_ns, leg.to, leg.asset, leg.qty))
+        self._count(effect.account, effect.asset, effect.qty.copy_negate())
+        if isinstance(effect, Send):
+            self._coming.append((effect.arrives_ns, effect.to, effect.asset, effect.qty))
 
-    def allocate(self, leg: Acquire) -> None:
+    def allocate(self, effect: Acquire) -> None:
         """Note an allocated lot."""
-        self._allocated.setdefault(leg.asset, []).append(leg)
+        self._allocated.setdefault(effect.asset, []).append(effect)
 
     def arrive(self, ts_ns: int) -> None:
         """Count the units that have arrived by an instant."""
@@ -68,7 +68,7 @@ class ChangeOver:
         allocated = self._allocated.get(asset, [])
         told = _differences(pool, units, allocated)
         if not told:
-            yield from ((leg.account, leg) for leg in allocated)
+            yield from ((effect.account, effect) for effect in allocated)
             return
         if allocated or len(units) > 1:
             items.append(refusals.allocation_differs(asset, told))
@@ -98,9 +98,9 @@ def _differences(pool: Parcels, units: dict[str, Decimal], allocated: list[Acqui
         basis = EXACT.add(basis, parcel.basis)
     given, by_account = ZERO, dict.fromkeys(units, ZERO)
     qty = ZERO
-    for leg in allocated:
-        qty, given = EXACT.add(qty, leg.qty), EXACT.add(given, leg.basis)
-        by_account[leg.account] = EXACT.add(by_account.get(leg.account, ZERO), leg.qty)
+    for effect in allocated:
+        qty, given = EXACT.add(qty, effect.qty), EXACT.add(given, effect.basis)
+        by_account[effect.account] = EXACT.add(by_account.get(effect.account, ZERO), effect.qty)
     told = []
     if (qty, given) != (pool.held(), basis):
         told.append(

@@ -25,9 +25,9 @@ MISSING_PRICE = "missing_price"
 _IMPORT = "arbot ledger import FILE"
 
 
-def units_missing(event: str, leg: Leaving, ts_ns: int, missing: Decimal) -> OpenItem:
+def units_missing(event: str, effect: Leaving, ts_ns: int, missing: Decimal) -> OpenItem:
     """Say that more units leave an account than have a lot there."""
-    account, asset, qty = leg.account, leg.asset, leg.qty
+    account, asset, qty = effect.account, effect.asset, effect.qty
     held = EXACT.subtract(qty, missing)
     return OpenItem(
         NO_BASIS,
@@ -37,22 +37,22 @@ def units_missing(event: str, leg: Leaving, ts_ns: int, missing: Decimal) -> Ope
     )
 
 
-def lot_not_held(event: str, leg: Leaving, ts_ns: int, lot: str, missing: Decimal) -> OpenItem:
+def lot_not_held(event: str, effect: Leaving, ts_ns: int, lot: str, missing: Decimal) -> OpenItem:
     """Say that a pick names units the account does not hold."""
     return OpenItem(
         PICK_NOT_HELD,
-        f"{event} at {leg.account}",
-        f"the pick names {fmt(missing)} {leg.asset} of lot {lot} more than {leg.account} holds at {format_ts(ts_ns)}",
+        f"{event} at {effect.account}",
+        f"the pick names {fmt(missing)} {effect.asset} of lot {lot} more than {effect.account} holds at {format_ts(ts_ns)}",
         "name units that are there before the disposal: `arbot tax pick`; units cannot be named afterwards",
     )
 
 
-def pick_void(event: str, leg: Leaving, ts_ns: int, reason: str, method: str) -> OpenItem:
+def pick_void(event: str, effect: Leaving, ts_ns: int, reason: str, method: str) -> OpenItem:
     """Tell that a pick does not count, and what chose instead."""
     return OpenItem(
         PICK_VOID,
-        f"{event} at {leg.account}",
-        f"the pick of {leg.asset} for {format_ts(ts_ns)} is void, {reason}: {method} chose the units",
+        f"{event} at {effect.account}",
+        f"the pick of {effect.asset} for {format_ts(ts_ns)} is void, {reason}: {method} chose the units",
         "nothing: it is told, and the units of the report are the right ones",
     )
 

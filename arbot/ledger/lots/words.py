@@ -1,7 +1,7 @@
-"""The words between a jurisdiction's rules and the lot book: legs go in, slices come out.
+"""The words between a jurisdiction's rules and the lot book: effects go in, slices come out.
 
 Rules of this file:
-- A leg is what a history line means for lots, after fees were allocated by the rules of a country; money in its currency.
+- An effect is what a history line means for lots, after fees were allocated by the rules of a country; money in its currency.
 - A slice is the part of one disposal that took units of one lot. Slices of a disposal add up to it exactly.
 - Nothing here rounds; dates are instants (ns), local days are for the jurisdiction.
 """
@@ -75,7 +75,7 @@ class Remove(msgspec.Struct, frozen=True, gc=False):
     qty: Decimal
 
 
-Leg = Acquire | Dispose | Send | Remove
+LotEffect = Acquire | Dispose | Send | Remove
 
 
 class Slice(msgspec.Struct, frozen=True, gc=False):

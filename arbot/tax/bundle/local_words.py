@@ -2,7 +2,7 @@
 
 Rules of this file:
 - A line's rate is that of its `fx`, else 1 / the line's price of the currency, else the default rate that was given, as in
-  arbot/ledger/jurisdictions/local_legs.py. A line without any has empty cells, never a guess.
+  arbot/ledger/jurisdictions/local_effects.py. A line without any has empty cells, never a guess.
 """
 
 from __future__ import annotations

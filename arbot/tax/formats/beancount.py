@@ -33,7 +33,7 @@ from arbot.domain.history import (
 )
 from arbot.domain.units import EXACT, ZERO
 from arbot.ledger.jurisdictions.us.terms import Terms
-from arbot.ledger.lots.words import Acquire, Dispose, Leg, Slice, Why
+from arbot.ledger.lots.words import Acquire, Dispose, LotEffect, Slice, Why
 from arbot.tax.formats.accounts import AccountNames, commodity
 from arbot.tax.formats.entries import price_of
 from arbot.tax.formats.matched import Matched, Matching, Moved
@@ -152,14 +152,16 @@ def _fill(matched: Matched, line: FillLine, book: _Ledger) -> None:
     is_paid_in_cash = bool(line.fee) and line.fee_ccy in CASH
     if is_paid_in_cash:
         book.cash(line.venue, line.fee_ccy, -line.fee, line.fee * price_of(line, line.fee_ccy))
-    passing = sum((leg.proceeds for leg in matched.legs if isinstance(leg, Dispose) and leg.why is Why.FEE), ZERO)
-    _acquired(matched.legs, book)
+    passing = sum(
+        (effect.proceeds for effect in matched.effects if isinstance(effect, Dispose) and effect.why is Why.FEE), ZERO
+    )
+    _acquired(matched.effects, book)
     if passing:
         book.post(CONVERSION, f"{number(-passing)} USD")
     if main:
         book.taken(main)
     else:
-        is_coin = any(isinstance(leg, Acquire) for leg in matched.legs)
+        is_coin = any(isinstance(effect, Acquire) for effect in matched.effects)
         book.post(ROUNDING if is_coin else f"Expenses:Fees:Trade:{book.names.venue(line.venue)}")
     book.end()
     fees = [one for one in matched.slices if one.why is Why.FEE]
@@ -170,16 +172,16 @@ def _fill(matched: Matched, line: FillLine, book: _Ledger) -> None:
         book.end()
 
 
-def _acquired(legs: tuple[Leg, ...], book: _Ledger) -> None:
+def _acquired(effects: tuple[LotEffect, ...], book: _Ledger) -> None:
     """Add the lots of a line, each net of what was withheld from it."""
-    withheld = {leg.lot: leg for leg in legs if isinstance(leg, Dispose) and leg.why is Why.WITHHELD}
-    for leg in legs:
-        if isinstance(leg, Acquire):
-            less = withheld.get(leg.lot)
-            qty = EXACT.subtract(leg.qty, less.qty) if less else leg.qty
-            basis = EXACT.subtract(leg.basis, less.proceeds) if less else leg.basis
+    withheld = {effect.lot: effect for effect in effects if isinstance(effect, Dispose) and effect.why is Why.WITHHELD}
+    for effect in effects:
+        if isinstance(effect, Acquire):
+            less = withheld.get(effect.lot)
+            qty = EXACT.subtract(effect.qty, less.qty) if less else effect.qty
+            basis = EXACT.subtract(effect.basis, less.proceeds) if less else effect.basis
             if qty:
-                book.came(leg.account, leg.asset, Moved(leg.lot, leg.acquired_ns, qty, basis))
+                book.came(effect.account, effect.asset, Moved(effect.lot, effect.acquired_ns, qty, basis))
 
 
 def _transfer(matched: Matched, line: TransferLine, book: _Ledger) -> None:
@@ -225,14 +227,14 @@ def _bank(matched: Matched, line: DepositLine | WithdrawalLine, book: _Ledger) -
 
 def _opening(matched: Matched, line: OpeningLine, book: _Ledger) -> None:
     book.begin(matched.ts_ns, "opening", line.id, line.ts)
-    _acquired(matched.legs, book)
+    _acquired(matched.effects, book)
     book.post(OPENING)
     book.end()
 
 
 def _income(matched: Matched, line: IncomeLine, book: _Ledger) -> None:
     book.begin(matched.ts_ns, f"income {line.why}", line.id, line.ts)
-    _acquired(matched.legs, book)
+    _acquired(matched.effects, book)
     if line.asset in CASH:
         book.cash(line.venue, line.asset, line.amount, line.amount * price_of(line, line.asset))
     book.post(INCOME)

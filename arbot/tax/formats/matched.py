@@ -1,9 +1,9 @@
 """Lines with the lots they moved, for programs that take lots and not only events (rules of the United States).
 
 Rules of this file:
-- The same legs and the same run as the report: what is exported is what is filed.
+- The same effects and the same run as the report: what is exported is what is filed.
 - Lots per account only, or one pool for a what-if; the change of 2025 is for the report.
-- Legs are those of the regulation (us/legs.py); what is withheld from what was received is netted by the writers, since
+- Effects are those of the regulation (us/effects.py); what is withheld from what was received is netted by the writers, since
   other programs would take it from another lot.
 """
 
@@ -18,7 +18,7 @@ from arbot.ledger.jurisdictions.days import LocalDays
 from arbot.ledger.jurisdictions.us.run import UsRun
 from arbot.ledger.lots.parcels import Piece
 from arbot.ledger.lots.policy import LotPolicy
-from arbot.ledger.lots.words import Leg, OpenItem, Send, Slice
+from arbot.ledger.lots.words import LotEffect, OpenItem, Send, Slice
 
 
 class Moved(NamedTuple):
@@ -35,7 +35,7 @@ class Matched(NamedTuple):
 
     line: HistoryLine
     ts_ns: int
-    legs: tuple[Leg, ...]
+    effects: tuple[LotEffect, ...]
     slices: list[Slice]
     moved: list[Moved]
 
@@ -46,9 +46,9 @@ class Matching:
     def __init__(self, policy: LotPolicy, timezone: str) -> None:
         """Begin a pass by the clock of a time zone. Raises: UserError when it is unknown."""
         self.days = LocalDays(timezone)
-        self._legs: tuple[Leg, ...] = ()
+        self._effects: tuple[LotEffect, ...] = ()
         self._moved: list[Moved] = []
-        self._run = UsRun(policy, timezone, self._hear_legs, self._hear_move)
+        self._run = UsRun(policy, timezone, self._hear_effects, self._hear_move)
 
     def each(self, lines: Iterable[Placed]) -> Iterator[Matched]:
         """Yield every line with its lots. What cannot be matched is an open item afterwards."""
@@ -56,16 +56,16 @@ class Matching:
         for placed in lines:
             self._moved = []
             slices = feed(placed)
-            yield Matched(placed.line, placed.ts_ns, self._legs, slices, self._moved)
+            yield Matched(placed.line, placed.ts_ns, self._effects, slices, self._moved)
         self._run.finish()
 
     def open_items(self) -> list[OpenItem]:
         """Return what was refused, in the order it was met."""
         return self._run.open_items()
 
-    def _hear_legs(self, legs: tuple[Leg, ...]) -> None:
-        self._legs = legs
+    def _hear_effects(self, effects: tuple[LotEffect, ...]) -> None:
+        self._effects = effects
 
-    def _hear_move(self, leg: Send, pieces: list[Piece]) -> None:
-        del leg
+    def _hear_move(self, effect: Send, pieces: list[Piece]) -> None:
+        del effect
         self._moved += [Moved(parcel.lot, parcel.acquired_ns, qty, basis) for parcel, qty, basis in pieces]

@@ -1,7 +1,7 @@
 """RP2's input: a sheet per asset with the tables IN, OUT and INTRA, and the INI that says which column is which.
 
 Rules of this file:
-- RP2 puts fees into the basis of what comes in; so it is fed legs that are allocated already (us/legs.py): IN has no fee and
+- RP2 puts fees into the basis of what comes in; so it is fed effects that are allocated already (us/effects.py): IN has no fee and
   its spot price is basis / quantity, OUT no fee and spot price proceeds / quantity. What is withheld from what was received is
   netted. The fee of a transfer is the difference of sent and received, which RP2 disposes of at the spot price.
 - RP2 1.7.2 keeps one pool over all accounts, reads numbers as floats of 11 decimals, and takes no proceeds of zero or less:
@@ -86,8 +86,8 @@ class Sheets:
         for one in matched:
             if isinstance(one.line, TransferLine) and one.line.asset not in CASH:
                 self._transfer(one.line)
-            elif one.legs:
-                self._legs(one)
+            elif one.effects:
+                self._effects(one)
             else:
                 self._losses.note("cash_only", one.line.id)
         if len(self._accounts) > 1:
@@ -116,30 +116,32 @@ class Sheets:
                 yield ("TABLE END",)
                 yield ()
 
-    def _legs(self, one: Matched) -> None:
+    def _effects(self, one: Matched) -> None:
         line = one.line
         when = f"{iso_micro(line.ts)} +00:00"
         kind = _INCOME.get(line.why, "Income") if isinstance(line, IncomeLine) else "Buy"
-        withheld = {leg.lot: leg for leg in one.legs if isinstance(leg, Dispose) and leg.why is Why.WITHHELD}
-        for leg in one.legs:
-            if isinstance(leg, Acquire):
-                less = withheld.get(leg.lot)
-                qty = EXACT.subtract(leg.qty, less.qty) if less else leg.qty
-                basis = EXACT.subtract(leg.basis, less.proceeds) if less else leg.basis
-                at = when if leg.acquired_ns == one.ts_ns else f"{_instant(leg.acquired_ns)} +00:00"
-                if not self._fits(qty, basis, leg.lot):
+        withheld = {
+            effect.lot: effect for effect in one.effects if isinstance(effect, Dispose) and effect.why is Why.WITHHELD
+        }
+        for effect in one.effects:
+            if isinstance(effect, Acquire):
+                less = withheld.get(effect.lot)
+                qty = EXACT.subtract(effect.qty, less.qty) if less else effect.qty
+                basis = EXACT.subtract(effect.basis, less.proceeds) if less else effect.basis
+                at = when if effect.acquired_ns == one.ts_ns else f"{_instant(effect.acquired_ns)} +00:00"
+                if not self._fits(qty, basis, effect.lot):
                     continue
-                head = (at, leg.asset, leg.account, HOLDER, kind)
-                self._row("IN", leg.asset, (*head, *self._priced(qty, basis, leg.lot), basis, basis, leg.lot))
-            elif isinstance(leg, Dispose) and leg.why is not Why.WITHHELD:
-                if not self._fits(leg.qty, leg.proceeds, leg.disposal):
+                head = (at, effect.asset, effect.account, HOLDER, kind)
+                self._row("IN", effect.asset, (*head, *self._priced(qty, basis, effect.lot), basis, basis, effect.lot))
+            elif isinstance(effect, Dispose) and effect.why is not Why.WITHHELD:
+                if not self._fits(effect.qty, effect.proceeds, effect.disposal):
                     continue
-                head = (when, leg.asset, leg.account, HOLDER, "Sell")
-                priced = self._priced(leg.qty, leg.proceeds, leg.disposal)
-                self._row("OUT", leg.asset, (*head, *priced, Decimal(0), leg.proceeds, leg.disposal))
-            elif isinstance(leg, Send):
+                head = (when, effect.asset, effect.account, HOLDER, "Sell")
+                priced = self._priced(effect.qty, effect.proceeds, effect.disposal)
+                self._row("OUT", effect.asset, (*head, *priced, Decimal(0), effect.proceeds, effect.disposal))
+            elif isinstance(effect, Send):
                 continue
-            self._accounts[leg.account] = None
+            self._accounts[effect.account] = None
 
     def _transfer(self, line: TransferLine) -> None:
         if line.ts_in is None:

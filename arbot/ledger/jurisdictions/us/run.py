@@ -1,4 +1,4 @@
-"""The United States' pass over a history: lines become legs by the fee rules, legs become slices in the lot book.
+"""The United States' pass over a history: lines become effects by the fee rules, effects become slices in the lot book.
 
 Rules of this file:
 - Lots and terms are the law's as long as the policy is what was recorded; anything else is a what-if, which the report says.
@@ -13,12 +13,12 @@ from datetime import date
 
 from arbot.domain.history import HistoryLine, OpeningLine, Placed, TransferLine
 from arbot.ledger.jurisdictions.days import LocalDays
-from arbot.ledger.jurisdictions.us.legs import PriceMissing, unpriced_legs, us_legs
+from arbot.ledger.jurisdictions.us.effects import PriceMissing, unpriced_effects, us_effects
 from arbot.ledger.lots import refusals
 from arbot.ledger.lots.book import LotBook
 from arbot.ledger.lots.parcels import Piece
 from arbot.ledger.lots.policy import LotPolicy
-from arbot.ledger.lots.words import Acquire, Leg, OpenItem, Remaining, Send, Slice
+from arbot.ledger.lots.words import Acquire, LotEffect, OpenItem, Remaining, Send, Slice
 
 
 class UsRun:
@@ -28,33 +28,33 @@ class UsRun:
         self,
         policy: LotPolicy,
         timezone: str = "UTC",
-        hear_legs: Callable[[tuple[Leg, ...]], None] | None = None,
+        hear_effects: Callable[[tuple[LotEffect, ...]], None] | None = None,
         hear_move: Callable[[Send, list[Piece]], None] | None = None,
     ) -> None:
-        """Begin a pass by the clock of a time zone. Who asks is told the legs of each line and the lots that set off.
+        """Begin a pass by the clock of a time zone. Who asks is told the effects of each line and the lots that set off.
 
         Raises: UserError when the time zone is unknown.
         """
         days = LocalDays(timezone)
         self._book = LotBook(policy, lambda year: days.begin_ns(date(year, 1, 1).toordinal()), hear_move)
-        self._hear_legs = hear_legs
+        self._hear_effects = hear_effects
 
     def feed(self, placed: Placed) -> list[Slice]:
         """Take the next line and return the slices of its disposals."""
         line, ts_ns, seq = placed
         try:
-            legs = us_legs(line, ts_ns)
+            effects = us_effects(line, ts_ns)
         except PriceMissing as missing:
             self._book.refuse(refusals.price_missing(line.id, _account(line), missing.asset, ts_ns))
-            legs = unpriced_legs(line)
-        if self._hear_legs is not None:
-            self._hear_legs(legs)
+            effects = unpriced_effects(line)
+        if self._hear_effects is not None:
+            self._hear_effects(effects)
         if type(line) is OpeningLine and line.allocation:
-            for leg in legs:
-                if isinstance(leg, Acquire):
-                    self._book.allocate(leg, ts_ns)
+            for effect in effects:
+                if isinstance(effect, Acquire):
+                    self._book.allocate(effect, ts_ns)
             return []
-        return self._book.apply(legs, ts_ns, seq)
+        return self._book.apply(effects, ts_ns, seq)
 
     def advance(self, ts_ns: int) -> None:
         """Let time pass up to an instant, such as the end of a year, before asking what is left."""

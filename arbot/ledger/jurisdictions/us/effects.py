@@ -44,7 +44,7 @@ from arbot.domain.history import (
 )
 from arbot.domain.units import EXACT, ZERO
 from arbot.ledger.lots.parcels import share
-from arbot.ledger.lots.words import Acquire, Dispose, Leg, Remove, Send, Why
+from arbot.ledger.lots.words import Acquire, Dispose, LotEffect, Remove, Send, Why
 
 _add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
 
@@ -57,12 +57,12 @@ class PriceMissing(ArbotError):
         self.asset = asset
 
 
-def us_legs(line: HistoryLine, ts_ns: int) -> tuple[Leg, ...]:
+def us_effects(line: HistoryLine, ts_ns: int) -> tuple[LotEffect, ...]:
     """Return what a line acquires, disposes of and moves, in the order it is booked. Raises: PriceMissing."""
     return _LEGS[type(line)](line, ts_ns)
 
 
-def unpriced_legs(line: HistoryLine) -> tuple[Leg, ...]:
+def unpriced_effects(line: HistoryLine) -> tuple[LotEffect, ...]:
     """Return what a line without its price still does: units leave without slices, and what comes has no lot."""
     if isinstance(line, FillLine):
         given, given_qty = (line.quote, line.cost) if line.side == "buy" else (line.base, line.amount)
@@ -89,7 +89,7 @@ def value_of(line: HistoryLine, asset: str, qty: Decimal) -> Decimal:
     return _multiply(qty, price)
 
 
-def _fill(line: FillLine, ts_ns: int) -> tuple[Leg, ...]:
+def _fill(line: FillLine, ts_ns: int) -> tuple[LotEffect, ...]:
     name, account, fee, fee_ccy = line.id, line.venue, line.fee, line.fee_ccy
     value = value_of(line, line.quote, line.cost)
     if line.side == "buy":
@@ -98,7 +98,7 @@ def _fill(line: FillLine, ts_ns: int) -> tuple[Leg, ...]:
         given, given_qty, received, received_qty = line.base, line.amount, line.quote, line.cost
     is_coin_given, is_coin_received = given not in CASH, received not in CASH
     fee_value = ZERO
-    fee_leg: Leg | None = None
+    fee_effect: LotEffect | None = None
     if not fee:
         pass
     elif fee_ccy in CASH:
@@ -109,24 +109,24 @@ def _fill(line: FillLine, ts_ns: int) -> tuple[Leg, ...]:
         fee_value = share(value, fee, received_qty) if fee_ccy == received else value_of(line, fee_ccy, fee)
         if fee < 0:
             rebate_value = fee_value.copy_negate()
-            fee_leg = Acquire(name + ":rebate", account, fee_ccy, fee.copy_negate(), rebate_value, ts_ns)
+            fee_effect = Acquire(name + ":rebate", account, fee_ccy, fee.copy_negate(), rebate_value, ts_ns)
         elif fee_ccy == received and is_coin_given:
-            fee_leg = Dispose(name + ":fee", account, fee_ccy, fee, fee_value, Why.WITHHELD, name)
+            fee_effect = Dispose(name + ":fee", account, fee_ccy, fee, fee_value, Why.WITHHELD, name)
         else:
-            fee_leg = Dispose(name + ":fee", account, fee_ccy, fee, fee_value, Why.FEE)
-    legs: list[Leg] = []
+            fee_effect = Dispose(name + ":fee", account, fee_ccy, fee, fee_value, Why.FEE)
+    effects: list[LotEffect] = []
     if is_coin_given:
         proceeds = _subtract(value, fee_value) if fee_value else value
-        legs.append(Dispose(name, account, given, given_qty, proceeds, Why.SELL, "", fee_value))
+        effects.append(Dispose(name, account, given, given_qty, proceeds, Why.SELL, "", fee_value))
     if is_coin_received:
         basis = value if is_coin_given or not fee_value else _add(value, fee_value)
-        legs.append(Acquire(name, account, received, received_qty, basis, ts_ns))
-    if fee_leg is not None:
-        legs.append(fee_leg)
-    return tuple(legs)
+        effects.append(Acquire(name, account, received, received_qty, basis, ts_ns))
+    if fee_effect is not None:
+        effects.append(fee_effect)
+    return tuple(effects)
 
 
-def _transfer(line: TransferLine, _ts_ns: int) -> tuple[Leg, ...]:
+def _transfer(line: TransferLine, _ts_ns: int) -> tuple[LotEffect, ...]:
     if line.asset in CASH:
         return ()
     sent = Send(line.id, line.src, line.dst, line.asset, line.received, _arrival(line))
@@ -140,28 +140,28 @@ def _arrival(line: TransferLine) -> int | None:
     return None if line.ts_in is None else parse_ts(line.ts_in)
 
 
-def _opening(line: OpeningLine, _ts_ns: int) -> tuple[Leg, ...]:
+def _opening(line: OpeningLine, _ts_ns: int) -> tuple[LotEffect, ...]:
     return (Acquire(line.id, line.venue, line.asset, line.amount, line.basis, parse_ts(line.acquired)),)
 
 
-def _income(line: IncomeLine, ts_ns: int) -> tuple[Leg, ...]:
+def _income(line: IncomeLine, ts_ns: int) -> tuple[LotEffect, ...]:
     if line.asset in CASH:
         return ()
     return (Acquire(line.id, line.venue, line.asset, line.amount, value_of(line, line.asset, line.amount), ts_ns),)
 
 
-def _spend(line: SpendLine, _ts_ns: int) -> tuple[Leg, ...]:
+def _spend(line: SpendLine, _ts_ns: int) -> tuple[LotEffect, ...]:
     if line.asset in CASH:
         return ()
     value = value_of(line, line.asset, line.amount)
     return (Dispose(line.id, line.venue, line.asset, line.amount, value, Why.SPEND),)
 
 
-def _cash(_line: DepositLine | WithdrawalLine, _ts_ns: int) -> tuple[Leg, ...]:
+def _cash(_line: DepositLine | WithdrawalLine, _ts_ns: int) -> tuple[LotEffect, ...]:
     return ()
 
 
-_LEGS: Final[dict[type, Callable[[Any, int], tuple[Leg, ...]]]] = {
+_LEGS: Final[dict[type, Callable[[Any, int], tuple[LotEffect, ...]]]] = {
     FillLine: _fill,
     TransferLine: _transfer,
     OpeningLine: _opening,

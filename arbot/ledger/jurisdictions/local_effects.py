@@ -1,4 +1,4 @@
-"""History lines as legs in a country's own currency, for countries whose rules on fees are a share and a switch.
+"""History lines as effects in a country's own currency, for countries whose rules on fees are a share and a switch.
 
 Rules of this file:
 - Value in the country's currency = value in USD * fx of the line; what is in that currency already needs no rate. A line
@@ -31,9 +31,9 @@ from arbot.domain.history import (
     parse_ts,
 )
 from arbot.domain.units import EXACT, ONE, WIDE, ZERO
-from arbot.ledger.jurisdictions.us.legs import unpriced_legs
+from arbot.ledger.jurisdictions.us.effects import unpriced_effects
 from arbot.ledger.lots import refusals
-from arbot.ledger.lots.words import Acquire, Dispose, Leg, OpenItem, Send, Why
+from arbot.ledger.lots.words import Acquire, Dispose, LotEffect, OpenItem, Send, Why
 
 _times, _over = WIDE.multiply, WIDE.divide
 _plus, _minus = EXACT.add, EXACT.subtract
@@ -43,8 +43,8 @@ class _Unvalued(Exception):
     """A price or rate of a line is missing."""
 
 
-class LocalLegs:
-    """Turns lines into legs and remembers what was missing."""
+class LocalEffects:
+    """Turns lines into effects and remembers what was missing."""
 
     def __init__(
         self,
@@ -64,14 +64,14 @@ class LocalLegs:
         self._unrated_lines = 0
         self._foreign: set[str] = set()
 
-    def of(self, placed: Placed) -> list[Leg]:
+    def of(self, placed: Placed) -> list[LotEffect]:
         """Return what a line means for coins, in order; cash by itself means nothing."""
         try:
             return self._valued(placed)
         except _Unvalued:
-            return list(unpriced_legs(placed.line))
+            return list(unpriced_effects(placed.line))
 
-    def _valued(self, placed: Placed) -> list[Leg]:
+    def _valued(self, placed: Placed) -> list[LotEffect]:
         line = placed.line
         match line:
             case FillLine():
@@ -114,7 +114,7 @@ class LocalLegs:
             for asset in sorted(self._foreign)
         ]
 
-    def _of_fill(self, line: FillLine, ts_ns: int) -> list[Leg]:
+    def _of_fill(self, line: FillLine, ts_ns: int) -> list[LotEffect]:
         account, fee, fee_ccy = line.venue, line.fee, line.fee_ccy
         if line.side == "buy":
             given, given_qty, got, got_qty = line.quote, line.cost, line.base, line.amount
@@ -129,49 +129,49 @@ class LocalLegs:
                 fee_value = self._value(line, fee_ccy, fee)
         cost_value = ZERO if fee < 0 and not self._is_cash(fee_ccy) else fee_value
         is_given_cash, is_got_cash = self._is_cash(given), self._is_cash(got)
-        legs: list[Leg] = []
+        effects: list[LotEffect] = []
         given_fee = cost_value if is_got_cash else ZERO if is_given_cash else _times(cost_value, self._given_share)
         if not is_given_cash:
             net = _minus(value, given_fee)
-            legs.append(Dispose(line.id, account, given, given_qty, net, Why.SELL, "", given_fee))
+            effects.append(Dispose(line.id, account, given, given_qty, net, Why.SELL, "", given_fee))
         if not is_got_cash:
             cost = _plus(value, _minus(cost_value, given_fee))
-            legs.append(Acquire(line.id, account, got, got_qty, cost, ts_ns))
+            effects.append(Acquire(line.id, account, got, got_qty, cost, ts_ns))
         if fee and not self._is_cash(fee_ccy):
             if fee > 0:
-                legs.append(Dispose(f"{line.id}:fee", account, fee_ccy, fee, fee_value, Why.FEE))
+                effects.append(Dispose(f"{line.id}:fee", account, fee_ccy, fee, fee_value, Why.FEE))
             else:
-                legs.append(Acquire(f"{line.id}:rebate", account, fee_ccy, -fee, -fee_value, ts_ns))
-        return legs
+                effects.append(Acquire(f"{line.id}:rebate", account, fee_ccy, -fee, -fee_value, ts_ns))
+        return effects
 
-    def _of_transfer(self, line: TransferLine) -> list[Leg]:
+    def _of_transfer(self, line: TransferLine) -> list[LotEffect]:
         if self._is_cash(line.asset):
             return []
-        legs: list[Leg] = []
+        effects: list[LotEffect] = []
         if line.fee:
             value = self._value(line, line.asset, line.fee)
             costs = value if self._is_transfer_fee_allowable else ZERO
             net = _minus(value, costs)
-            legs.append(Dispose(f"{line.id}:fee", line.src, line.asset, line.fee, net, Why.TRANSFER_FEE, "", costs))
+            effects.append(Dispose(f"{line.id}:fee", line.src, line.asset, line.fee, net, Why.TRANSFER_FEE, "", costs))
         if line.received:
             arrives_ns = None if line.ts_in is None else parse_ts(line.ts_in)
-            legs.append(Send(line.id, line.src, line.dst, line.asset, line.received, arrives_ns))
-        return legs
+            effects.append(Send(line.id, line.src, line.dst, line.asset, line.received, arrives_ns))
+        return effects
 
-    def _of_income(self, line: IncomeLine, ts_ns: int) -> list[Leg]:
+    def _of_income(self, line: IncomeLine, ts_ns: int) -> list[LotEffect]:
         if self._is_cash(line.asset):
             return []
         return [
             Acquire(line.id, line.venue, line.asset, line.amount, self._value(line, line.asset, line.amount), ts_ns)
         ]
 
-    def _of_spend(self, line: SpendLine) -> list[Leg]:
+    def _of_spend(self, line: SpendLine) -> list[LotEffect]:
         if self._is_cash(line.asset):
             return []
         value = self._value(line, line.asset, line.amount)
         return [Dispose(line.id, line.venue, line.asset, line.amount, value, Why.SPEND)]
 
-    def _of_opening(self, line: OpeningLine) -> list[Leg]:
+    def _of_opening(self, line: OpeningLine) -> list[LotEffect]:
         basis = self._value(line, "USD", line.basis)
         return [Acquire(line.id, line.venue, line.asset, line.amount, basis, parse_ts(line.acquired))]
 
