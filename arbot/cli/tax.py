@@ -86,6 +86,8 @@ def report(  # noqa: PLR0917 - one per option
             made = write_report(history, asked, out, form_1099da, form_1099da_map)
     except Refused as refused:
         _tell_refused(refused.items, as_json=as_json)
+        for words in refused.idle:
+            tell(words)
         raise typer.Exit(ExitCode.OPEN_ITEMS) from refused
     _tell_made(made, as_json=as_json)
 

@@ -72,6 +72,8 @@ def export(  # noqa: PLR0917 - one per option
             made = make(history, wanted)
     except Refused as refused:
         _tell_open("nothing was written", refused.items, as_json=as_json)
+        for words in refused.idle:
+            tell(words)
         raise typer.Exit(ExitCode.OPEN_ITEMS) from refused
     except OSError as error:
         what = f"cannot be written: {error.strerror or error}"

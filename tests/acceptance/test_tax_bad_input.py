@@ -924,6 +924,17 @@ def test_a_line_imported_before_the_program_told_it_otherwise_is_a_conflict(desk
     assert ("conflict", "kraken:T1") in desk.accepted()
 
 
+def test_an_acceptance_that_names_nothing_is_told(desk: Desk) -> None:
+    """A code mistyped leaves the refusal as it is and is told at its end, by the report and by the export."""
+    take(desk, history(deposit("D1", NEW_YEAR, "4000"), GOOD))
+    for told in (
+        desk.report("--accept", "negative_balence"),
+        desk.export("turbotax", "--accept", "negative_balence"),
+    ):
+        assert told.code == ExitCode.OPEN_ITEMS
+        assert told.err.endswith("--accept negative_balence names nothing that is open\n")
+
+
 def test_lines_with_the_same_mistake_are_told_together_and_counted(desk: Desk) -> None:
     """Fifty mistakes are shown, the rest are counted, and what to do about the rest is said."""
     wrong = [GOOD | {"id": f"T{number}", "px": {}} for number in range(80)]

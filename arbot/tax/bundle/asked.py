@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
@@ -52,6 +53,15 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     def is_accepted(self, item: OpenItem) -> bool:
         """Return whether the user let this item pass."""
         return any(acceptance.covers(item) for acceptance in self.accepted)
+
+    def idle(self, items: Iterable[OpenItem]) -> tuple[str, ...]:
+        """Return in words what was accepted and is not among what is open."""
+        found = list(items)
+        return tuple(
+            f"--accept {':'.join(filter(None, (one.code, one.where)))} names nothing that is open"
+            for one in self.accepted
+            if not any(one.covers(item) for item in found)
+        )
 
 
 def parse_asked(

@@ -79,9 +79,10 @@ class History(Protocol):
 class Refused(ArbotError):
     """Items are open that nobody accepted. Nothing was written."""
 
-    def __init__(self, items: tuple[OpenItem, ...]) -> None:
+    def __init__(self, items: tuple[OpenItem, ...], idle: tuple[str, ...] = ()) -> None:
         super().__init__(f"{len(items)} open items")
         self.items = items
+        self.idle = idle  # what was accepted and is not open, in words: a code mistyped
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,13 +163,7 @@ class _Work:
             )
         notes = [*country.notes(run, self.asked.year), *(self.match.notes() if self.match else [])]
         found += [f"{note.where}: {note.what} [{note.code}]" for note in notes]
-        covered = list(items)
-        found += [
-            f"--accept {':'.join(filter(None, (acceptance.code, acceptance.where)))} names nothing that is open"
-            for acceptance in self.asked.accepted
-            if not any(acceptance.covers(item) for item in covered)
-        ]
-        return tuple(found)
+        return (*found, *self.asked.idle(items))
 
 
 def write_report(
@@ -215,7 +210,7 @@ def _written(work: _Work, folder: Folder) -> Told:
     items = work.open_items(run, part, check, marks)
     refused = tuple(item for item in items if not asked.is_accepted(item))
     if refused:
-        raise Refused(refused)
+        raise Refused(refused, asked.idle(items))
     write_remaining(folder, marks.at_last)
     write_open(folder, marks.at_end)
     identification.write(folder, span)

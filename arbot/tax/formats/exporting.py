@@ -114,7 +114,7 @@ class _Work:
         self.open = self.open_items(items)
         found = tuple(one for one in self.open if not self.wanted.asked.is_accepted(one))
         if found:
-            raise Refused(found)
+            raise Refused(found, self.wanted.asked.idle(self.open))
 
 
 def export(history: History, wanted: Wanted) -> Exported:

@@ -60,8 +60,9 @@ def read(path: Path, options: Options) -> Statement:
     columns, rows = table(path, findings)
     if not is_fills(columns):
         unknown = [name for name in columns if name not in COLUMN_SETS[-1]]
-        remedy = f"{', '.join(unknown)} is not known: " if unknown else ""
-        findings.mistake(1, f"has the columns {', '.join(columns)}", f"{remedy}export the fills of Advanced as CSV")
+        remedy = f"{', '.join(unknown)} is not known: " if 0 < len(unknown) < len(columns) else ""
+        what = f"has the columns {excerpt(', '.join(columns))}"
+        findings.mistake(1, what, f"{remedy}export the fills of Advanced as CSV, or name another --format")
         raise UserError(*findings.mistakes)
     lines: list[FillLine] = []
     found: dict[str, tuple[dict[str, str], int]] = {}

@@ -136,9 +136,11 @@ def _rows(path: Path, findings: Findings, settling: Settling) -> list[Row]:
     columns, cells_of_rows = table(path, findings)
     if not is_ledgers(columns):
         newest = COLUMN_SETS[-1]
-        what = f"has the columns {', '.join(columns)}"
+        what = f"has the columns {excerpt(', '.join(columns))}"
         unknown = [name for name in columns if name not in newest]
-        if set(columns) >= TRADES_MARK:
+        if not set(columns) & set(newest):
+            remedy = "this is no export of Kraken's: name another file, or leave --format out"
+        elif set(columns) >= TRADES_MARK:
             remedy = 'this is the export of trades: choose "Ledgers" with all fields'
         elif unknown:
             remedy = f"{', '.join(unknown)} is not known: report the header, the export may have changed"
