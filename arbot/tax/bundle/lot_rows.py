@@ -50,7 +50,7 @@ class LotRows:
         units = [text if text[-1] != "0" else fmt(qty) for text, qty in zip(given.qty_text, given.qty, strict=True)]
         gain = map(str, map(sub, proceeds, basis))
         money = [
-            f"{acquired_on},{sold_on},{shown},{shown_basis},"
+            f"{acquired_on},{sold_on},{shown!s},{shown_basis!s},"
             for acquired_on, sold_on, shown, shown_basis in zip(acquired, sold, proceeds, basis, strict=True)
         ]
         self._count(given, proceeds, basis)
