@@ -61,7 +61,6 @@ class HistoryCheck:
         self._openings: dict[tuple[str, str], OpeningLine] = {}
         self._epochs: list[OpenItem] = []
         self._under_way: list[tuple[int, TransferLine]] = []
-        self._first_ns = 0
         self._last_ns = 0
 
     def line(self, placed: Placed) -> None:
@@ -78,7 +77,6 @@ class HistoryCheck:
                 elif parse_ts(line.ts_in) > self._latest_ns >= ts_ns:
                     self._note_time(line, parse_ts(line.ts_in))
         self._feed(placed)
-        self._first_ns = self._first_ns or ts_ns
         self._last_ns = ts_ns
 
     def open_items(self, found: Sequence[OpenItem] = ()) -> list[OpenItem]:
@@ -100,13 +98,10 @@ class HistoryCheck:
 
     def year_empty(self, year: str) -> OpenItem:
         """Return that history has no line in a year, with what it has."""
-        has = (
-            f"it has lines from {format_ts(self._first_ns)} to {format_ts(self._last_ns)}"
-            if self._first_ns
-            else "it is empty"
-        )
+        first_ns = min((holding.first_ns for holding in self._watch.holdings()), default=0)
+        span = f"it has lines from {format_ts(first_ns)} to {format_ts(self._last_ns)}" if first_ns else "it is empty"
         remedy = "check --year and --ledger, or import what is missing: `arbot ledger import FILE`"
-        return OpenItem(YEAR_EMPTY, year, f"history has no line in this year: {has}", remedy)
+        return OpenItem(YEAR_EMPTY, year, f"history has no line in this year: {span}", remedy)
 
     # --- times ----------------------------------------------------------------------------------------------------------
 
