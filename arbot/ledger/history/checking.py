@@ -68,6 +68,7 @@ class HistoryCheck:
         line, ts_ns, _ = placed
         if not FIRST_NS <= ts_ns <= self._latest_ns:
             self._note_time(line, ts_ns)
+        self._feed(placed)
         if type(line) is not FillLine:
             if isinstance(line, OpeningLine):
                 self._open(line, ts_ns)
@@ -76,7 +77,6 @@ class HistoryCheck:
                     self._under_way.append((ts_ns, line))
                 elif parse_ts(line.ts_in) > self._latest_ns >= ts_ns:
                     self._note_time(line, parse_ts(line.ts_in))
-        self._feed(placed)
         self._last_ns = ts_ns
 
     def open_items(self, found: Sequence[OpenItem] = ()) -> list[OpenItem]:
