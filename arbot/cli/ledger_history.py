@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from arbot.cli import ledger_gaps
-from arbot.cli.output import say, shown, tell, to_json
+from arbot.cli.output import counted, say, shown, tell, to_json
 from arbot.cli.stores import LedgerOption, open_store, writable_store
 from arbot.cli.where import ConfigOption, JsonOption
 
@@ -102,9 +102,10 @@ def export(
         with _sink(out) as sink:
             count = _write(history, format_name, sink)
         items = history.open_items()
-    tell(f"{count} lines" if out is None else f"{count} lines in {shown(out.absolute())}")
+    lines = counted(count, "line")
+    tell(lines if out is None else f"{lines} in {shown(out.absolute())}")
     if items:
-        tell(f"{len(items)} open items: until they are settled this is not the whole history (`arbot ledger verify`)")
+        tell(f"{counted(len(items), 'open item')}: until settled this is not the whole history (`arbot ledger verify`)")
 
 
 def _canonical(file: Path, config: Path | None, ledger: str | None, *, is_strict: bool) -> ImportReport:
@@ -173,7 +174,7 @@ def _tell(report: ImportReport | StatementReport, remarks: Sequence[str] = (), *
     if as_json:
         say(to_json(report))
         return
-    say(f"{report.lines} lines of {report.source}: {report.new} new, {report.known} booked before")
+    say(f"{counted(report.lines, 'line')} of {report.source}: {report.new} new, {report.known} booked before")
     for remark in remarks:
         say(remark)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arbot.cli.exit_codes import ExitCode
-from arbot.cli.output import say, shown, tell, to_json
+from arbot.cli.output import counted, say, shown, tell, to_json
 from arbot.cli.stores import LedgerOption, open_store
 from arbot.cli.where import ConfigOption, JsonOption
 
@@ -51,7 +51,7 @@ def verify(
     else:
         for problem in found.problems:
             say(str(problem))
-        told = f"{len(found.problems)} problems" if found.problems else "all hold together"
+        told = counted(len(found.problems), "problem") if found.problems else "all hold together"
         say(f"{found.entries} journal entries: {told}")
         _tell_open(found.items)
     if found.problems:
@@ -83,7 +83,7 @@ def openings(config: ConfigOption = None, ledger: LedgerOption = None) -> None:
         drafts = open_history(store).drafts
     for draft in drafts:
         say(draft)
-    tell(f"{len(drafts)} lines to complete" if drafts else "nothing is open")
+    tell(f"{counted(len(drafts), 'line')} to complete" if drafts else "nothing is open")
 
 
 def _tell_open(items: tuple[OpenItem, ...]) -> None:

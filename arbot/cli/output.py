@@ -18,6 +18,11 @@ def to_json(value: Any) -> str:
     return _ENCODER.encode(value).decode()
 
 
+def counted(number: int, noun: str) -> str:
+    """Return "1 line", "2 lines"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def say(text: str) -> None:
     """Write a result line to stdout."""
     sys.stdout.write(f"{text}\n")

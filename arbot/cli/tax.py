@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arbot.cli.exit_codes import ExitCode
-from arbot.cli.output import say, shown, tell, to_json
+from arbot.cli.output import counted, say, shown, tell, to_json
 from arbot.cli.where import ConfigOption, JsonOption, settings_of
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _tell_refused(items: tuple[OpenItem, ...], *, as_json: bool) -> None:
     """Say every item: as JSON for programs, in words with the remedy for people."""
     if as_json:
         say(to_json({"ok": False, "open_items": items}))
-    tell(f"no bundle was written: {len(items)} open items" if len(items) > 1 else "no bundle was written: 1 open item")
+    tell(f"no bundle was written: {counted(len(items), 'open item')}")
     for item in items[:ITEMS_SHOWN]:
         tell(str(item.mistake))
     if len(items) > ITEMS_SHOWN:
@@ -126,7 +126,7 @@ def _tell_made(made: Report, *, as_json: bool) -> None:
     accepted = made.told.accepted
     if accepted:
         codes = ", ".join(sorted({item.code for item in accepted}))
-        tell(f"warning: {len(accepted)} open items were accepted by name ({codes}): open-items.csv lists them")
+        tell(f"warning: {counted(len(accepted), 'open item')} accepted by name ({codes}): see open-items.csv")
     if as_json:
         say(to_json({"ok": True, "out": str(made.out), "files": made.files, "told": made.told}))
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arbot.cli.exit_codes import ExitCode
-from arbot.cli.output import say, shown, tell, to_json
+from arbot.cli.output import counted, say, shown, tell, to_json
 from arbot.cli.where import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def export(  # noqa: PLR0917 - one per option
 def _tell_open(what: str, items: tuple[OpenItem, ...] | list[OpenItem], *, as_json: bool) -> None:
     if as_json:
         say(to_json({"ok": False, "open_items": items}))
-    _list_open(f"{what}: {len(items)} open items" if len(items) > 1 else f"{what}: 1 open item", items)
+    _list_open(f"{what}: {counted(len(items), 'open item')}", items)
     codes = sorted({item.code for item in items})
     tell(f"settle them, or let them pass by name: {' '.join(f'--accept {code}' for code in codes)}")
 
@@ -117,4 +117,4 @@ def _tell_made(made: Exported, *, as_json: bool) -> None:
         say(to_json({"ok": True, "files": files, "losses": losses, "open_items": made.open_items}))
         return
     for one in made.files:
-        say(f"{shown(one.path)}: {one.rows} rows")
+        say(f"{shown(one.path)}: {counted(one.rows, 'row')}")
