@@ -14,6 +14,9 @@ from arbot.journal.queries import StoredPast
 from arbot.journal.statements import write_rows
 
 
+_RECORDS_AT_ONCE = 100  # of imports they hold some 20,000 lines
+
+
 def derive(journal: Connection, target: Connection) -> int:
     """Write the projections of a whole journal into the empty tables of `target`; return how many records it had.
 
@@ -24,7 +27,7 @@ def derive(journal: Connection, target: Connection) -> int:
     for row in queries.journal_rows(journal):
         projector.absorb(row.seq, row.record())
         count += 1
-        if count % queries.PAGE == 0:
+        if count % _RECORDS_AT_ONCE == 0:
             _write(target, projector)
     _write(target, projector)
     return count
