@@ -13,7 +13,6 @@ from arbot.journal.projection import Projector
 from arbot.journal.queries import StoredPast
 from arbot.journal.statements import write_rows
 
-
 _RECORDS_AT_ONCE = 100  # of imports they hold some 20,000 lines
 
 

@@ -126,6 +126,14 @@ def test_a_shape_is_not_learned_from_another_line():
     assert 2 == len(fast[0][1])
 
 
+def test_a_price_of_dollars_is_looked_at_every_time():
+    """One dollar is worth one dollar: that a fill said so before proves nothing for the next one."""
+    one, two = (NEXT | {"px": {"USDT": "1", "BTC": "94019", "USD": usd}} for usd in ("1", "2"))
+    fast, slow = both(*(text_of(line).encode() for line in (one, one, two)))
+    assert slow == fast
+    assert 1 == len(fast[0][1])
+
+
 def test_shapes_are_remembered_up_to_a_number(monkeypatch):
     """With more shapes than are remembered, the others are read in full."""
     monkeypatch.setattr(plain_fills, "SHAPES_MAX", 1)
