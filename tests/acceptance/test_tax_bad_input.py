@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from arbot.cli.exit_codes import ExitCode
+from arbot.tax.formats.tables import FORMATS, Needs
 from tests.support.bad_input import (
     COINBASE_HEADER,
     KRAKEN_HEADER,
@@ -922,6 +923,20 @@ def test_a_line_imported_before_the_program_told_it_otherwise_is_a_conflict(desk
     accept = told.err.splitlines()[-1].partition("by name: ")[2].split()
     assert desk.report(*year, *accept).code == ExitCode.OK
     assert ("conflict", "kraken:T1") in desk.accepted()
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_every_format_of_gains_refuses_and_every_other_lists(desk: Desk, name: str) -> None:
+    """What is made of lots is not written; what is made of lines is written, with the item and its remedy on stderr."""
+    take(desk, history(deposit("D1", NEW_YEAR, "4000"), GOOD))
+
+    told = desk.export(name)
+
+    is_gains = FORMATS[name].needs is Needs.SLICES
+    assert told.code == (ExitCode.OPEN_ITEMS if is_gains else ExitCode.OK)
+    assert is_gains != desk.file.exists()
+    assert "T1 at kraken: kraken has 1000 USD less than what leaves it" in told.err
+    assert "[negative_balance]\n    -> import what brought USD to kraken before that" in told.err
 
 
 def test_an_acceptance_that_names_nothing_is_told(desk: Desk) -> None:
