@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from operator import itemgetter
 from typing import Any, cast
 
 from sqlalchemy import ClauseElement, Connection, CursorResult, Dialect, Table
-from sqlalchemy.dialects import postgresql, sqlite
 
 from arbot.journal import schema
 
@@ -21,8 +21,6 @@ REPLACED = frozenset({schema.ARBS, schema.ORDERS, schema.TRANSFERS, schema.BALAN
 
 Values = Mapping[str, Any] | tuple[Any, ...]
 """A row by names of columns, or in the order of the table's columns."""
-
-_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 def write_rows(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
@@ -56,19 +54,24 @@ def _run(connection: Connection, statement: ClauseElement, rows: Sequence[Values
     return connection.exec_driver_sql(sql, given)
 
 
+def _dialects(backend: str) -> Any:
+    """Return SQLAlchemy's module of a backend; that of PostgreSQL takes long to load and most stores are SQLite."""
+    return import_module(f"sqlalchemy.dialects.{backend}")
+
+
 def _named(statement: Any, row: Values) -> dict[str, Any]:
     return dict(zip(statement.table.columns.keys(), row, strict=True))
 
 
 @cache
 def _add(table: Table, name: str, backend: str) -> ClauseElement:
-    statement: ClauseElement = _INSERT[backend](table).on_conflict_do_nothing(index_elements=[name])
+    statement: ClauseElement = _dialects(backend).insert(table).on_conflict_do_nothing(index_elements=[name])
     return statement
 
 
 @cache
 def _write(table: Table, backend: str) -> ClauseElement:
-    statement: ClauseElement = _INSERT[backend](table)
+    statement: ClauseElement = _dialects(backend).insert(table)
     return _or_replace(statement, table) if table in REPLACED else statement
 
 
@@ -84,6 +87,7 @@ def _or_replace(statement: Any, table: Table) -> ClauseElement:
 @cache
 def _compiled(statement: ClauseElement, backend: str) -> tuple[str, tuple[str, ...] | None]:
     """Return the text and, where the driver takes parameters by position, their names in that order."""
-    dialect: Dialect = sqlite.dialect() if backend == "sqlite" else postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
+    dialects = _dialects(backend)
+    dialect: Dialect = dialects.dialect() if backend == "sqlite" else dialects.psycopg.dialect()
     compiled: Any = statement.compile(dialect=dialect)
     return str(compiled), None if compiled.positiontup is None else tuple(compiled.positiontup)
