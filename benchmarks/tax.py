@@ -1,6 +1,6 @@
 """From fills to a filing bundle, beside RP2 and BittyTax over the same made-up year, in one run.
 
-    python tax.py [--fills 100000] [--rounds 1] [--rivals PYTHON] [--million] [--json]
+    python tax.py [--fills 100000] [--rounds 1] [--rivals PYTHON | --alone] [--million] [--json]
 
 Every measured piece is a process of its own on one core: wall time from the start of the interpreter to its end, and the
 most memory it held. arbot is measured as people run it: `arbot ledger import` into a new ledger file, then `arbot tax
@@ -28,6 +28,7 @@ from time import CLOCK_MONOTONIC, clock_gettime_ns
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+ARBOT = Path(sys.executable).with_name("arbot")
 sys.path.insert(0, str(ROOT))
 
 from tests.support.arb_year import placed_year, write_arb_year  # noqa: E402
@@ -48,7 +49,7 @@ def main() -> None:
     asked = _asked()
     with tempfile.TemporaryDirectory(prefix="arbot-tax-bench-") as folder:
         bench = Bench(Path(folder))
-        found = bench.compare(asked.fills, asked.rounds, asked.rivals)
+        found = bench.compare(asked.fills, asked.rounds, None if asked.alone else asked.rivals)
         if asked.million:
             found.append({"fills": MILLION, "arbot": bench.ours(MILLION, Path(folder, "million"))})
     broken = [line for result in found for line in _broken(result)]
@@ -79,15 +80,14 @@ class Bench:
     def ours(self, fills: int, folder: Path) -> Measured:
         """Return seconds and MiB of import and report, US and UK."""
         folder.mkdir()
-        lines = write_arb_year(folder / "year.jsonl", fills, seed=SEED)
+        lines = write_arb_year(folder / "year.jsonl", fills, seed=SEED, has_fx=True)
         ledger = ["--ledger", folder / "ledger.sqlite"]
-        arbot = [sys.executable, "-m", "arbot.cli.main"]
-        report = [*arbot, "tax", "report", "--year", "2025", *ledger]
-        took, held = self.run([*arbot, "ledger", "import", lines, *ledger])
+        report = [ARBOT, "tax", "report", "--year", "2025", *ledger]
+        took, held = self.run([ARBOT, "ledger", "import", lines, *ledger])
         us, us_held = self.run([*report, "--country", "us", "--method", "fifo", "--out", folder / "us"])
         found = {"import_s": took, "us_s": us, "total_s": took + us, "mib": max(held, us_held)}
         if fills < MILLION:
-            found["uk_s"], _ = self.run([*report, "--country", "uk", "--fx", f"GBP={FX}", "--out", folder / "uk"])
+            found["uk_s"], _ = self.run([*report, "--country", "uk", "--out", folder / "uk"])
         return found
 
     def rivals(self, fills: int, python: Path, folder: Path) -> Measured:
@@ -99,9 +99,9 @@ class Bench:
             "RP2 engine, one pool": self.engine([python, here / "rp2_engine.py"], legs),
             "BittyTax engine": self.engine([python, here / "bittytax_engine.py"], pounds),
         }
-        arbot = [sys.executable, "-m", "arbot.cli.main", "tax", "export", "--format", "bittytax"]
         sheet = folder / "bittytax.csv"
-        self.run([*arbot, "--ledger", folder / "ledger.sqlite", "--out", sheet])
+        export = [ARBOT, "tax", "export", "--format", "bittytax"]
+        self.run([*export, "--ledger", folder / "ledger.sqlite", "--out", sheet])
         program = python.parent / "bittytax"
         found["BittyTax program, no PDF"], _ = self.run([program, "--nopdf", "--skipint", sheet])
         return found
@@ -190,8 +190,8 @@ def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fills", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=1)
-    default = ROOT / ".venv-rivals-tax" / "bin" / "python"
-    parser.add_argument("--rivals", type=Path, default=default if default.exists() else None)
+    parser.add_argument("--rivals", type=Path, default=ROOT / ".venv-rivals-tax" / "bin" / "python")
+    parser.add_argument("--alone", action="store_true", help="without the rivals")
     parser.add_argument("--million", action="store_true")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()

@@ -105,8 +105,8 @@ def _open_words(made: Exported) -> str:
 
 
 def _tell_made(made: Exported, *, as_json: bool) -> None:
-    if made.warning:
-        tell(f"warning: {made.warning}")
+    for warning in made.warnings:
+        tell(f"warning: {warning}")
     for loss in made.losses:
         tell(str(loss))
     if made.open_items:

@@ -704,38 +704,6 @@ OPEN = {
             ),
         ),
     ),
-    "not happened yet, jsonl": Open(
-        history(CASH, GOOD, deposit("D9", "2199-01-01T00:00:00Z")),
-        "in_future",
-        "D9 at kraken",
-        "2199-01-01T00:00:00Z is after the day on which it was booked",
-        "mend the line in its file and import the file into a new ledger",
-        mended=history(CASH, GOOD, deposit("D9", JUNE)),
-    ),
-    "not happened yet, kraken": Open(
-        (("k.csv", kraken(KRAKEN_IN, *KRAKEN_BUY, "L9,Q9,2199-01-01 00:00:00,deposit,,currency,ZUSD,1,0,95001")),),
-        "in_future",
-        "kraken:deposit:Q9 at kraken",
-        "2199-01-01T00:00:00Z is after the day on which it was booked",
-        "mend the line in its file and import the file into a new ledger",
-        mended=(("k.csv", kraken(KRAKEN_IN, *KRAKEN_BUY)),),
-    ),
-    "not arrived yet": Open(
-        history(CASH, opening("L1", NEW_YEAR), transfer("X1", MARCH, "2199-01-01T00:00:00Z")),
-        "in_future",
-        "X1 at kraken",
-        "2199-01-01T00:00:00Z is after the day on which it was booked",
-        "mend the line in its file and import the file into a new ledger",
-        mended=history(CASH, opening("L1", NEW_YEAR), transfer("X1", MARCH, "2025-03-01T01:00:00Z")),
-    ),
-    "a year in which nothing happened": Open(
-        history(deposit("D1", "2024-06-01T00:00:00Z")),
-        "year_empty",
-        "2025",
-        "history has no line in this year: it has lines from 2024-06-01T00:00:00Z to 2024-06-01T00:00:00Z",
-        "check --year and --ledger, or import what is missing",
-        settled=history(GOOD),
-    ),
     # the end of the pool
     "no allocation at the end of 2024": Open(
         history(
@@ -811,6 +779,46 @@ def test_what_is_accepted_by_name_is_filed_and_marked(desk: Desk, case: Open) ->
     if len(items) == 1:
         assert desk.report(*case.words, "--accept", f"{case.code}:{case.where}").code == ExitCode.OK
     assert desk.report(*case.words, "--accept", f"{case.code}:elsewhere").code == ExitCode.OPEN_ITEMS
+
+
+NOTED = {
+    "not happened yet, jsonl": (
+        history(CASH, GOOD, deposit("D9", "2199-01-01T00:00:00Z")),
+        "D9 at kraken: 2199-01-01T00:00:00Z is after the day on which it was booked",
+        "in_future",
+    ),
+    "not happened yet, kraken": (
+        (("k.csv", kraken(KRAKEN_IN, *KRAKEN_BUY, "L9,Q9,2199-01-01 00:00:00,deposit,,currency,ZUSD,1,0,95001")),),
+        "kraken:deposit:Q9 at kraken: 2199-01-01T00:00:00Z is after the day on which it was booked",
+        "in_future",
+    ),
+    "not arrived yet": (
+        history(CASH, opening("L1", NEW_YEAR), transfer("X1", MARCH, "2199-01-01T00:00:00Z")),
+        "X1 at kraken: 2199-01-01T00:00:00Z is after the day on which it was booked",
+        "in_future",
+    ),
+    "a year in which nothing happened": (
+        history(deposit("D1", "2024-06-01T00:00:00Z")),
+        "2025: history has no line in this year: it has lines from 2024-06-01T00:00:00Z to 2024-06-01T00:00:00Z",
+        "year_empty",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOTED.values(), ids=NOTED)
+def test_what_may_well_be_meant_is_told_and_filed(desk: Desk, case: tuple[tuple[tuple[str, str], ...], str, str]) -> None:
+    """A line of a day to come, or a year without any, is a warning of the report, of its files, and of every export."""
+    files, said, code = case
+    take(desk, files)
+
+    told = desk.report()
+
+    assert told.code == ExitCode.OK, told.err
+    assert f"warning: {said}" in told.err
+    assert f"[{code}]" in told.err
+    assert said.split(":")[0] in (desk.out / "manifest.json").read_text()
+    for name in ("turbotax", "koinly"):
+        assert f"warning: {said}" in desk.export(name, "--year", "2025").err
 
 
 # --- what the running program itself leaves open ------------------------------------------------------------------------

@@ -226,9 +226,8 @@ def import_lines(folder: Path, rows: Iterable[dict[str, Any]], name: str = "hist
 
 
 def report(ledger: Path, out: Path, *words: str) -> int:
-    """Report by the command and return its exit code. Cases are in years to come, and in years without a line."""
-    accepted = ["--accept", "in_future", "--accept", "year_empty"]
-    return run(["tax", "report", "--ledger", str(ledger), "--out", str(out), *accepted, *words])
+    """Report by the command and return its exit code."""
+    return run(["tax", "report", "--ledger", str(ledger), "--out", str(out), *words])
 
 
 def rows_told(folder: Path) -> dict[tuple[str, str, str, bool], dict[str, Decimal]]:

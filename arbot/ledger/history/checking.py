@@ -7,10 +7,11 @@ Rules of this file:
 - An opening says that an account's history of an asset begins there: lines of both before it (`before_epoch`) may be counted
   twice. Openings that belong to something else say nothing of the kind: an allocation, a deposit from outside, the rest
   that imported history leaves of a venue's first snapshot.
-- Nothing happened before the first block of Bitcoin (`before_epoch`), nor after the day on which it was booked (`in_future`).
+- Nothing happened before the first block of Bitcoin (`before_epoch`).
 - A transfer that is `IN_FLIGHT_MAX_NS` older than the end of history and still under way is lost sight of
   (`unmatched_transfer`). Assumption: 30 days; the slowest networks take days.
-- A year in which nothing happened (`year_empty`) is the wrong year, or the wrong ledger.
+- Two things are told and keep nothing from being filed: lines after the day on which they were booked (`in_future`), and a
+  year in which nothing happened (`year_empty`).
 """
 
 from __future__ import annotations
@@ -49,6 +50,29 @@ ANEW: Final = (
 )
 
 
+class Named:
+    """Items of one kind: the first ones by name, the rest counted with the last of them."""
+
+    def __init__(self) -> None:
+        self._items: list[OpenItem] = []
+        self._untold = 0
+
+    def add(self, item: OpenItem) -> None:
+        """Take one more."""
+        if len(self._items) < TIMES_KEPT:
+            self._items.append(item)
+        else:
+            self._untold += 1
+
+    def told(self) -> list[OpenItem]:
+        """Return those to tell."""
+        if not self._untold:
+            return list(self._items)
+        last = self._items[-1]
+        more = f"{last.what}, and {self._untold} more lines like it after this one"
+        return [*self._items[:-1], OpenItem(last.code, last.where, more, last.remedy)]
+
+
 class HistoryCheck:
     """Takes every line of a history in order, in a context that keeps every digit. `until_ns` is when it was booked last."""
 
@@ -56,8 +80,8 @@ class HistoryCheck:
         self._latest_ns = until_ns + DAY_NS
         self._watch = BalanceWatch()
         self._feed = self._watch.feed
-        self._timed: list[OpenItem] = []
-        self._untold = 0
+        self._too_early = Named()
+        self._too_late = Named()
         self._openings: dict[tuple[str, str], OpeningLine] = {}
         self._epochs: list[OpenItem] = []
         self._under_way: list[tuple[int, TransferLine]] = []
@@ -85,7 +109,7 @@ class HistoryCheck:
             self._watch.finish()
         named = {(item.code, item.where) for item in found}
         without_lots = {item.where.replace(":fee at ", " at ") for item in found if item.code == NO_BASIS}
-        items = self._times() + self._epochs
+        items = self._too_early.told() + self._epochs
         for asset, holdings in self._short():
             if asset not in {**self._watch.brought, **self._watch.allocated} and asset not in KNOWN:
                 items.append(self._unknown(asset, holdings))
@@ -95,6 +119,10 @@ class HistoryCheck:
             items += [item for item in short if asset in CASH or item.where not in without_lots]
         items += [_lost(line) for ts_ns, line in self._under_way if self._last_ns - ts_ns > IN_FLIGHT_MAX_NS]
         return [item for item in items if (item.code, item.where) not in named]
+
+    def notes(self) -> list[OpenItem]:
+        """Return what a reader has to know and nothing has to be settled for: lines from after the day of booking."""
+        return self._too_late.told()
 
     def year_empty(self, year: str) -> OpenItem:
         """Return that history has no line in a year, with what it has."""
@@ -106,23 +134,14 @@ class HistoryCheck:
     # --- times ----------------------------------------------------------------------------------------------------------
 
     def _note_time(self, line: HistoryLine, ts_ns: int) -> None:
-        if len(self._timed) == TIMES_KEPT:
-            self._untold += 1
-            return
         account = line.src if isinstance(line, TransferLine) else line.venue
         if ts_ns < FIRST_NS:
-            code, what = BEFORE_EPOCH, "is before the first block of Bitcoin: the clock that wrote it was not set"
+            code, named = BEFORE_EPOCH, self._too_early
+            what = "is before the first block of Bitcoin: the clock that wrote it was not set"
         else:
-            code = IN_FUTURE
+            code, named = IN_FUTURE, self._too_late
             what = f"is after the day on which it was booked, {format_ts(self._latest_ns - DAY_NS)[:10]}"
-        self._timed.append(OpenItem(code, f"{line.id} at {account}", f"{format_ts(ts_ns)} {what}", ANEW))
-
-    def _times(self) -> list[OpenItem]:
-        if not self._untold:
-            return list(self._timed)
-        last = self._timed[-1]
-        more = f"{last.what}, and {self._untold} more lines like it after this one"
-        return [*self._timed[:-1], OpenItem(last.code, last.where, more, last.remedy)]
+        named.add(OpenItem(code, f"{line.id} at {account}", f"{format_ts(ts_ns)} {what}", ANEW))
 
     # --- where history begins -------------------------------------------------------------------------------------------
 

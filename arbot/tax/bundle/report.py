@@ -138,17 +138,17 @@ class _Work:
         )
         return UnitedStatesPart(folder, self.span, self.choice.policy.pool, maker, dates)
 
-    def open_items(self, run: LotRun, part: Part, check: HistoryCheck, marks: Marks) -> list[OpenItem]:
+    def open_items(self, run: LotRun, part: Part, check: HistoryCheck) -> list[OpenItem]:
         """Return everything that is open, each once, in the order of its source; the part's own only where nothing else is."""
         found = told_once(self.history.open_items(), run.open_items())
         found += check.open_items(found)
-        if not marks.lines_in_year:
-            found.append(check.year_empty(self.country.year_name(self.asked.year)))
         if self.match:
             found += self.match.open_items()
         return list(dict.fromkeys(found)) or part.open_items()
 
-    def warnings(self, run: LotRun, marks: Marks, items: Iterable[OpenItem]) -> tuple[str, ...]:
+    def warnings(
+        self, run: LotRun, marks: Marks, check: HistoryCheck, items: Iterable[OpenItem]
+    ) -> tuple[str, ...]:
         """Return what a reader has to know before the figures."""
         country, mode = self.country, self.history.mode
         year = country.year_name(self.asked.year)
@@ -161,7 +161,9 @@ class _Work:
             found.append(
                 f"history goes beyond {year}: remaining.jsonl is the state at its end, lots-open.csv that at the year's end"
             )
-        notes = [*country.notes(run, self.asked.year), *(self.match.notes() if self.match else [])]
+        notes = [*country.notes(run, self.asked.year), *(self.match.notes() if self.match else []), *check.notes()]
+        if not marks.lines_in_year:
+            notes.append(check.year_empty(year))
         found += [f"{note.where}: {note.what} [{note.code}]" for note in notes]
         return (*found, *self.asked.idle(items))
 
@@ -207,7 +209,7 @@ def _written(work: _Work, folder: Folder) -> Told:
         flush=folder.flush,
     )
     grids = part.close(marks, disposals.totals, run)
-    items = work.open_items(run, part, check, marks)
+    items = work.open_items(run, part, check)
     refused = tuple(item for item in items if not asked.is_accepted(item))
     if refused:
         raise Refused(refused, asked.idle(items))
@@ -217,10 +219,12 @@ def _written(work: _Work, folder: Folder) -> Told:
     write_open_items(folder, items)
     if shadow:
         grids += write_wash_sales(folder, shadow, marks.at_last, span)
-    return _told(work, run, marks, items, grids)
+    return _told(work, marks, items, work.warnings(run, marks, check, items), grids)
 
 
-def _told(work: _Work, run: LotRun, marks: Marks, items: list[OpenItem], grids: list[Grid]) -> Told:
+def _told(
+    work: _Work, marks: Marks, items: list[OpenItem], warnings: tuple[str, ...], grids: list[Grid]
+) -> Told:
     asked, choice = work.asked, work.choice
     settings = {
         "method": choice.words,
@@ -254,7 +258,7 @@ def _told(work: _Work, run: LotRun, marks: Marks, items: list[OpenItem], grids: 
         ledger_head=work.history.head_hash,
         mode=work.history.mode,
         code_version=__version__,
-        warnings=work.warnings(run, marks, items),
+        warnings=warnings,
         accepted=tuple(items),
         grids=tuple(grids),
     )

@@ -72,7 +72,7 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     files: list[Written]
     losses: list[Loss]
     open_items: list[OpenItem]
-    warning: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class _Work:
@@ -84,6 +84,7 @@ class _Work:
         self.wanted = wanted
         self.losses = Losses()
         self.open: list[OpenItem] | None = None  # not yet looked for
+        self.notes: list[OpenItem] = []
         self.country: Country = country_of(asked.country)
         self.options = self.country.settled(CountryOptions(timezone=asked.timezone or ""))
         choice = choose(asked, history.policy(), self.country.method(asked.method or ""), self.country)
@@ -99,9 +100,10 @@ class _Work:
         found = told_once(self.history.open_items(), items)
         check = check_history(self.history.lines(), self.history.booked_ns)
         found += check.open_items(found)
+        self.notes = check.notes()
         span = self.span()
         if span is not None and not any(span[0] <= placed.ts_ns < span[1] for placed in self.history.lines()):
-            found.append(check.year_empty(str(self.wanted.year)))
+            self.notes.append(check.year_empty(str(self.wanted.year)))
         return found
 
     def span(self) -> tuple[int, int] | None:
@@ -123,12 +125,10 @@ def export(history: History, wanted: Wanted) -> Exported:
     work = _Work(history, wanted)
     needs_lots = FORMATS[wanted.format].needs is Needs.SLICES
     files = _MAKERS[wanted.format](work)
-    return Exported(
-        files=files,
-        losses=work.losses.told(),
-        open_items=work.open_items() if work.open is None else work.open,
-        warning=work.warning if needs_lots else "",
-    )
+    found = work.open_items() if work.open is None else work.open
+    what_if = (work.warning,) if needs_lots and work.warning else ()
+    notes = (f"{note.where}: {note.what} [{note.code}]" for note in work.notes)
+    return Exported(files=files, losses=work.losses.told(), open_items=found, warnings=(*what_if, *notes))
 
 
 def check(wanted: Wanted) -> None:
