@@ -806,7 +806,9 @@ NOTED = {
 
 
 @pytest.mark.parametrize("case", NOTED.values(), ids=NOTED)
-def test_what_may_well_be_meant_is_told_and_filed(desk: Desk, case: tuple[tuple[tuple[str, str], ...], str, str]) -> None:
+def test_what_may_well_be_meant_is_told_and_filed(
+    desk: Desk, case: tuple[tuple[tuple[str, str], ...], str, str]
+) -> None:
     """A line of a day to come, or a year without any, is a warning of the report, of its files, and of every export."""
     files, said, code = case
     take(desk, files)

@@ -146,9 +146,7 @@ class _Work:
             found += self.match.open_items()
         return list(dict.fromkeys(found)) or part.open_items()
 
-    def warnings(
-        self, run: LotRun, marks: Marks, check: HistoryCheck, items: Iterable[OpenItem]
-    ) -> tuple[str, ...]:
+    def warnings(self, run: LotRun, marks: Marks, check: HistoryCheck, items: Iterable[OpenItem]) -> tuple[str, ...]:
         """Return what a reader has to know before the figures."""
         country, mode = self.country, self.history.mode
         year = country.year_name(self.asked.year)
@@ -222,9 +220,7 @@ def _written(work: _Work, folder: Folder) -> Told:
     return _told(work, marks, items, work.warnings(run, marks, check, items), grids)
 
 
-def _told(
-    work: _Work, marks: Marks, items: list[OpenItem], warnings: tuple[str, ...], grids: list[Grid]
-) -> Told:
+def _told(work: _Work, marks: Marks, items: list[OpenItem], warnings: tuple[str, ...], grids: list[Grid]) -> Told:
     asked, choice = work.asked, work.choice
     settings = {
         "method": choice.words,
