@@ -2,11 +2,12 @@
 
     python tax.py [--fills 100000] [--rounds 1] [--rivals PYTHON | --alone] [--million] [--json]
 
-Every measured piece is a process of its own on one core: wall time from the start of the interpreter to its end, and the
-most memory it held. arbot is measured as people run it: `arbot ledger import` into a new ledger file, then `arbot tax
-report`, with everything checked, hashed and written. The rivals (tests/rivals) are given legs whose fees are already
-allocated and are timed inside their matching only: no reading, no writing, no start. So the ratios flatter them.
-`bittytax --nopdf`, the whole program over the file that `arbot tax export` makes for it, is beside them.
+Every measured piece is a process of its own on one core. Whole programs are measured as people run them, by the wall from
+the start of the interpreter to its end, with the most memory they held: `arbot ledger import` into a new ledger file, then
+`arbot tax report`, with everything checked, hashed and written; `bittytax --nopdf` over the file that `arbot tax export`
+makes for it. Engines are measured inside, matching only: no start, no reading, no writing. RP2's and BittyTax's
+(tests/rivals) are given legs whose fees are already allocated; arbot's allocates them itself. Like is compared with like:
+engines with engines, the program with the program. How whole arbot stands beside a bare engine is printed for information.
 
 --million takes the year of a million fills through arbot alone. Exit code 1 when a promise is missed: 100,000 fills in
 6 s, a million in 60 s and 1 GiB, five times faster than each rival.
@@ -31,6 +32,11 @@ ROOT = Path(__file__).resolve().parent.parent
 ARBOT = Path(sys.executable).with_name("arbot")
 sys.path.insert(0, str(ROOT))
 
+from arbot.ledger.jurisdictions.base import CountryOptions  # noqa: E402
+from arbot.ledger.jurisdictions.uk import UkRun  # noqa: E402
+from arbot.ledger.jurisdictions.us.run import UsRun  # noqa: E402
+from arbot.ledger.lots.policy import LotPolicy, Pool  # noqa: E402
+from arbot.ledger.lots.words import LotRun  # noqa: E402
 from tests.support.arb_year import placed_year, write_arb_year  # noqa: E402
 from tests.support.rival_legs import rival_legs  # noqa: E402
 
@@ -41,12 +47,28 @@ PROMISED_MIB = 1_024
 RATIO_MIN = 5.0
 FX = Decimal("0.78")
 
+BITTYTAX_CONF = """
+local_currency: GBP
+local_timezone: Europe/London
+data_source_fiat: []
+data_source_crypto: []
+trade_asset_type: 2
+trade_allowable_cost_type: 2
+transaction_fee_allowable_cost: True
+transfer_fee_disposal: True
+transfer_fee_allowable_cost: False
+"""
+"""As it ships, without sources of prices: every value is given."""
+
 Measured = dict[str, Any]
 
 
 def main() -> None:
     """Measure, print, and fail when a promise is missed."""
     asked = _asked()
+    if asked.match:
+        _match(asked.match, asked.fills)
+        return
     with tempfile.TemporaryDirectory(prefix="arbot-tax-bench-") as folder:
         bench = Bench(Path(folder))
         found = bench.compare(asked.fills, asked.rounds, None if asked.alone else asked.rivals)
@@ -68,6 +90,10 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._core = min(os.sched_getaffinity(0))
+        self._env = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        self._env["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")  # as where arbot is installed
+        self.run([ARBOT, "tax", "report", "--help"])
+        self.ours(100, folder / "warm")
 
     def compare(self, fills: int, rounds: int, rivals: Path | None) -> list[Measured]:
         """Return what each needed, medians over the rounds."""
@@ -78,16 +104,19 @@ class Bench:
         return [result]
 
     def ours(self, fills: int, folder: Path) -> Measured:
-        """Return seconds and MiB of import and report, US and UK."""
+        """Return seconds and MiB of import and report, US and UK, and the seconds of matching alone."""
         folder.mkdir()
-        lines = write_arb_year(folder / "year.jsonl", fills, seed=SEED, has_fx=True)
+        lines = write_arb_year(folder / "year.jsonl", fills, seed=SEED)
         ledger = ["--ledger", folder / "ledger.sqlite"]
         report = [ARBOT, "tax", "report", "--year", "2025", *ledger]
         took, held = self.run([ARBOT, "ledger", "import", lines, *ledger])
         us, us_held = self.run([*report, "--country", "us", "--method", "fifo", "--out", folder / "us"])
         found = {"import_s": took, "us_s": us, "total_s": took + us, "mib": max(held, us_held)}
         if fills < MILLION:
-            found["uk_s"], _ = self.run([*report, "--country", "uk", "--out", folder / "uk"])
+            for country in ("us", "uk"):
+                match = [sys.executable, Path(__file__), "--match", country, "--fills", str(fills)]
+                found[f"match_{country}_s"] = self.engine(match, Path(os.devnull))
+            found["uk_s"], _ = self.run([*report, "--country", "uk", "--rate-default", str(FX), "--out", folder / "uk"])
         return found
 
     def rivals(self, fills: int, python: Path, folder: Path) -> Measured:
@@ -99,12 +128,21 @@ class Bench:
             "RP2 engine, one pool": self.engine([python, here / "rp2_engine.py"], legs),
             "BittyTax engine": self.engine([python, here / "bittytax_engine.py"], pounds),
         }
-        sheet = folder / "bittytax.csv"
-        export = [ARBOT, "tax", "export", "--format", "bittytax"]
-        self.run([*export, "--ledger", folder / "ledger.sqlite", "--out", sheet])
-        program = python.parent / "bittytax"
-        found["BittyTax program, no PDF"], _ = self.run([program, "--nopdf", "--skipint", sheet])
+        program, home = python.parent / "bittytax", folder / "home"
+        (home / ".bittytax").mkdir(parents=True)
+        (home / ".bittytax" / "bittytax.conf").write_text(BITTYTAX_CONF)
+        self.run([program, "--version"], home=home)  # so that its bytecode is there, too
+        name = "BittyTax program, no PDF"
+        found[name], _ = self.run([program, "--nopdf", "--skipint", self.records(fills, folder)], home=home)
         return found
+
+    def records(self, fills: int, folder: Path) -> Path:
+        """Return the year as the program reads it: it needs a value in pounds on every line, so rates stand on the lines."""
+        lines, sheet = write_arb_year(folder / "rated.jsonl", fills, seed=SEED, has_fx=True), folder / "bittytax.csv"
+        ledger = ["--ledger", folder / "rated.sqlite"]
+        self.run([ARBOT, "ledger", "import", lines, *ledger])
+        self.run([ARBOT, "tax", "export", "--format", "bittytax", *ledger, "--out", sheet])
+        return sheet
 
     def engine(self, command: Sequence[str | Path], legs: Path) -> float:
         """Return the seconds that a rival says its engine took."""
@@ -113,10 +151,15 @@ class Bench:
         return float(json.loads(out.read_text())["seconds"])
 
     def run(
-        self, command: Sequence[str | Path], stdin: Path | None = None, stdout: Path | None = None
+        self,
+        command: Sequence[str | Path],
+        stdin: Path | None = None,
+        stdout: Path | None = None,
+        home: Path | None = None,
     ) -> tuple[float, float]:
         """Run a program on the core; return its wall seconds and the most MiB it held. Stops when it fails."""
         told = self.folder / "told.txt"
+        env = self._env if home is None else {**self._env, "HOME": str(home)}
         began = clock_gettime_ns(CLOCK_MONOTONIC)
         child = os.fork()
         if not child:
@@ -125,7 +168,7 @@ class Bench:
             os.dup2(os.open(stdout or told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), 1)
             os.dup2(os.open(told.with_suffix(".err"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), 2)
             os.chdir(self.folder)
-            os.execvpe(str(command[0]), [str(part) for part in command], {**os.environ, "PYTHONPATH": str(ROOT)})  # noqa: S606
+            os.execvpe(str(command[0]), [str(part) for part in command], env)  # noqa: S606
         _, status, used = os.wait4(child, 0)
         took = (clock_gettime_ns(CLOCK_MONOTONIC) - began) / 1e9
         if status:
@@ -151,13 +194,18 @@ def _median(rounds: Sequence[Measured], name: str) -> float:
     return statistics.median(found[name] for found in rounds)
 
 
+LIKE = {
+    "RP2 engine, one pool": "match_us_s",
+    "BittyTax engine": "match_uk_s",
+    "BittyTax program, no PDF": "program_uk_s",
+}
+"""What of ours a rival is compared with."""
+
+
 def _ratios(result: Measured) -> dict[str, float]:
     ours = result["arbot"]
-    uk = ours.get("uk_s", 0.0) + ours["import_s"]
-    return {
-        name: seconds / (uk if "BittyTax" in name else ours["total_s"])
-        for name, seconds in result.get("rivals", {}).items()
-    }
+    ours = {**ours, "program_uk_s": ours.get("uk_s", 0.0) + ours["import_s"]}
+    return {name: seconds / ours[LIKE[name]] for name, seconds in result.get("rivals", {}).items()}
 
 
 def _broken(result: Measured) -> list[str]:
@@ -181,9 +229,24 @@ def _tell(result: Measured) -> None:
     )
     if "uk_s" in ours:
         print(f"  arbot tax report, UK       {ours['uk_s']:8.2f}")
+        print(f"  arbot matching alone, US   {ours['match_us_s']:8.2f}")
+        print(f"  arbot matching alone, UK   {ours['match_uk_s']:8.2f}")
     ratios = _ratios(result)
     for name, seconds in result.get("rivals", {}).items():
-        print(f"  {name:<32}{seconds:8.2f}   {ratios[name]:.1f} times arbot with import and bundle")
+        whole = seconds / ours["total_s"]
+        print(
+            f"  {name:<26}{seconds:9.2f}   {ratios[name]:.1f} times ours; {whole:.1f} times arbot's import and US report"
+        )
+
+
+def _match(country: str, fills: int) -> None:
+    """Match the made-up year under the rules of a country and print the seconds that took."""
+    history = list(placed_year(fills, seed=SEED))
+    run: LotRun
+    run = UsRun(LotPolicy(pool=Pool.UNIVERSAL)) if country == "us" else UkRun(CountryOptions(rate_default=FX))
+    began = clock_gettime_ns(CLOCK_MONOTONIC)
+    slices = sum(len(run.feed(placed)) for placed in history) + len(run.finish())
+    print(json.dumps({"seconds": (clock_gettime_ns(CLOCK_MONOTONIC) - began) / 1e9, "slices": slices}))
 
 
 def _asked() -> argparse.Namespace:
@@ -191,6 +254,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--fills", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--rivals", type=Path, default=ROOT / ".venv-rivals-tax" / "bin" / "python")
+    parser.add_argument("--match", choices=("us", "uk"), help=argparse.SUPPRESS)
     parser.add_argument("--alone", action="store_true", help="without the rivals")
     parser.add_argument("--million", action="store_true")
     parser.add_argument("--json", action="store_true")
