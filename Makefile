@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 DEMO   ?=
 TAX_RIVALS ?= .venv-rivals-tax
 
-.PHONY: run test check drill format lock benchmark benchmark-backtest clean
+.PHONY: run test check drill format lock benchmark benchmark-backtest benchmark-tax rivals-tax clean
 
 run: $(VENV)/run.stamp ## start the simulated venues and the daemon that trades on them
 	$(BIN)/arbot demo $(DEMO)
@@ -41,6 +41,11 @@ $(RIVALS)/made.stamp: ## apart, because their numpy is another one
 	$(PYTHON) -m venv $(RIVALS)
 	$(RIVALS)/bin/pip install --quiet --disable-pip-version-check hftbacktest==2.4.4 nautilus_trader==1.221.0
 	touch $@
+
+benchmark-tax: $(VENV)/dev.stamp $(TAX_RIVALS)/made.stamp ## from fills to a filing bundle, beside RP2 and BittyTax
+	$(BIN)/python benchmarks/tax.py --rivals $(TAX_RIVALS)/bin/python $(BENCHMARK)
+
+rivals-tax: $(TAX_RIVALS)/made.stamp
 
 $(TAX_RIVALS)/made.stamp: requirements-rivals-tax.lock ## RP2, BittyTax and beancount: what arbot's lots are compared with
 	$(PYTHON) -m venv $(TAX_RIVALS)
