@@ -17,7 +17,7 @@ from arbot.domain.events import AdjustmentRecorded, LotOrderRecorded, LotsPicked
 from arbot.domain.ids import VenueId
 from arbot.domain.transfer import Network, TransferId
 from arbot.domain.units import parse_decimal
-from arbot.observe.collect import LATCHING
+from arbot.observe.collect.risk import LATCHING
 from arbot.runtime.daemon import Daemon
 from arbot.runtime.lot_orders import mistakes_of
 from arbot.runtime.state_dir import DaemonInfo, StateDir, write_private

@@ -57,7 +57,7 @@ class Metrics:
             name: {} for name, metric in catalogue.items() if metric.kind == "histogram"
         }
         for metric in catalogue.values():
-            if not metric.labels:
+            if not metric.labels and metric.kind != "stateset":
                 self.ensure_child(metric.name, ())
         self._frozen: tuple[Family, ...] = ()
         self.registry = CollectorRegistry(auto_describe=False)
@@ -67,7 +67,8 @@ class Metrics:
     def ensure_child(self, name: str, labels: Labels) -> None:
         """Make a child exist with the value zero, so that a query finds it before the first event."""
         metric = self._catalogue[name]
-        ensure(len(labels) == len(metric.labels), "labels do not fit the metric", metric=name, labels=labels)
+        wanted = len(metric.labels) + (metric.kind == "stateset")
+        ensure(len(labels) == wanted, "labels do not fit the metric", metric=name, labels=labels)
         if metric.kind == "histogram":
             self._histograms[name].setdefault(labels, _Histogram(len(metric.buckets)))
         else:
@@ -105,11 +106,13 @@ class Metrics:
         histogram.counts[bisect_left(self._catalogue[name].buckets, number)] += 1
         histogram.sum += number
 
-    def put_durations(self, name: str, durations: Durations) -> None:
+    def put_durations(self, name: str, labels: Labels, durations: Durations) -> None:
         """Take over a histogram kept elsewhere."""
+        if labels not in self._histograms[name]:
+            self.ensure_child(name, labels)
         buckets = self._catalogue[name].buckets
         below = [durations.count_up_to(round(bound * NS_PER_S)) for bound in buckets]
-        histogram = self._histograms[name][()]
+        histogram = self._histograms[name][labels]
         upper = [*below, durations.total]
         histogram.counts = [more - less for less, more in zip([0, *below], upper, strict=True)]
         histogram.sum = durations.sum_ns / NS_PER_S
@@ -138,7 +141,8 @@ class Metrics:
                 family.add_metric(labels, _cumulated(metric.buckets, histogram.counts), histogram.sum)
             return family
         kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
-        numbers = kind(metric.name, metric.help, labels=metric.labels)
+        names = (*metric.labels, metric.name) if metric.kind == "stateset" else metric.labels
+        numbers = kind(metric.name, metric.help, labels=names)
         for labels, value in self._numbers[metric.name].items():
             numbers.add_metric(labels, value)
         return numbers

@@ -166,7 +166,7 @@ def snapshot(
         latched=tuple(standing.latched),
         venues=tuple(_venues(state)),
         books=tuple(_book(state, instrument, now_ns) for instrument in state.instruments.values()),
-        edges=tuple(_edges(state, recent)),
+        edges=tuple(edge_lines(state, recent)),
         arbs_open=recent.open_arbs(now_ns),
         arbs_recent=recent.last_arbs(now_ns),
         orders_live=_orders(state),
@@ -275,7 +275,7 @@ def _book(state: State, instrument: Instrument, now_ns: int) -> BookLine:
     )
 
 
-def _edges(state: State, recent: Recent) -> Iterator[EdgeLine]:
+def edge_lines(state: State, recent: Recent) -> Iterator[EdgeLine]:
     """Yield every route whose two books have both sides, with its edge at the touch. Fees not told count as zero, and say so.
 
     Between unlike quotes the edge is what it would be if one could be turned into the other at the mid of a live book;

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from arbot.domain.commands import RaiseAlert
 from arbot.domain.decisions import Outcome
 from arbot.domain.events import Envelope
 from arbot.engine.state import State
-from arbot.observe.collect import Collector, Readings
+from arbot.observe.collect import Collector
+from arbot.observe.collect.words import Readings, RunFacts
 from arbot.observe.metrics import Metrics
 from arbot.observe.narrate import narrate, tell_alert
 from arbot.observe.recent import Recent
@@ -20,16 +22,24 @@ from arbot.ports import VenueConfig
 class Watch:
     """Observes every step of a run."""
 
-    def __init__(self, about: About, venues: tuple[VenueConfig, ...]) -> None:
+    def __init__(self, about: About, venues: tuple[VenueConfig, ...], *, strategy: str, ccy: str) -> None:
         self._about = about
         self._recent = Recent()
         self._metrics = Metrics()
         self._collector = Collector(
             self._metrics,
-            version=about.version,
-            mode=about.mode,
-            venues=[config.venue for config in venues],
-            symbols={config.venue: config.symbols for config in venues},
+            RunFacts(
+                version=about.version,
+                mode=about.mode,
+                strategy=strategy,
+                ccy=ccy,
+                started_ts_ns=about.started_ts_ns,
+                venues=tuple(config.venue for config in venues),
+                symbols={config.venue: config.symbols for config in venues},
+                assets=tuple(
+                    dict.fromkeys(part for config in venues for symbol in config.symbols for part in symbol.split("/"))
+                ),
+            ),
         )
 
     def observe(self, envelope: Envelope, outcome: Outcome) -> None:
@@ -42,6 +52,11 @@ class Watch:
         """Take over an alert of the shell's own, which no step raised."""
         self._collector.alerted(alert)
         tell_alert(alert)
+
+    @property
+    def recent(self) -> Recent:
+        """What happened last."""
+        return self._recent
 
     def status(self, *, now_ns: int, state: State, summary: Summary, latency_us: dict[str, float]) -> Status:
         """Return how the run stands."""
@@ -56,5 +71,6 @@ class Watch:
 
     async def exposition(self, readings: Callable[[], Readings]) -> bytes:
         """Return the text for /metrics, with what others keep read just now."""
-        self._collector.read(readings())
+        for _ in self._collector.read(readings()):
+            await asyncio.sleep(0)
         return await self._metrics.render()

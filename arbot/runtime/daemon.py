@@ -46,14 +46,14 @@ from arbot.engine.transit import awaits
 from arbot.journal.store import SqlStore
 from arbot.ledger.posting import Ledger
 from arbot.market.books import Books
-from arbot.observe.collect import FeedCounters, Readings
+from arbot.observe.collect.words import FeedCounters, Readings
 from arbot.observe.risk import RiskView, risk_view
 from arbot.observe.status import About, Status
 from arbot.observe.summary import Summary
 from arbot.observe.watch import Watch
 from arbot.ports import Account, Feed, VenueConfig
 from arbot.runtime.budget import BudgetWatch
-from arbot.runtime.clock import SystemClock
+from arbot.runtime.clock import NS_PER_S, SystemClock
 from arbot.runtime.dispatch import Dispatch
 from arbot.runtime.gc_policy import GcPolicy
 from arbot.runtime.lot_orders import order_to_record
@@ -83,6 +83,8 @@ class CountedFeed(Feed, Protocol):
         ...
 
 
+Numbers = Mapping[str, Mapping[tuple[str, ...], float]]
+"""Gauges and counters by name of the metric and values of its labels."""
 MakeFeed = Callable[["Daemon", VenueConfig, tuple[Instrument, ...]], CountedFeed]
 Service = Callable[["Daemon"], AbstractAsyncContextManager[object]]
 
@@ -136,7 +138,7 @@ class Daemon:
             pid=os.getpid(),
             started_ts_ns=clock.now_ns(),
         )
-        self._watch = Watch(about, wiring.venues)
+        self._watch = Watch(about, wiring.venues, strategy=wiring.strategy.name, ccy=wiring.config.ccy)
         self.supervisor = Supervisor(clock)
         self.gc = GcPolicy(clock.now_ns)
         self.engine = Engine(wiring.config, wiring.strategy, wiring.books)
@@ -172,7 +174,7 @@ class Daemon:
             for venue in wiring.venues
         }
         self.observers: list[Callable[[Envelope, Outcome], None]] = []  # told of every step, after all others
-        self.numbers: list[Callable[[], Mapping[str, float]]] = []  # metrics that services keep, by name
+        self.numbers: list[Callable[[], Numbers]] = []  # metrics that services keep
         self._budget = BudgetWatch(wiring.gateways, self._instruments, self.sequencer)
         self._signals = 0
         self._reconciled: set[VenueId] = set()
@@ -253,22 +255,28 @@ class Daemon:
 
     def _readings(self) -> Readings:
         return Readings(
-            status=self.status(),
-            risk=self.risk(),
+            now_ns=self.wiring.clock.now_ns(),
+            state=self.engine.state,
+            summary=self.summary,
+            recent=self._watch.recent,
             feeds={
                 (venue, stream.value): stats
                 for venue, feed in self.feeds.items()
                 for stream, stats in feed.stats.items()
             },
             durations={
-                "arbot_decision_latency_seconds": self.sequencer.latency,
-                "arbot_journal_commit_seconds": self.sequencer.commits,
-                "arbot_event_loop_lag_seconds": self.supervisor.lag,
-                "arbot_gc_pause_seconds": self.gc.pauses,
+                "arbot_decision_latency_seconds": {(self.wiring.strategy.name,): self.sequencer.latency},
+                "arbot_journal_write_seconds": {(): self.sequencer.commits},
+                "arbot_event_loop_lag_seconds": {(): self.supervisor.lag},
+                "arbot_gc_pause_seconds": {("2",): self.gc.pauses},
             },
-            numbers={name: number for numbers in self.numbers for name, number in numbers().items()},
-            beats_ns=self.supervisor.beats_ns(),
+            numbers=self._numbers(),
         )
+
+    def _numbers(self) -> dict[str, dict[tuple[str, ...], float]]:
+        beats_ns = self.supervisor.beats_ns()
+        own = {"arbot_task_last_beat_timestamp_seconds": {(task,): ns / NS_PER_S for task, ns in beats_ns.items()}}
+        return {**own, **{name: dict(by_labels) for numbers in self.numbers for name, by_labels in numbers().items()}}
 
     # --- the run --------------------------------------------------------------------------------------------------------
 

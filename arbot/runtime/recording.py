@@ -7,14 +7,14 @@ log and in `arbot_tape_recording`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Self
 
 import structlog
 
-from arbot.runtime.daemon import Daemon
+from arbot.runtime.daemon import Daemon, Numbers
 from arbot.settings.model import Tape
 from arbot.tape.recorder import Recorder, TapeFailed
 
@@ -81,9 +81,9 @@ class Recording:
             _log.critical("recording has ended, trading goes on", error=str(error))
 
 
-def _numbers(recorder: Recorder) -> Mapping[str, float]:
+def _numbers(recorder: Recorder) -> Numbers:
     return {
-        "arbot_tape_recording": float(recorder.is_recording),
-        "arbot_tape_rows_total": recorder.counts.rows,
-        "arbot_tape_messages_lost_total": recorder.counts.messages_lost,
+        "arbot_tape_recording": {(): recorder.is_recording},
+        "arbot_tape_rows_total": {(): recorder.counts.rows},
+        "arbot_tape_messages_lost_total": {(): recorder.counts.messages_lost},
     }

@@ -131,20 +131,20 @@ def test_a_clock_that_is_off_is_declined(desk: Desk, venues: Venues) -> None:
     [
         (
             "bad-checksum:venue=kraken",
-            ('arbot_book_checksum_mismatches_total{venue="kraken"}', 'arbot_book_resyncs_total{venue="kraken"}'),
+            ('arbot_book_checksums_total{outcome="mismatch",venue="kraken"}', 'arbot_book_resyncs_total{reason="checksum",venue="kraken"}'),
         ),
         (
             "seq-gap:venue=coinbase",
             (
-                'arbot_book_sequence_gaps_total{venue="coinbase"}',
-                'arbot_feed_drops_total{reason="sequence_gap",stream="market",venue="coinbase"}',
+                'arbot_book_resyncs_total{reason="gap",venue="coinbase"}',
+                'arbot_ws_connects_total{channel="market",reason="sequence_gap",venue="coinbase"}',
             ),
         ),
         (
             "malformed-frame:venue=kraken",
             (
-                'arbot_feed_parse_errors_total{stream="market",venue="kraken"}',
-                'arbot_feed_drops_total{reason="malformed",stream="market",venue="kraken"}',
+                'arbot_ws_parse_errors_total{channel="market",venue="kraken"}',
+                'arbot_ws_connects_total{channel="market",reason="malformed",venue="kraken"}',
             ),
         ),
     ],

@@ -33,7 +33,7 @@ from arbot.journal.store import SqlStore
 from arbot.ledger.jurisdictions.us.run import UsRun
 from arbot.ledger.lots.words import Slice
 from arbot.market.books import Books
-from arbot.observe.collect import FeedCounters
+from arbot.observe.collect.words import FeedCounters
 from arbot.ports import VenueConfig
 from arbot.runtime.clock import SystemClock
 from arbot.runtime.daemon import Daemon, Ending, Wiring
@@ -161,7 +161,7 @@ async def test_it_trades_drains_and_comes_back(tmp_path: Path):
     assert totals.fills >= 2
     status = daemon.status()
     assert (len(status.books), len(status.edges), status.totals) == (2, 2, totals)
-    assert b"arbot_arbs_opened_total" in await daemon.metrics()
+    assert b"arbot_trades_total" in await daemon.metrics()
     for venue, gateway in daemon.wiring.gateways.items():
         assert daemon.ledger.compare(venue, await gateway.fetch_balances()) == ()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from io import StringIO
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -14,7 +15,8 @@ from arbot.domain.ids import Asset, VenueId
 from arbot.domain.registry import AssetEntry, Registry
 from arbot.domain.transfer import Network, TransferId, TransferIntent, TransferState
 from arbot.engine.config import HealthPolicy
-from arbot.observe.collect import Collector, Readings
+from arbot.observe.collect import Collector
+from arbot.observe.collect.words import Readings, RunFacts
 from arbot.observe.metrics import Metrics
 from arbot.observe.narrate import _LEVELS
 from arbot.observe.recent import Recent
@@ -25,6 +27,20 @@ from arbot.observe.table import live_table
 from tests.support.engine_world import World, an_instrument
 
 VENUES = ("kraken", "coinbase")
+FACTS = RunFacts(
+    version="1",
+    mode="demo",
+    strategy="cross_venue",
+    ccy="USD",
+    started_ts_ns=1,
+    venues=VENUES,
+    symbols={},
+    assets=("BTC", "USD"),
+)
+INTENT = TransferIntent(
+    transfer=TransferId("1-t1"), source=VenueId("kraken"), target=VenueId("coinbase"), asset=Asset("BTC"),
+    network=Network("bitcoin"), address="x", qty=Decimal(1), requested_ts_ns=1, actor="test",
+)  # fmt: skip
 
 
 def busy() -> World:
@@ -42,10 +58,7 @@ def busy() -> World:
     world.line("coinbase networks USD open, BTC closed, ETH closed")
     world.line("wait 5s")
     world.line("kraken status maintenance")
-    intent = TransferIntent(
-        transfer=TransferId("1-t1"), source=VenueId("kraken"), target=VenueId("coinbase"), asset=Asset("BTC"),
-        network=Network("bitcoin"), address="x", qty=Decimal(1), requested_ts_ns=world.now_ns, actor="test",
-    )  # fmt: skip
+    intent = msgspec.structs.replace(INTENT, requested_ts_ns=world.now_ns)
     world.give(TransferRestored(intent=intent, state=TransferState.STUCK, since_ns=world.now_ns))
     return world
 
@@ -61,8 +74,10 @@ def status_of(world: World) -> Status:
 def metrics_of(world: World) -> Metrics:
     """Return the metrics after a scrape."""
     metrics = Metrics()
-    collector = Collector(metrics, version="1", mode="demo", venues=VENUES, symbols={})
-    collector.read(Readings(status=status_of(world), risk=risk_view(world.engine.state)))
+    collector = Collector(metrics, FACTS)
+    state = world.engine.state
+    for _ in collector.read(Readings(now_ns=state.now_ns, state=state, summary=Summary(), recent=Recent())):
+        pass
     return metrics
 
 
@@ -94,10 +109,9 @@ def test_the_live_table_shows_it() -> None:
         ("arbot_venue_cap_ratio", ("coinbase",), 0.5),
         ("arbot_stablecoin_price_ratio", ("USDT",), 0.95),
         ("arbot_stablecoin_off_peg", ("USDT",), 1),
-        ("arbot_transfers_in_transit", ("BTC",), 1),
         ("arbot_transfers_overdue", ("BTC",), 1),
         ("arbot_quotes_resting", ("kraken",), 0),
-        ("arbot_limit_used_ratio", ("peg_band",), 5),
+        ("arbot_risk_limit_used_ratio", ("peg_band",), 5),
     ],
 )
 def test_gauges_follow_the_state(name: str, labels: tuple[str, ...], expected: float) -> None:
@@ -115,7 +129,9 @@ def test_stress_and_exposure_are_measured() -> None:
         assert metrics.value("arbot_stress_loss", (row.scenario, "USD")) >= float(row.loss) - 1e-6
         assert metrics.value("arbot_stress_budget", (row.scenario, "USD")) > 0
     for row in view.exposures:
-        assert metrics.value("arbot_exposure", (row.kind, row.node, "USD")) == pytest.approx(float(row.value))
+        kind = () if row.kind == "venue" else (row.kind,)
+        name = "arbot_exposure" if kind else "arbot_counterparty_exposure"
+        assert metrics.value(name, (*kind, row.node, "USD")) == pytest.approx(float(row.value))
 
 
 def test_looking_changes_nothing() -> None:
@@ -134,7 +150,7 @@ def test_looking_changes_nothing() -> None:
         (
             TransferMoved(transfer=TransferId("1-t1"), before=TransferState.BROADCAST, after=TransferState.STUCK),
             "arbot_transfers_total",
-            ("stuck",),
+            ("BTC", "bitcoin", "stuck"),
         ),
         (
             TransferRefused(
@@ -149,7 +165,8 @@ def test_looking_changes_nothing() -> None:
 def test_decisions_are_counted(decision: object, name: str, labels: tuple[str, ...]) -> None:
     """Count quarantines, ends of transfers and refusals as they happen."""
     metrics = Metrics()
-    collector = Collector(metrics, version="1", mode="demo", venues=VENUES, symbols={})
+    collector = Collector(metrics, FACTS)
+    collector.observe(Envelope(1, 1, TransferRestored(intent=INTENT, state=TransferState.BROADCAST)), Outcome())
     collector.observe(Envelope(1, 1, TimerFired(key="x")), Outcome(decisions=(decision,)))
 
     assert metrics.value(name, labels) == 1
