@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from arbot.cli import ledger_history, ledger_proof, parsing
+from arbot.cli import ledger_backup, ledger_history, ledger_proof, parsing
 from arbot.cli.output import say, tell, to_json
 from arbot.cli.stores import LedgerOption, open_store
 from arbot.cli.where import ConfigOption, JsonOption, settings_of
@@ -15,6 +15,7 @@ from arbot.cli.where import ConfigOption, JsonOption, settings_of
 app = typer.Typer(name="ledger", help="Balances, trades, history and their proof.", no_args_is_help=True)
 ledger_history.register(app)
 ledger_proof.register(app)
+ledger_backup.register(app)
 
 
 @app.command()

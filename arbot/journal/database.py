@@ -130,18 +130,8 @@ class Database:
     def _lock_sqlite(self) -> str:
         if self.path is None:
             return ""  # in memory: nobody else can reach it
-        path = self.path.with_name(self.path.name + ".lock")
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(file, 200, 0).decode(errors="replace").strip()
-            os.close(file)
-            return holder or "not yet named"
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{_self()}\n".encode(), 0)
-        self._lock_file = file
-        return ""
+        self._lock_file, holder = take_lock(self.path)
+        return holder
 
     # --- PostgreSQL ---------------------------------------------------------------------------------------------------
 
@@ -162,6 +152,20 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND l.classid::bigint = :high AND l.objid::bigint = :low
 """
+
+
+def take_lock(path: Path) -> tuple[int | None, str]:
+    """Lock the file beside an SQLite database until the descriptor that is returned is closed, or say who has it."""
+    file = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(file, 200, 0).decode(errors="replace").strip()
+        os.close(file)
+        return None, holder or "not yet named"
+    os.ftruncate(file, 0)
+    os.pwrite(file, f"{_self()}\n".encode(), 0)
+    return file, ""
 
 
 def _self() -> str:
