@@ -14,6 +14,7 @@ from arbot.observe.collect.words import Readings, RunFacts
 from arbot.observe.metrics import Metrics
 from arbot.observe.narrate import narrate, tell_alert
 from arbot.observe.recent import Recent
+from arbot.observe.shared import Shared
 from arbot.observe.status import About, Status, snapshot
 from arbot.observe.summary import Summary
 from arbot.ports import VenueConfig
@@ -26,6 +27,7 @@ class Watch:
         self._about = about
         self._recent = Recent()
         self._metrics = Metrics()
+        self._scrape: Shared[bytes] = Shared()
         self._collector = Collector(
             self._metrics,
             RunFacts(
@@ -70,7 +72,10 @@ class Watch:
         )
 
     async def exposition(self, readings: Callable[[], Readings]) -> bytes:
-        """Return the text for /metrics, with what others keep read just now."""
+        """Return the text for /metrics, with what others keep read just now; who asks meanwhile gets the same text."""
+        return await self._scrape.get(lambda: self._exposition(readings))
+
+    async def _exposition(self, readings: Callable[[], Readings]) -> bytes:
         for _ in self._collector.read(readings()):
             await asyncio.sleep(0)
         return await self._metrics.render()
