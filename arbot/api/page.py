@@ -1,52 +1,136 @@
-"""Puts a running daemon behind the page, for as long as the run lasts."""
+"""Puts a running daemon behind the page, for as long as the run lasts.
+
+It keeps what the page shows of the past (observe/live_log.py) from the moment the daemon serves, and the curve of P&L, a point
+every few seconds, whether or not somebody looks.
+"""
 
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from decimal import Decimal
+from functools import partial
 
 import msgspec
 import structlog
 
 from arbot.api.app import Adjustment, Closing, Desk, Request, TransferWish
+from arbot.api.assets import Assets, load_assets
+from arbot.api.guard import Counts
 from arbot.api.server import LOOPBACK_NAMES, serve
+from arbot.api.stream import Stream
+from arbot.api.token import operator_token
+from arbot.domain.commands import RaiseAlert
 from arbot.domain.decisions import TransferMoved, TransferRefused
 from arbot.domain.events import AdjustmentRecorded, LotOrderRecorded, LotsPicked, TransferRequested, Verb
-from arbot.domain.ids import VenueId
+from arbot.domain.ids import Asset, VenueId
 from arbot.domain.transfer import Network, TransferId
-from arbot.domain.units import parse_decimal
+from arbot.domain.units import ONE, ZERO, div, parse_decimal
 from arbot.observe.collect.risk import LATCHING
+from arbot.observe.live import Rates, Source, sections
+from arbot.observe.live_log import NS_PER_MS, LiveLog
 from arbot.runtime.daemon import Daemon
 from arbot.runtime.lot_orders import mistakes_of
-from arbot.runtime.state_dir import DaemonInfo, StateDir, write_private
+from arbot.runtime.state_dir import DaemonInfo, StateDir
 from arbot.settings.model import Settings
 
-TOKEN_FILE = "operator.token"  # noqa: S105 - the name of the file
+POINT_S = 2.0
 _SWITCH = {Verb.KILL: True, Verb.UNKILL: False}
 _log = structlog.get_logger("arbot.page")
 
 
 def page(settings: Settings) -> Callable[[Daemon], AbstractAsyncContextManager[object]]:
     """Return the service that serves the page of a daemon and says in the state folder where it is."""
+    assets = load_assets()  # here, before there is a loop to hold up
 
     @asynccontextmanager
     async def served(daemon: Daemon) -> AsyncIterator[str]:
-        token = secrets.token_urlsafe(32)
-        token_file = write_private(settings.run.state_dir / TOKEN_FILE, token.encode())
-        desk = _desk(daemon, token, LOOPBACK_NAMES | {settings.http.bind})
-        try:
-            async with serve(desk, bind=settings.http.bind, port=settings.http.port) as url:
+        with operator_token(settings.run.state_dir, settings.http.token_file) as (token, token_file):
+            live = _Live(daemon, settings)
+            desk = _desk(daemon, live, settings, token, assets)
+            async with live.following(), serve(desk, bind=settings.http.bind, port=settings.http.port) as url:
                 StateDir(settings.run.state_dir).announce(
                     DaemonInfo(pid=os.getpid(), mode=daemon.wiring.mode, url=url, token_file=str(token_file))
                 )
                 _log.info("page", url=url, token_file=str(token_file))
                 yield url
-        finally:
-            token_file.unlink(missing_ok=True)
 
     return served
+
+
+class _Live:
+    """What the page is told of one daemon, and the tasks that keep it fresh."""
+
+    def __init__(self, daemon: Daemon, settings: Settings) -> None:
+        state, clock = daemon.engine.state, daemon.wiring.clock
+        self._daemon = daemon
+        self.log = LiveLog()
+        self.rates = Rates(state)
+        self.counts = Counts()
+        self.source = Source(
+            about=daemon.about,
+            state=state,
+            log=self.log,
+            now_ns=clock.now_ns,
+            blocked_by=lambda: daemon.engine.blocked_by,
+            problems=daemon.problems_live,
+            latency_us=daemon.latency_us,
+            wanted_share=partial(_wanted_share, settings),
+            realised_at_start=state.standing.realised_total,
+        )
+        self.stream = Stream(lambda: sections(self.source, self.rates), now_ns=clock.now_ns, sleep=clock.sleep)
+
+    @asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """Observe the daemon and keep the pages fresh for as long as the context lasts."""
+        daemon = self._daemon
+        daemon.observers.append(self.log.observe)
+        daemon.alert_observers.append(self._alerted)
+        daemon.numbers.append(self._numbers)
+        tasks = [
+            daemon.supervisor.spawn(self.stream.run(), "page", is_endless=True),
+            daemon.supervisor.spawn(self._draw_curve(), "curve", is_endless=True),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            daemon.observers.remove(self.log.observe)
+            daemon.alert_observers.remove(self._alerted)
+            daemon.numbers.remove(self._numbers)
+
+    def _alerted(self, alert: RaiseAlert) -> None:
+        self.log.alerted(alert, self.source.now_ns() // NS_PER_MS)
+
+    async def _draw_curve(self) -> None:
+        sleep = self._daemon.wiring.clock.sleep
+        while True:
+            for _ in self.rates.refresh():
+                await sleep(0)
+            self.log.curve.add(self.rates.point(self.source))
+            await sleep(POINT_S)
+
+    def _numbers(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
+        requests: Counter[tuple[str, ...]] = Counter(self.counts.requests)
+        return {
+            "arbot_sse_clients": {(): self.stream.clients},
+            "arbot_http_requests_total": requests,
+            "arbot_control_commands_total": Counter(self.counts.commands),
+            "arbot_queue_dropped_total": {("page", "conflated"): self.stream.conflated},
+        }
+
+
+def _wanted_share(settings: Settings, venue: VenueId, asset: Asset) -> Decimal:
+    """Return what of an asset [rebalance] wants at a venue: as told, else an even part of what the told ones leave."""
+    shares = settings.rebalance.shares
+    told = {name: shares[name][asset] for name in settings.venues if asset in shares.get(name, {})}
+    if venue in told:
+        return told[venue]
+    rest = ONE - sum(told.values(), ZERO)
+    return div(max(rest, ZERO), Decimal(len(settings.venues) - len(told)))
 
 
 def _check_argument(daemon: Daemon, asked: Request) -> None:
@@ -71,7 +155,7 @@ def _choose(daemon: Daemon, chosen: LotOrderRecorded | LotsPicked) -> None:
     daemon.choose_lots(chosen)
 
 
-def _desk(daemon: Daemon, token: str, hosts: frozenset[str]) -> Desk:
+def _desk(daemon: Daemon, live: _Live, settings: Settings, token: str, assets: Assets) -> Desk:
     def operate(asked: Request) -> None:
         _check_argument(daemon, asked)
         if asked.verb in _SWITCH:  # the switch outlives the process, so it is written before it is obeyed
@@ -131,5 +215,9 @@ def _desk(daemon: Daemon, token: str, hosts: frozenset[str]) -> Desk:
         pick_lots=lambda asked: _choose(daemon, LotsPicked(**msgspec.structs.asdict(asked))),
         now_ns=daemon.wiring.clock.now_ns,
         token=token,
-        hosts=hosts,
+        hosts=LOOPBACK_NAMES | {settings.http.bind, *settings.http.hosts},
+        stream=live.stream,
+        assets=assets,
+        counts=live.counts,
+        is_read_only=settings.http.read_only,
     )

@@ -17,6 +17,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
+from arbot.domain.commands import RaiseAlert
 from arbot.domain.decisions import Outcome, TransferMoved, TransferRefused
 from arbot.domain.errors import VenueError
 from arbot.domain.events import (
@@ -131,22 +132,20 @@ class Daemon:
         self.wiring = wiring
         clock, store = wiring.clock, wiring.store
         self.summary = Summary()
-        about = About(
+        self.about = About(
             version=wiring.started.code_version,
             mode=wiring.mode,
             run_name=wiring.run_name,
             pid=os.getpid(),
             started_ts_ns=clock.now_ns(),
         )
-        self._watch = Watch(about, wiring.venues, strategy=wiring.strategy.name, ccy=wiring.config.ccy)
+        self._watch = Watch(self.about, wiring.venues, strategy=wiring.strategy.name, ccy=wiring.config.ccy)
         self.supervisor = Supervisor(clock)
         self.gc = GcPolicy(clock.now_ns)
         self.engine = Engine(wiring.config, wiring.strategy, wiring.books)
         self.ledger = Ledger(store.all_balances(), store.transaction)
         self.screen = BookScreen(wiring.books, wiring.book_depths, wiring.strategy.edge_net_bps_min)
-        self.dispatch = Dispatch(
-            clock=clock, gateways=wiring.gateways, supervisor=self.supervisor, alert=self._watch.alerted
-        )
+        self.dispatch = Dispatch(clock=clock, gateways=wiring.gateways, supervisor=self.supervisor, alert=self._alerted)
         self.sequencer = Sequencer(
             clock=clock,
             engine=self.engine,
@@ -168,12 +167,15 @@ class Daemon:
                 ledger=self.ledger,
                 clock=clock,
                 order_steps=lambda: self.sequencer.order_steps,
-                alert=self._watch.alerted,
+                alert=self._alerted,
                 is_awaited=lambda one: awaits(self.engine.state, one.venue, one.asset, one.theirs - one.ours),
             )
             for venue in wiring.venues
         }
         self.observers: list[Callable[[Envelope, Outcome], None]] = []  # told of every step, after all others
+        self.alert_observers: list[
+            Callable[[RaiseAlert], None]
+        ] = []  # told of the shell's own alerts: no step has them
         self.numbers: list[Callable[[], Numbers]] = []  # metrics that services keep
         self._budget = BudgetWatch(wiring.gateways, self._instruments, self.sequencer)
         self._signals = 0
@@ -275,8 +277,13 @@ class Daemon:
 
     def _numbers(self) -> dict[str, dict[tuple[str, ...], float]]:
         beats_ns = self.supervisor.beats_ns()
-        own = {"arbot_task_last_beat_timestamp_seconds": {(task,): ns / NS_PER_S for task, ns in beats_ns.items()}}
-        return {**own, **{name: dict(by_labels) for numbers in self.numbers for name, by_labels in numbers().items()}}
+        own: dict[str, dict[tuple[str, ...], float]] = {
+            "arbot_task_last_beat_timestamp_seconds": {(task,): ns / NS_PER_S for task, ns in beats_ns.items()}
+        }
+        for numbers in self.numbers:
+            for name, by_labels in numbers().items():
+                own.setdefault(name, {}).update(by_labels)  # several services may keep a part of one metric each
+        return own
 
     # --- the run --------------------------------------------------------------------------------------------------------
 
@@ -337,6 +344,12 @@ class Daemon:
             return
         await self.reconcilers[venue].query_unsettled()
         await self.reconcilers[venue].catch_up_fills()
+
+    def _alerted(self, alert: RaiseAlert) -> None:
+        """Tell everybody of an alert of the shell's own."""
+        self._watch.alerted(alert)
+        for tell in self.alert_observers:
+            tell(alert)
 
     def _observe(self, envelope: Envelope, outcome: Outcome) -> None:
         event = envelope.event

@@ -7,7 +7,7 @@ Every bound is a table row below, so that a limit cannot be unlimited, negative,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -174,6 +174,17 @@ def matching(pattern: str, what: str, remedy: str) -> Callable[[str], str]:
     return check
 
 
+def one_of(choices: Sequence[str]) -> Callable[[str], str]:
+    """Return a validator that lets only these texts pass."""
+
+    def check(text: str) -> str:
+        if text in choices:
+            return text
+        raise mistake(f"{text[:60]!r} is not one of the choices", f"use {', '.join(choices)}")
+
+    return check
+
+
 def against_file(path: Path, info: ValidationInfo) -> Path:
     """Return the absolute path: a relative one counts from the folder of the config file."""
     base = (info.context or {}).get("base", Path.cwd())
@@ -206,6 +217,19 @@ AccountName = Annotated[
     str,
     AfterValidator(
         matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "an account", 'name a venue or a wallet, such as "wallet.cold"')
+    ),
+]
+HourOrEmpty = Annotated[
+    str, AfterValidator(matching(r"([01]\d|2[0-3]):[0-5]\d|", "a time of day", 'write hour and minute, such as "06:00"'))
+]
+HostName = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9a-f:]{2,39}",
+            "a host name",
+            'write the name or the address alone, such as "arbot" or "desk.example.org", without http:// and port',
+        )
     ),
 ]
 Symbol = Annotated[

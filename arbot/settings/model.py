@@ -30,6 +30,7 @@ from arbot.engine.config import (
     TransferLimits,
     TransferPolicy,
 )
+from arbot.notify.message import CHOICES, MONEY_CRITICAL
 from arbot.ports import VenueConfig
 from arbot.settings.fields import (
     AccountName,
@@ -37,6 +38,8 @@ from arbot.settings.fields import (
     FaultText,
     FilePath,
     Holding,
+    HostName,
+    HourOrEmpty,
     Moment,
     MomentOrEmpty,
     Number,
@@ -46,6 +49,7 @@ from arbot.settings.fields import (
     bound_of,
     matching,
     moment_ns,
+    one_of,
     strategy_name,
     within,
 )
@@ -143,6 +147,11 @@ class Http(Table):
     bind: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8787  # 0 takes any free port; state_dir/daemon.json says which
     allow_remote: bool = False  # bind may then be another address; it has no TLS, so put a proxy before it
+    hosts: Annotated[
+        tuple[HostName, ...], _tuple
+    ] = ()  # names beside loopback and bind under which it may be asked: a VPN, a container
+    token_file: FilePath | None = None  # mode 0600, yours to choose; none: a new token in state_dir for every run
+    read_only: bool = False  # nothing can be asked for, token or not: every POST is refused
 
 
 class Venue(Table):
@@ -331,6 +340,29 @@ class Backtest(Table):
     venues: dict[VenueName, BacktestVenue] = {}
 
 
+Told = Annotated[str, AfterValidator(one_of(CHOICES))]
+Ids = Annotated[tuple[int, ...], _tuple]
+
+
+class Notify(Table):
+    """[notify]: who is told what, straight from the daemon. Addresses are secrets: each stands in a file of mode 0600."""
+
+    events: Annotated[tuple[Told, ...], _tuple] = tuple(kind.value for kind in MONEY_CRITICAL)
+    webhook_url_file: FilePath | None = None  # holds one https address
+    webhook_secret_file: FilePath | None = None  # signs what the webhook is sent (HMAC-SHA256)
+    telegram_token_file: FilePath | None = None  # holds the token of a bot
+    telegram_chat_id: int = 0  # the chat it writes to
+    telegram_verbs: bool = False  # whether status, pause, resume, halt, flatten and kill may come from a chat
+    telegram_verb_chats: Ids = ()  # from these chats only,
+    telegram_verb_users: Ids = ()  # and there from these users only
+    telegram_api_url: str = "https://api.telegram.org"  # https, or loopback: for a Bot API server of one's own
+    apprise_urls_file: FilePath | None = None  # an apprise address a line; needs the extra "notify"
+    dedupe_s: Annotated[int, Field(ge=0, le=86_400)] = 900  # the same is told once in this time, with a count
+    per_minute_max: Annotated[int, Field(ge=1, le=60)] = 10  # of messages a channel; the last carries all that wait
+    queue_max: Annotated[int, Field(ge=1, le=10_000)] = 200  # messages that wait for a channel
+    daily_summary_at: HourOrEmpty = ""  # a time of day in UTC, such as "06:00"; empty: no summary
+
+
 class Settings(Table):
     """A whole config file. The methods give what other layers take."""
 
@@ -353,6 +385,7 @@ class Settings(Table):
     backtest: Backtest = Backtest()
     rebalance: Rebalance = Rebalance()
     tax: Tax = Tax()
+    notify: Notify = Notify()
 
     def engine_config(self) -> EngineConfig:
         """Return what the engine is told."""

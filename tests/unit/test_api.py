@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -13,8 +14,11 @@ import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient, TestServer
 
-from arbot.api.app import FAILURES_MAX, Adjustment, Desk, LotOrder, LotPick, Request, TransferWish, build_app
+from arbot.api.app import Adjustment, Desk, LotOrder, LotPick, Request, TransferWish, build_app
+from arbot.api.assets import Asset
+from arbot.api.guard import FAILURES_MAX, Counts
 from arbot.api.server import LOOPBACK_NAMES, serve
+from arbot.api.stream import Stream
 from arbot.domain.errors import UserError
 from arbot.domain.events import Verb
 from arbot.domain.history import LotMethod, PickedLot
@@ -32,6 +36,17 @@ class Daemon:
     dead: tuple[str, ...] = ()
     unready: tuple[str, ...] = ()
     now_ns: int = 1_700_000_000_000_000_000
+    counts: Counts = field(default_factory=Counts)
+    is_read_only: bool = False
+    sections: dict[tuple[str, str], bytes] = field(default_factory=lambda: {("money", ""): b'{"pnl_run":1.50}'})
+
+    def __post_init__(self) -> None:
+        self.stream = Stream(self._slices, now_ns=lambda: self.now_ns, sleep=asyncio.sleep, clients_max=2)
+
+    def _slices(self) -> Iterator[tuple[str, str, bytes]]:
+        yield "", "", b""  # a pause
+        for (name, inner), body in self.sections.items():
+            yield name, inner, body
 
     def desk(self) -> Desk:
         async def metrics() -> bytes:
@@ -51,7 +66,14 @@ class Daemon:
             pick_lots=self._take,
             now_ns=lambda: self.now_ns,
             token=TOKEN,
-            hosts=LOOPBACK_NAMES,
+            hosts=LOOPBACK_NAMES | {"arbot.vpn.example"},
+            stream=self.stream,
+            assets={
+                "index.html": Asset(b"<!doctype html>", "text/html", "e1"),
+                "app.js": Asset(b"1;", "text/javascript", "e2"),
+            },
+            counts=self.counts,
+            is_read_only=self.is_read_only,
         )
 
     def _take(self, asked: Request | Adjustment) -> None:

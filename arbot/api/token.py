@@ -1,0 +1,63 @@
+"""The token that opens the operator's door: one's own from a file, or a new one for every run.
+
+It is read once, at the start, and shown to nobody: not in a log, not on the page, not in an address.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from arbot.domain.errors import Mistake, UserError
+from arbot.runtime.state_dir import write_private
+
+TOKEN_FILE = "operator.token"  # noqa: S105 - the name of the file
+CHARS_MIN = 24  # of one's own: guessing is slow (ten tries a minute), but nobody should live by that
+_BYTES_MAX = 4_096
+_WHERE = "http.token_file"
+
+
+@contextmanager
+def operator_token(state_dir: Path, own: Path | None) -> Iterator[tuple[str, Path]]:
+    """Yield the token and the file where others find it; a new one goes with the run. Raises: UserError."""
+    if own is not None:
+        yield read_token(own), own
+        return
+    token = secrets.token_urlsafe(32)
+    file = write_private(state_dir / TOKEN_FILE, token.encode())
+    try:
+        yield token, file
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def read_token(path: Path) -> str:
+    """Return the token that a file holds. Raises: UserError naming what to mend; the token is never shown."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise UserError(
+            Mistake(_WHERE, f"{path}: {error.strerror}", "create it: `openssl rand -hex 32`, then chmod 600")
+        ) from error
+    with os.fdopen(descriptor, "rb") as file:
+        facts = os.fstat(file.fileno())  # of the file that is open, so it cannot be swapped between check and read
+        if not stat.S_ISREG(facts.st_mode):
+            raise UserError(Mistake(_WHERE, f"{path} is not a regular file", "point it at a text file"))
+        if facts.st_mode & 0o177:
+            raise UserError(
+                Mistake(_WHERE, f"{path}: mode {stat.S_IMODE(facts.st_mode):04o} lets others in", f"chmod 600 {path}")
+            )
+        text = file.read(_BYTES_MAX).decode("ascii", errors="replace").strip()
+    if len(text) < CHARS_MIN or not all(33 <= ord(letter) <= 126 for letter in text):
+        raise UserError(
+            Mistake(
+                _WHERE,
+                f"{path} holds no token: at least {CHARS_MIN} letters, digits and signs, no space",
+                "`openssl rand -hex 32` makes one",
+            )
+        )
+    return text
