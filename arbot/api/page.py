@@ -24,20 +24,19 @@ from arbot.api.stream import Stream
 from arbot.api.token import operator_token
 from arbot.domain.commands import RaiseAlert
 from arbot.domain.decisions import TransferMoved, TransferRefused
-from arbot.domain.events import AdjustmentRecorded, LotOrderRecorded, LotsPicked, TransferRequested, Verb
+from arbot.domain.events import AdjustmentRecorded, LotOrderRecorded, LotsPicked, TransferRequested
 from arbot.domain.ids import Asset, VenueId
 from arbot.domain.transfer import Network, TransferId
 from arbot.domain.units import ONE, ZERO, div, parse_decimal
-from arbot.observe.collect.risk import LATCHING
 from arbot.observe.live import Rates, Source, sections
 from arbot.observe.live_log import NS_PER_MS, LiveLog
+from arbot.runtime import operating
 from arbot.runtime.daemon import Daemon
 from arbot.runtime.lot_orders import mistakes_of
 from arbot.runtime.state_dir import DaemonInfo, StateDir
 from arbot.settings.model import Settings
 
 POINT_S = 2.0
-_SWITCH = {Verb.KILL: True, Verb.UNKILL: False}
 _log = structlog.get_logger("arbot.page")
 
 
@@ -133,20 +132,6 @@ def _wanted_share(settings: Settings, venue: VenueId, asset: Asset) -> Decimal:
     return div(max(rest, ZERO), Decimal(len(settings.venues) - len(told)))
 
 
-def _check_argument(daemon: Daemon, asked: Request) -> None:
-    """Refuse an argument that names nothing of this run. Raises: ValueError."""
-    name, venues = asked.argument, daemon.wiring.config.venues
-    if asked.verb in (Verb.QUARANTINE, Verb.RELEASE):
-        if name not in venues:
-            raise ValueError(f"there is no venue {name!r}; there are {', '.join(venues)}")
-        held = [venue for venue, known in daemon.engine.state.health.items() if known.held]
-        if asked.verb is Verb.RELEASE and name not in held:
-            others = f"those held are {', '.join(held)}" if held else "nothing is"
-            raise ValueError(f"{name} is not held by hand, {others}; what its own conduct did, only conduct undoes")
-    elif name and name not in LATCHING:
-        raise ValueError(f"{name!r} is no limit that latches; those are {', '.join(LATCHING)}")
-
-
 def _choose(daemon: Daemon, chosen: LotOrderRecorded | LotsPicked) -> None:
     """Record a choice of lots that can count. Raises: ValueError for one that cannot."""
     wrong = mistakes_of(chosen, daemon.wiring.store, daemon.reconcilers)
@@ -157,10 +142,7 @@ def _choose(daemon: Daemon, chosen: LotOrderRecorded | LotsPicked) -> None:
 
 def _desk(daemon: Daemon, live: _Live, settings: Settings, token: str, assets: Assets) -> Desk:
     def operate(asked: Request) -> None:
-        _check_argument(daemon, asked)
-        if asked.verb in _SWITCH:  # the switch outlives the process, so it is written before it is obeyed
-            daemon.wiring.store.set_killed(_SWITCH[asked.verb], actor=asked.actor, reason=asked.reason)
-        daemon.request(asked.verb, asked.actor, asked.reason, asked.argument)
+        operating.operate(daemon, asked.verb, asked.actor, asked.reason, asked.argument)
 
     def adjust(asked: Adjustment) -> None:
         if asked.venue not in daemon.reconcilers:

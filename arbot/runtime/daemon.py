@@ -282,7 +282,9 @@ class Daemon:
         }
         for numbers in self.numbers:
             for name, by_labels in numbers().items():
-                own.setdefault(name, {}).update(by_labels)  # several services may keep a part of one metric each
+                kept = own.setdefault(name, {})  # several services may keep a part of one metric each, or of one count
+                for labels, number in by_labels.items():
+                    kept[labels] = kept.get(labels, 0.0) + number
         return own
 
     # --- the run --------------------------------------------------------------------------------------------------------

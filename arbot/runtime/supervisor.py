@@ -2,12 +2,14 @@
 
 A task that raises, or one that was to run for ever and returns, stops the run: `failure` is set, `stopping` fires, and
 whoever waits on it (modes.py) halts in good order. Tasks are cancelled only by `close`, never by a sibling's failure,
-because the requests of a halt are tasks too.
+because the requests of a halt are tasks too. Tasks that trading does not depend on are kept (`keep`): a bug in one is
+logged and counted, and it begins anew after a growing wait, while the run goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -18,6 +20,8 @@ from arbot.runtime.clock import NS_PER_MS, NS_PER_S, Scheduler
 from arbot.runtime.latency import LatencyHistogram
 
 LAG_PERIOD_S = 0.05
+RESTART_S = (1.0, 2.0, 5.0, 15.0, 60.0)
+CALM_S = 300.0  # a kept task that has run that long has earned a quick restart again
 _log = structlog.get_logger("arbot.supervisor")
 
 
@@ -29,6 +33,8 @@ class Supervisor:
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._beats_ns: dict[str, int] = {}
         self.started = 0
+        self.restarts: Counter[str] = Counter()  # of kept tasks, by name without what follows the colon
+        self.exceptions: Counter[str] = Counter()  # that no task caught, the same
         self.lag = LatencyHistogram()
         self.stopping = asyncio.Event()
         self.reason = ""
@@ -41,6 +47,15 @@ class Supervisor:
         task.add_done_callback(lambda done: self._forget(done, work))
         self.started += 1
         return task
+
+    def keep(self, make: Callable[[], Coroutine[Any, Any, object]], name: str) -> asyncio.Task[None]:
+        """Run what `make` returns, and run it anew whenever it raises: for work that trading does not depend on.
+
+        It ends when the work returns. However often it fails, the run goes on.
+        """
+        self.restarts[kind_of(name)] += 0  # known from the start, so that a first failure is seen as a rise
+        self.exceptions[kind_of(name)] += 0
+        return self.spawn(self._kept(make, name), name)
 
     def beat(self, name: str) -> None:
         """Note that a periodic task is alive."""
@@ -120,11 +135,31 @@ class Supervisor:
         while self._tasks:
             await self.cancel("")
 
+    async def _kept(self, make: Callable[[], Coroutine[Any, Any, object]], name: str) -> None:
+        failures = 0
+        while True:
+            began_ns = self._clock.now_ns()
+            try:
+                await make()
+            # nothing of trading depends on it: told in the log and in the metrics, and begun anew
+            except Exception as error:  # noqa: BLE001
+                if self._clock.now_ns() - began_ns > CALM_S * NS_PER_S:
+                    failures = 0
+                wait_s = RESTART_S[min(failures, len(RESTART_S) - 1)]
+                failures += 1
+                self.restarts[kind_of(name)] += 1
+                self.exceptions[kind_of(name)] += 1
+                _log.exception("task failed, beginning it anew", task=name, error=type(error).__name__, wait_s=wait_s)
+                await self._clock.sleep(wait_s)
+            else:
+                return
+
     async def _guarded(self, work: Coroutine[Any, Any, object], name: str, *, is_endless: bool) -> None:
         try:
             await work
         # every failure of a task stops the run: told to the one who waits
         except Exception as error:  # noqa: BLE001
+            self.exceptions[kind_of(name)] += 1
             self.fail(error, name)
         else:
             if is_endless:
@@ -133,6 +168,11 @@ class Supervisor:
     def _forget(self, task: asyncio.Task[None], work: Coroutine[Any, Any, object]) -> None:
         self._tasks.pop(task, None)
         work.close()  # a task cancelled before its first step never awaited it
+
+
+def kind_of(name: str) -> str:
+    """Return what a task is, without whose it is: "feed" for "feed:kraken"."""
+    return name.partition(":")[0]
 
 
 Spawn = Callable[[Coroutine[Any, Any, object], str], "asyncio.Task[None]"]

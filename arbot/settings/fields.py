@@ -220,7 +220,8 @@ AccountName = Annotated[
     ),
 ]
 HourOrEmpty = Annotated[
-    str, AfterValidator(matching(r"([01]\d|2[0-3]):[0-5]\d|", "a time of day", 'write hour and minute, such as "06:00"'))
+    str,
+    AfterValidator(matching(r"([01]\d|2[0-3]):[0-5]\d|", "a time of day", 'write hour and minute, such as "06:00"')),
 ]
 HostName = Annotated[
     str,

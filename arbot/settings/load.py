@@ -46,8 +46,12 @@ _PLAIN = {
 """pydantic's error types in our words; a type that is not here is told in pydantic's."""
 
 
-def load(path: Path, overrides: Mapping[str, Mapping[str, object]] | None = None) -> Settings:
+def load(
+    path: Path, overrides: Mapping[str, Mapping[str, object]] | None = None, rules: Sequence[Rule] = RULES
+) -> Settings:
     """Return the settings of a TOML file. `overrides` replace keys table by table, as if written in the file.
+
+    `rules` are asked of it: more than RULES by whoever wants to know of mistakes beside the file, too.
 
     Raises: UserError with every mistake.
     """
@@ -65,7 +69,9 @@ def load(path: Path, overrides: Mapping[str, Mapping[str, object]] | None = None
         document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise UserError(Mistake(str(path), f"not valid TOML: {error}", "mend the line named above")) from error
-    return parse(merged(document, overrides or {}), base=path.parent.resolve(), source=str(path), text=text)
+    return parse(
+        merged(document, overrides or {}), base=path.parent.resolve(), source=str(path), text=text, rules=rules
+    )
 
 
 def merged(document: Mapping[str, Any], overrides: Mapping[str, Mapping[str, object]]) -> dict[str, Any]:
@@ -77,7 +83,14 @@ def merged(document: Mapping[str, Any], overrides: Mapping[str, Mapping[str, obj
     return result
 
 
-def parse(document: Mapping[str, Any], *, base: Path, source: str = "settings", text: str = "") -> Settings:
+def parse(
+    document: Mapping[str, Any],
+    *,
+    base: Path,
+    source: str = "settings",
+    text: str = "",
+    rules: Sequence[Rule] = RULES,
+) -> Settings:
     """Return the settings of a parsed document; relative paths count from `base`. Raises: UserError."""
     settings, details = _validated(document, base)
     mistakes = [_translated(detail) for detail in details]
@@ -86,7 +99,7 @@ def parse(document: Mapping[str, Any], *, base: Path, source: str = "settings", 
         settings, _ = _validated(_without(document, [detail["loc"] for detail in details]), base)
     if settings is not None:
         wrong = [".".join(map(str, detail["loc"])) for detail in details]
-        mistakes.extend(found for rule in RULES if not _touches(rule.reads, wrong) for found in _asked(rule, settings))
+        mistakes.extend(found for rule in rules if not _touches(rule.reads, wrong) for found in _asked(rule, settings))
         mistakes = list(dict.fromkeys(mistakes))
     if mistakes or settings is None:
         placed = sorted(((_line_of(mistake.where, text), mistake) for mistake in mistakes), key=lambda pair: pair[0])

@@ -121,6 +121,49 @@ def _bind(settings: Settings) -> Iterator[Mistake]:
         )
 
 
+def _notify(settings: Settings) -> Iterator[Mistake]:
+    table = settings.notify
+    has_bot = table.telegram_token_file is not None
+    if has_bot and not table.telegram_chat_id:
+        yield Mistake(
+            "notify.telegram_chat_id",
+            "the bot does not know whom to write to",
+            "give the chat's number (getUpdates shows it once you have written to the bot)",
+        )
+    if not has_bot and (table.telegram_chat_id or table.telegram_verbs):
+        yield Mistake(
+            "notify.telegram_token_file",
+            "there is no bot to write with, or to listen to",
+            "name a file of mode 0600 that holds its token, or remove the other telegram keys",
+        )
+    for key, whom in (("telegram_verb_chats", "chats"), ("telegram_verb_users", "users")):
+        if table.telegram_verbs and not getattr(table, key):
+            yield Mistake(
+                f"notify.{key}",
+                f"verbs are on, and no {whom} are allowed: anybody could write to the bot",
+                f"list the numbers of the {whom} that may, or set telegram_verbs = false",
+            )
+    if table.webhook_secret_file is not None and table.webhook_url_file is None:
+        yield Mistake(
+            "notify.webhook_secret_file", "there is no webhook to sign for", "set webhook_url_file, or remove it"
+        )
+    parts = _split(table.telegram_api_url)
+    if parts is None or not parts.hostname or not is_safe_address(table.telegram_api_url):
+        yield Mistake(
+            "notify.telegram_api_url",
+            f"{table.telegram_api_url!r} is neither https nor on loopback: the token is part of every address",
+            'write "https://api.telegram.org", or the loopback address of a server of your own',
+        )
+
+
+def is_safe_address(url: str) -> bool:
+    """Return whether a secret may be sent to an address: over TLS, or without leaving this machine."""
+    parts = _split(url)
+    if parts is None or not parts.hostname:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+
+
 def _store(settings: Settings) -> Iterator[Mistake]:
     try:
         driver = make_url(settings.store_url()).drivername
@@ -346,6 +389,7 @@ RULES: tuple[Rule, ...] = (
     Rule(("news.edge_news_bps", "limits.edge_gross_bps_max"), _news),
     Rule(("run.live", "run.mode"), _locks),
     Rule(("http.bind", "http.allow_remote"), _bind),
+    Rule(("notify",), _notify),
     Rule(("store.url",), _store),
     Rule(("run.ccy", "run.symbols", "venues"), _currency),
     Rule(("run.mode", "venues", "execution.depth_max"), _venue_rules),

@@ -46,23 +46,7 @@ def load_credentials(
 
 def _from_file(path: Path, owner: int) -> tuple[str, str]:
     where = str(path)
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    except OSError as error:
-        raise UserError(
-            Mistake(where, f"key file cannot be read: {error.strerror}", "create it, or correct key_file")
-        ) from error
-    with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(file.fileno())  # of the file that is open, so it cannot be swapped between check and read
-        if not stat.S_ISREG(facts.st_mode):
-            raise UserError(Mistake(where, "is not a regular file", "point key_file at a JSON file"))
-        if facts.st_uid != owner:
-            raise UserError(Mistake(where, f"belongs to user {facts.st_uid}, we are {owner}", f"chown {owner} {where}"))
-        if facts.st_mode & 0o177:
-            raise UserError(
-                Mistake(where, f"mode {stat.S_IMODE(facts.st_mode):04o} lets others in", f"chmod 600 {where}")
-            )
-        text = file.read(BYTES_MAX)
+    text = read_private(path, owner, setting="key_file")
     try:
         found = msgspec.json.decode(text, type=dict[str, object])
     except msgspec.DecodeError as error:
@@ -74,6 +58,32 @@ def _from_file(path: Path, owner: int) -> tuple[str, str]:
     raise UserError(
         Mistake(where, "holds neither key and secret nor name and privateKey", 'write {"key": "...", "secret": "..."}')
     )
+
+
+def read_private(path: Path, owner: int, *, setting: str) -> bytes:
+    """Return what is in a file that only `owner` may read. Raises: UserError naming `setting` and what to mend."""
+    where = str(path)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except OSError as error:
+        raise UserError(
+            Mistake(
+                where,
+                f"{setting.replace('_', ' ')} cannot be read: {error.strerror}",
+                f"create it, or correct {setting}",
+            )
+        ) from error
+    with os.fdopen(descriptor, "rb") as file:
+        facts = os.fstat(file.fileno())  # of the file that is open, so it cannot be swapped between check and read
+        if not stat.S_ISREG(facts.st_mode):
+            raise UserError(Mistake(where, "is not a regular file", f"point {setting} at a file"))
+        if facts.st_uid != owner:
+            raise UserError(Mistake(where, f"belongs to user {facts.st_uid}, we are {owner}", f"chown {owner} {where}"))
+        if facts.st_mode & 0o177:
+            raise UserError(
+                Mistake(where, f"mode {stat.S_IMODE(facts.st_mode):04o} lets others in", f"chmod 600 {where}")
+            )
+        return file.read(BYTES_MAX)
 
 
 def _from_environment(config: VenueConfig, environ: Mapping[str, str]) -> tuple[str, str]:
