@@ -78,6 +78,7 @@ class _Live:
             latency_us=daemon.latency_us,
             wanted_share=partial(_wanted_share, settings),
             realised_at_start=state.standing.realised_total,
+            is_read_only=settings.http.read_only,
         )
         self.stream = Stream(lambda: sections(self.source, self.rates), now_ns=clock.now_ns, sleep=clock.sleep)
 

@@ -62,6 +62,8 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     draining: bool
     latched: tuple[str, ...]
     acts: dict[str, Act]
+    book_age_ms_max: int  # beyond it a book is too old to trade on
+    is_read_only: bool  # nobody can ask for anything on this page
 
 
 class MoneyRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,6 +229,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     latency_us: Callable[[], dict[str, float]]
     wanted_share: Callable[[VenueId, Asset], Decimal]
     realised_at_start: Decimal
+    is_read_only: bool
 
 
 class Rates:
@@ -324,6 +327,8 @@ def _run(source: Source) -> RunRow:
         draining=standing.draining,
         latched=tuple(standing.latched),
         acts=log.acts,
+        book_age_ms_max=source.state.config.limits.book_age_recv_ms_max,
+        is_read_only=source.is_read_only,
     )
 
 
