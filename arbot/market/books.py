@@ -36,6 +36,8 @@ from arbot.market.layout import (
     ASKS,
     BIDS,
     CAPACITY,
+    CHECKSUMS,
+    DELAY,
     DEPTH,
     EDGE_MIN_PPT,
     END,
@@ -59,6 +61,7 @@ from arbot.market.layout import (
     TEE_RECV_TS,
     TEE_SEQ,
     TEE_START,
+    UPDATES,
     VALID,
     VENUE,
     VENUE_TS,
@@ -219,6 +222,10 @@ class Books:
         """Return Kraken's CRC-32 of the ten best levels of both sides."""
         return int(crc32.checksum(self.mem, _head(index)))
 
+    def confirm(self, index: int) -> None:
+        """Count that the venue's checksum of a book was ours."""
+        self.mem[_head(index) + CHECKSUMS] += 1
+
     def validate(self, index: int) -> bool:
         """Declare the integrity of a book checked: valid if it is synced, has both sides, and is not crossed.
 
@@ -244,6 +251,27 @@ class Books:
             self.mem[head + RECV_TS] = recv_ts_ns
             if self.mem[TEE_AT]:
                 tee.alive(self.mem, head)
+
+    # --- what the books counted, for whoever watches ------------------------------------------------------------------
+
+    @property
+    def updates(self) -> list[int]:
+        """How many updates and snapshots each book has taken in, by index; it never falls."""
+        return self._word(UPDATES)
+
+    @property
+    def confirmations(self) -> list[int]:
+        """How many of them the venue's checksum confirmed, by index."""
+        return self._word(CHECKSUMS)
+
+    @property
+    def delays_ns(self) -> list[int]:
+        """Receipt less the venue's time of each book's newest update, by index; DELAY_UNKNOWN where there is none."""
+        return self._word(DELAY)
+
+    def _word(self, word: int) -> list[int]:
+        found: list[int] = self.mem[HEADS + word : _head(len(self)) : HEAD_WIDTH].tolist()
+        return found
 
     # --- the tee: what the books took in, for whoever records --------------------------------------------------------
 

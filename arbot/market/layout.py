@@ -45,6 +45,9 @@ QUOTE = 11  # number of the quote asset: an edge between unlike quotes is only a
 BIDS = 12  # words of the bid side
 ASKS = 16  # words of the ask side
 TEE_DAY = 20  # UTC day (from 1) of the newest message the tee has of the book; 0 = none, the next one is taken whole
+UPDATES = 21  # updates and snapshots taken in since the start; never falls
+CHECKSUMS = 22  # of those, how many the venue's own checksum confirmed
+DELAY = 23  # receipt less the venue's time of the newest of them, in ns; DELAY_UNKNOWN where that says nothing
 
 # words of a side
 KEYS = 0  # offset of the keys in the array; the quantities follow after CAPACITY words
@@ -53,3 +56,4 @@ START = 2
 END = 3
 
 PPT_DECIMALS = 12
+DELAY_UNKNOWN = -(1 << 62)

@@ -14,6 +14,8 @@ from arbot.market.layout import (
     ASKS,
     BIDS,
     CAPACITY,
+    DELAY,
+    DELAY_UNKNOWN,
     DEPTH,
     END,
     KEYS,
@@ -21,6 +23,7 @@ from arbot.market.layout import (
     START,
     SYNCED,
     TEE_AT,
+    UPDATES,
     VALID,
     VENUE_TS,
     Words,
@@ -212,6 +215,15 @@ def empty(mem: Words, head: int) -> None:
         mem[side + END] = mem[side + START]
 
 
+@compiled(types.void(_mem, _i8, _i8, _i8), inline=True)
+def stamp(mem: Words, head: int, venue_ts_ns: int, recv_ts_ns: int) -> None:
+    """Note the times of what a book just took in, and count it."""
+    mem[head + VENUE_TS] = venue_ts_ns
+    mem[head + RECV_TS] = recv_ts_ns
+    mem[head + DELAY] = recv_ts_ns - venue_ts_ns if venue_ts_ns > 0 else DELAY_UNKNOWN
+    mem[head + UPDATES] += 1
+
+
 @compiled(types.void(_mem, _i8))
 def clear(mem: Words, head: int) -> None:
     """Drop a book: no levels, not synced, not valid."""
@@ -222,14 +234,19 @@ def clear(mem: Words, head: int) -> None:
 
 @compiled(types.void(_mem, _i8, _mem, _i8, _i8, _i8, _i8))
 def snapshot(mem: Words, head: int, source: Words, first: int, count: int, venue_ts_ns: int, recv_ts_ns: int) -> None:  # noqa: PLR0917
-    """Replace a book by `count` pairs (signed key, qty). It is synced, and not valid until checked."""
+    """Replace a book by `count` pairs (signed key, qty). It is synced, and not valid until checked.
+
+    How long a first snapshot took says nothing of the feed: its time is that of the last change, however long ago.
+    """
+    was_synced = mem[head + SYNCED]
     empty(mem, head)
     load(mem, head + BIDS, source, first, count, 1)
     load(mem, head + ASKS, source, first, count, -1)
     truncate(mem, head)
     mem[head + SYNCED] = 1
-    mem[head + VENUE_TS] = venue_ts_ns
-    mem[head + RECV_TS] = recv_ts_ns
+    stamp(mem, head, venue_ts_ns, recv_ts_ns)
+    if was_synced == 0:
+        mem[head + DELAY] = DELAY_UNKNOWN
     if mem[TEE_AT] != 0:
         tee.whole(mem, head)
 
@@ -242,8 +259,7 @@ def update(mem: Words, head: int, source: Words, first: int, count: int, venue_t
         key = source[first + 2 * pair]
         put(mem, head + BIDS if key > 0 else head + ASKS, key, source[first + 2 * pair + 1])
     truncate(mem, head)
-    mem[head + VENUE_TS] = venue_ts_ns
-    mem[head + RECV_TS] = recv_ts_ns
+    stamp(mem, head, venue_ts_ns, recv_ts_ns)
     if mem[TEE_AT] != 0:
         tee.changed(mem, head, source, first, count)
 

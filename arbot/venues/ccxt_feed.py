@@ -22,7 +22,7 @@ from arbot.domain.instrument import Instrument
 from arbot.market.books import INT_MAX, Books, Levels
 from arbot.ports import VenueConfig
 from arbot.venues.ccxt_venue import CcxtGateway, make_client
-from arbot.venues.codec import DropReason, FetchFills, StreamStats, clip
+from arbot.venues.codec import FIRST, DropReason, FetchFills, ResyncReason, StreamStats, clip
 from arbot.venues.feed import FeedPorts
 
 BACKOFF_S_MIN = 0.25
@@ -50,8 +50,30 @@ class _Dropped(Exception):
         self.reason = reason
 
 
-def guard(exchange: Any, on_message: Callable[[], None]) -> None:
+def weigh(exchange: Any, on_bytes: Callable[[int], None]) -> None:
+    """Tell `on_bytes` the size of what each websocket message carries, as it comes from the socket."""
+    client_of, known = exchange.client, set()
+
+    def client(url: str) -> Any:
+        made = client_of(url)
+        if id(made) not in known:
+            known.add(id(made))
+            handle = made.handle_message
+
+            def weighed(message: Any) -> None:
+                on_bytes(len(message.data) if isinstance(message.data, str | bytes) else 0)
+                handle(message)
+
+            made.handle_message = weighed
+        return made
+
+    exchange.client = client
+
+
+def guard(exchange: Any, on_message: Callable[[], None], on_unread: Callable[[], None] = lambda: None) -> None:
     """Make an exception in a message handler reject every waiter and drop the socket, instead of silence for ever.
+
+    `on_message` is told of every message before it is handled, `on_unread` of one that could not be.
 
     Has to be called before the first `watch_...`, because the handler is bound when a socket is made.
     """
@@ -63,6 +85,7 @@ def guard(exchange: Any, on_message: Callable[[], None]) -> None:
             handle(client, message)
         # whoever watches is told, and the stream is built anew
         except Exception as error:  # noqa: BLE001
+            on_unread()
             client.on_error(ccxt.NetworkError(f"message handler: {type(error).__name__}: {error}"))
 
     exchange.handle_message = guarded
@@ -87,6 +110,7 @@ class CcxtFeed:
         self._ports = ports
         self._gateway = gateway
         self._resyncing: set[str] = set()
+        self._lost_by: dict[Stream, str] = {}  # how the last connection of each stream ended
         if gateway is not None:
             self.stats = {**self.stats, Stream.ACCOUNT: StreamStats()}
 
@@ -107,7 +131,10 @@ class CcxtFeed:
         stats, clock, attempt = self.stats[stream], self._ports.clock, 0
         while True:
             started_ns = clock.now_ns()
+            connects = stats.connects
             dropped = await self._live_once(stream, follow)
+            if stats.connects > connects:
+                self._lost_by[stream] = dropped.reason
             stats.drops[dropped.reason] = stats.drops.get(dropped.reason, 0) + 1
             was_stable = clock.now_ns() - started_ns > BACKOFF_S_MAX * 1e9
             attempt = 0 if was_stable else min(attempt + 1, 16)
@@ -118,6 +145,7 @@ class CcxtFeed:
                 [*events, FeedDisconnected(venue=self.venue, stream=stream, reason=str(dropped)[:200])]
             )
             pause_s = min(BACKOFF_S_MAX, BACKOFF_S_MIN * 2**attempt)
+            self._ports.beat(stream, pause_s)
             await clock.sleep(pause_s * self._ports.chance.uniform(0.5, 1.0))
 
     async def _live_once(self, stream: Stream, follow: Callable[[Any, asyncio.TaskGroup], None]) -> _Dropped:
@@ -126,9 +154,23 @@ class CcxtFeed:
         is_market = stream is Stream.MARKET
         # books are sorted by ccxt and need its floats; whatever is about money comes as text
         exchange = make_client(self._config, None) if is_market else self._private_client()
-        guard(exchange, lambda: self._note_message(stats))
+        connects = stats.connects
+
+        def heard() -> None:
+            if stats.connects == connects:  # ccxt dials by itself: the first message is the sign that it has
+                self._count_connected(stream, stats)
+            stats.frames += 1
+            stats.last_alive_ns = self._ports.clock.now_ns()
+
+        def unread() -> None:
+            stats.parse_errors += 1
+
+        def weighed(size: int) -> None:
+            stats.bytes += size
+
+        guard(exchange, heard, unread)
+        weigh(exchange, weighed)
         stats.last_alive_ns = self._ports.clock.now_ns()
-        stats.connects += 1
         dropped = _Dropped(DropReason.CLOSED)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -154,8 +196,13 @@ class CcxtFeed:
             raise InvariantBroken("an account stream without a gateway")
         return gateway.make_stream_client()
 
-    def _note_message(self, stats: StreamStats) -> None:
-        stats.last_alive_ns = self._ports.clock.now_ns()
+    def _count_connected(self, stream: Stream, stats: StreamStats) -> None:
+        """Count a connection by how the one before was lost, and the books that have to be built anew for it."""
+        lost_by = self._lost_by.get(stream, FIRST)
+        stats.connected(lost_by)
+        if stream is Stream.MARKET and lost_by != FIRST:
+            reason = ResyncReason.STALE if lost_by == DropReason.REFUSED else ResyncReason.RECONNECT
+            stats.rebuilt(reason, len(self._instruments))
 
     # --- market ------------------------------------------------------------------------------------------------------
 
@@ -190,6 +237,7 @@ class CcxtFeed:
         age_s_max = self._config.frame_age_ms_max / 1000
         started_ns = clock.now_ns()
         while True:
+            self._ports.beat(Stream.MARKET, age_s_max / 4)
             await clock.sleep(age_s_max / 4)
             now_ns = clock.now_ns()
             if self._resyncing:

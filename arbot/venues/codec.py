@@ -54,6 +54,23 @@ class DropReason(StrEnum):
     MALFORMED = "malformed"
 
 
+FIRST = "first"
+"""What the connections of a stream are counted under that nothing was lost before."""
+
+
+class ResyncReason(StrEnum):
+    """Why a book is asked for anew."""
+
+    GAP = "gap"
+    CHECKSUM = "checksum"
+    CROSSED = "crossed"
+    MALFORMED = "malformed"
+    MISSING = "missing"  # its snapshot never came
+    STALE = "stale"  # it was silent while others of its venue moved
+    REFUSED = "refused"  # the venue refused it, or traded nothing for a while
+    RECONNECT = "reconnect"
+
+
 class _Action(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     pass
 
@@ -77,6 +94,7 @@ class Resync(_Action, frozen=True, kw_only=True):
     """One book has to be built anew; the others on the connection are good."""
 
     instrument: InstrumentId
+    reason: ResyncReason
 
 
 class Reconnect(_Action, frozen=True, kw_only=True):
@@ -155,17 +173,28 @@ class StreamStats:
     frames: int = 0
     bytes: int = 0
     connects: int = 0
+    connects_after: dict[str, int] = field(default_factory=dict)  # the same by DropReason of the one before, or FIRST
     drops: dict[str, int] = field(default_factory=dict)  # by DropReason
     parse_errors: int = 0
     checksum_mismatches: int = 0
     sequence_gaps: int = 0
     crossed_books: int = 0
-    resyncs: int = 0
+    resyncs: int = 0  # of single books, on a connection that is good
+    resyncs_for: dict[str, int] = field(default_factory=dict)  # books asked for anew in any way, by ResyncReason
     refusals: int = 0
     unknown_messages: int = 0
     updates_ignored: int = 0  # for books that wait for their snapshot
     foreign_rows: int = 0  # orders of this account that are not ours
     last_alive_ns: int = 0
+
+    def connected(self, lost_by: str) -> None:
+        """Count a connection by how the one before was lost."""
+        self.connects += 1
+        self.connects_after[lost_by] = self.connects_after.get(lost_by, 0) + 1
+
+    def rebuilt(self, reason: ResyncReason, books: int) -> None:
+        """Count books that were asked for anew."""
+        self.resyncs_for[reason] = self.resyncs_for.get(reason, 0) + books
 
 
 _COUNTERS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from arbot.domain.events import Stream
@@ -20,7 +21,7 @@ class FeedPorts:
 
     `on_account_reconnected` is awaited each time the account stream is subscribed, before FeedConnected is told: it asks
     REST for what was missed; VenueError makes the stream try again. `fetch_fills` must start its work and return.
-    `tee` sees every raw frame. `chance` jitters the back-off.
+    `tee` sees every raw frame. `chance` jitters the back-off. `beat` is told that a stream's own loop lives.
     """
 
     sink: EventSink
@@ -29,6 +30,7 @@ class FeedPorts:
     on_account_reconnected: Callable[[], Awaitable[None]]
     fetch_fills: Callable[[FetchFills], None]
     tee: Tee | None = None
+    beat: Callable[[Stream, float], None] = lambda _stream, _quiet_s: None
 
 
 class VenueFeed:
@@ -73,5 +75,6 @@ class VenueFeed:
                 on_connected=ports.on_account_reconnected if is_account else None,
                 fetch_fills=ports.fetch_fills if is_account else None,
                 tee=ports.tee,
+                beat=partial(ports.beat, stream),
             )
         )

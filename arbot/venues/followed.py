@@ -8,7 +8,13 @@ from arbot.domain.events import BookFault, BookInvalidated
 from arbot.domain.ids import InstrumentId
 from arbot.domain.instrument import Instrument
 from arbot.market.books import Books
-from arbot.venues.codec import Decoded, Resync, StreamStats, count_fault
+from arbot.venues.codec import Decoded, Resync, ResyncReason, StreamStats, count_fault
+
+_REASONS = {
+    BookFault.CHECKSUM: ResyncReason.CHECKSUM,
+    BookFault.CROSSED: ResyncReason.CROSSED,
+    BookFault.MALFORMED: ResyncReason.MALFORMED,
+}
 
 
 class FollowedBooks:
@@ -62,6 +68,6 @@ class FollowedBooks:
         instrument = self.books.instrument(book).id
         return Decoded(
             events=(BookInvalidated(instrument=instrument, fault=fault, detail=detail),),
-            actions=(Resync(instrument=instrument),),
+            actions=(Resync(instrument=instrument, reason=_REASONS[fault]),),
             is_alive=True,
         )

@@ -23,12 +23,14 @@ from arbot.domain.events import BookFault, BookInvalidated, Event, FeedConnected
 from arbot.domain.ids import InstrumentId, VenueId
 from arbot.ports import Clock, EventSink, VenueConfig
 from arbot.venues.codec import (
+    FIRST,
     FRAME_BYTES_MAX,
     Codec,
     DropReason,
     FetchFills,
     Reconnect,
     Resync,
+    ResyncReason,
     StreamStats,
     Subscribed,
     SubscriptionRefused,
@@ -37,6 +39,9 @@ from arbot.venues.codec import (
 
 Tee = Callable[[Stream, bytes, int], None]
 """Sees every raw frame with its receive time before it is decoded: the recorder's hook."""
+
+Beat = Callable[[float], None]
+"""Takes a sign of life of a stream's own loop, with how many seconds it may be silent from now on of its own accord."""
 
 NS_PER_S = 1_000_000_000
 RETRY_AFTER_S_MAX = 300  # a venue may ask for a pause, not for our silence
@@ -122,6 +127,7 @@ class Wiring:
     on_connected: Callable[[], Awaitable[None]] | None = None
     fetch_fills: Callable[[FetchFills], None] | None = None
     tee: Tee | None = None
+    beat: Beat = lambda _quiet_s: None
 
 
 class Session:
@@ -135,6 +141,7 @@ class Session:
         self._retry_after_s = 0.0
         self._was_told_down = False
         self._connection: _Connection | None = None
+        self._lost_by: str = FIRST  # how the last connection ended; a dial that failed was none
 
     async def run(self) -> None:
         """Stay connected for ever. Ends by cancellation only; bugs of the sink pass through."""
@@ -142,13 +149,18 @@ class Session:
         async with aiohttp.ClientSession(connector=connector, middlewares=(_refuse_redirects,)) as http:
             while True:
                 await self._await_budget()
+                self.wiring.beat(self.wiring.policy.connect_timeout_s)
                 await self._live_once(http)
-                await self.wiring.clock.sleep(self._next_delay_s())
+                await self._rest(self._next_delay_s())
 
     def resync(self, instrument: InstrumentId) -> None:
         """Ask for one book anew; without a connection there is nothing to do, since the next one builds them all."""
         if self._connection is not None:
-            self._connection.rebuild(instrument)
+            self._connection.rebuild(instrument, ResyncReason.STALE)
+
+    async def _rest(self, seconds: float) -> None:
+        self.wiring.beat(seconds)
+        await self.wiring.clock.sleep(seconds)
 
     async def _live_once(self, http: aiohttp.ClientSession) -> None:
         """Dial, subscribe and read until something ends it, and tell what that was."""
@@ -161,15 +173,25 @@ class Session:
         except _Dropped as dropped:
             self._fall(dropped)
             return
-        self.wiring.stats.connects += 1
+        self._count_connected()
         started_ns = self.wiring.clock.now_ns()
         try:
-            self._fall(await self._serve(socket, requests))  # before the goodbye, which may take its time
+            dropped = await self._serve(socket, requests)
+            self._lost_by = dropped.reason
+            self._fall(dropped)  # before the goodbye, which may take its time
         finally:
             self._connection = None
             await socket.close()
         if self.wiring.clock.now_ns() - started_ns >= self.wiring.policy.stable_s * NS_PER_S:
             self._attempt = 0
+
+    def _count_connected(self) -> None:
+        """Count a connection by how the one before was lost, and the books that have to be built anew for it."""
+        stats, lost_by = self.wiring.stats, self._lost_by
+        stats.connected(lost_by)
+        if lost_by != FIRST:
+            reason = ResyncReason.GAP if lost_by == DropReason.SEQUENCE_GAP else ResyncReason.RECONNECT
+            stats.rebuilt(reason, len(self.wiring.dialect.unbuilt()))
 
     async def _dial(self, http: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse[bool]:
         """Return an open socket. Raises: _Dropped."""
@@ -238,7 +260,7 @@ class Session:
         if len(self._dials) >= self.wiring.policy.dials_max:
             free_ns = self._dials.popleft() + window_ns
             if free_ns > now_ns:
-                await self.wiring.clock.sleep((free_ns - now_ns) / NS_PER_S)
+                await self._rest((free_ns - now_ns) / NS_PER_S)
         self._dials.append(self.wiring.clock.now_ns())
 
 
@@ -319,6 +341,7 @@ class _Connection:
         """Give the connection up when the venue's own stream has been silent for too long."""
         limit_s = self._policy.frame_age_s_max
         while True:
+            self._wiring.beat(limit_s / 4)
             await self._clock.sleep(limit_s / 4)
             since_ns = max(self._stats.last_alive_ns, self._started_ns)
             if self._clock.now_ns() - since_ns > limit_s * NS_PER_S:
@@ -332,7 +355,7 @@ class _Connection:
             missing = ", ".join(sorted(" ".join(pair).strip() for pair in self._awaited))
             raise _Dropped(DropReason.ACK_TIMEOUT, clip(missing))
         for instrument in self._dialect.unbuilt():
-            self.rebuild(instrument)
+            self.rebuild(instrument, ResyncReason.MISSING)
 
     async def announce(self) -> None:
         """Once all is confirmed: let the runtime catch up by REST, then say that the stream is up."""
@@ -351,13 +374,13 @@ class _Connection:
             await self._clock.sleep(self._policy.ping_interval_s)
             await self.send(self._dialect.ping())
 
-    def rebuild(self, instrument: InstrumentId, delay_s: float = 0.0) -> None:
+    def rebuild(self, instrument: InstrumentId, reason: ResyncReason, delay_s: float = 0.0) -> None:
         """Have one book built anew, unless that is under way."""
         if instrument not in self._rebuilding:
             self._rebuilding.add(instrument)
-            self._tasks.create_task(self._rebuild(instrument, delay_s))
+            self._tasks.create_task(self._rebuild(instrument, reason, delay_s))
 
-    async def _rebuild(self, instrument: InstrumentId, delay_s: float) -> None:
+    async def _rebuild(self, instrument: InstrumentId, reason: ResyncReason, delay_s: float) -> None:
         """Ask until the snapshot is there: a book costs the venue at most one request per acknowledgement timeout."""
         try:
             while True:
@@ -365,12 +388,14 @@ class _Connection:
                 if delay_s and instrument not in self._dialect.unbuilt():  # it came by itself meanwhile
                     return
                 self._stats.resyncs += 1
+                self._stats.rebuilt(reason, 1)
                 for request in self._dialect.rebuilding(instrument):
                     await self.send(request)
                 await self._clock.sleep(self._policy.ack_timeout_s)
                 if instrument not in self._dialect.unbuilt():
                     return
                 delay_s = self._policy.refused_retry_s * self._wiring.chance.uniform(0.5, 1.0)
+                reason = ResyncReason.MISSING
         finally:
             self._rebuilding.discard(instrument)
 
@@ -387,13 +412,13 @@ class _Connection:
             self._awaited = {pair for pair in self._awaited if pair[1] != action.symbol}
             event = BookInvalidated(instrument=instrument, fault=BookFault.REFUSED, detail=action.detail)
             self._wiring.sink.submit((event,))
-            self.rebuild(instrument, self._policy.refused_retry_s)
+            self.rebuild(instrument, ResyncReason.REFUSED, self._policy.refused_retry_s)
             self._check_all_acked()
         elif self._awaited:
             raise _Dropped(DropReason.REFUSED, action.detail)
 
     def _on_resync(self, action: Resync) -> None:
-        self.rebuild(action.instrument)
+        self.rebuild(action.instrument, action.reason)
 
     def _on_reconnect(self, action: Reconnect) -> None:
         raise _Dropped(action.reason, action.detail)

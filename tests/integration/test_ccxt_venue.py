@@ -290,7 +290,9 @@ async def test_third_venue_runs_through_it():
         await until(lambda: NAME in {wanted.client_order_id for wanted in bench.wanted})
         *filled, report = await gateway.query(query("bitstamp", now(), venue_order_id=event.venue_order_id))
         assert sum(one.fill.qty for one in filled) == report.filled_qty == Decimal("0.01")
-        assert feed.stats[Stream.MARKET].connects == 1
+        market = feed.stats[Stream.MARKET]
+        assert (1, {"first": 1}) == (market.connects, market.connects_after)
+        assert (True, True) == (market.frames > 0, market.bytes > market.frames)
 
 
 async def test_cut_stream_drops_the_books_and_comes_back():
@@ -330,6 +332,8 @@ async def test_wanted_book_is_built_anew():
         feed.resync(one.id)
         await until(lambda: feed.stats[Stream.MARKET].connects == 2)
         await until(lambda: books.state(one.id).is_valid)
+        market = feed.stats[Stream.MARKET]
+        assert ({"first": 1, "refused": 1}, {"stale": 1}) == (market.connects_after, market.resyncs_for)
 
 
 async def test_libraries_do_not_log_requests(venue, caplog):

@@ -137,6 +137,7 @@ async def test_a_checksum_mismatch_resyncs_that_symbol_and_no_other():
         assert 1 == len(venue.lines)
     assert [("BTC/USD@kraken", BookFault.CHECKSUM)] == kraken.faults()
     assert (1, 1, {}) == (kraken.stats().resyncs, kraken.stats().checksum_mismatches, kraken.stats().drops)
+    assert {"checksum": 1} == kraken.stats().resyncs_for
 
 
 def asked(request: dict[str, Any]) -> tuple[str, list[str]]:
@@ -162,7 +163,7 @@ async def test_the_engine_can_ask_for_one_book_anew():
             kraken.feed.resync("ETH/USD@kraken")
             kraken.feed.resync("ETH/USD@kraken")
             await until(lambda: kraken.stats().resyncs and kraken.valid == (True, True))
-    assert 1 == kraken.stats().resyncs
+    assert (1, {"stale": 1}) == (kraken.stats().resyncs, kraken.stats().resyncs_for)
 
 
 async def stop(line: Line) -> None:
@@ -210,6 +211,7 @@ async def test_a_broken_connection_drops_all_books_and_is_dialled_again(fault, r
     (down,) = kraken.bench.told(FeedDisconnected)
     assert str(reason) == down.reason.partition(":")[0]
     assert ({reason: 1}, 2) == (kraken.stats().drops, kraken.stats().connects)
+    assert ({"first": 1, reason: 1}, {"reconnect": 2}) == (kraken.stats().connects_after, kraken.stats().resyncs_for)
 
 
 async def test_a_subscription_without_an_answer_is_a_failure():
@@ -515,6 +517,7 @@ async def test_a_coinbase_gap_costs_the_connection():
         ("ETH/USD@coinbase", BookFault.SEQUENCE_GAP),
     ] == coinbase.faults()
     assert ({DropReason.SEQUENCE_GAP: 1}, 1) == (coinbase.stats().drops, coinbase.stats().sequence_gaps)
+    assert {"gap": 2} == coinbase.stats().resyncs_for
 
 
 async def test_a_crossed_coinbase_book_resyncs_that_product_and_no_other():
@@ -535,6 +538,7 @@ async def test_a_crossed_coinbase_book_resyncs_that_product_and_no_other():
             await until(lambda: coinbase.stats().resyncs and coinbase.valid == (True, True))
     assert [("ETH/USD@coinbase", BookFault.CROSSED)] == coinbase.faults()
     assert ({}, 1) == (coinbase.stats().drops, coinbase.stats().connects)
+    assert {"crossed": 1} == coinbase.stats().resyncs_for
 
 
 async def test_each_coinbase_account_message_carries_its_own_jwt():

@@ -17,6 +17,7 @@ from arbot.venues.codec import (
     DropReason,
     FetchFills,
     Resync,
+    ResyncReason,
     StreamStats,
     Subscribed,
     SubscriptionRefused,
@@ -155,7 +156,7 @@ def test_a_crossed_book_costs_that_product_only(world, layout):
     crossing = coinbase_levels("BTC-USD", "update", [("65010.12", "1")])
     decoded = world.take("l2_data", crossing, layout=layout)
     assert [BookFault.CROSSED] == [event.fault for event in decoded.events]
-    assert (Resync(instrument=BTC.id),) == decoded.actions
+    assert (Resync(instrument=BTC.id, reason=ResyncReason.CROSSED),) == decoded.actions
     assert (False, True) == (world.is_valid(), world.is_valid(ETH))
 
 
@@ -187,7 +188,7 @@ def test_text_that_is_no_price_or_quantity_costs_that_product_only(world, level,
     world.build()
     decoded = world.take("l2_data", coinbase_levels("BTC-USD", "update", [level]), layout=layout)
     assert [(BTC.id, BookFault.MALFORMED)] == [(event.instrument, event.fault) for event in decoded.events]
-    assert (Resync(instrument=BTC.id),) == decoded.actions
+    assert (Resync(instrument=BTC.id, reason=ResyncReason.MALFORMED),) == decoded.actions
     assert (False, 1) == (world.is_valid(), world.stats.parse_errors)
     assert ALIVE == world.take("l2_data", coinbase_levels("BTC-USD", "update", BIDS))
 

@@ -29,6 +29,7 @@ from arbot.venues.codec import (
     FetchFills,
     Reconnect,
     Resync,
+    ResyncReason,
     StreamStats,
     Subscribed,
     SubscriptionRefused,
@@ -107,7 +108,7 @@ def test_a_wrong_checksum_costs_that_book_only(world, layout):
     )
 
     assert [BookFault.CHECKSUM] == [event.fault for event in decoded.events]
-    assert (Resync(instrument=BTC.id),) == decoded.actions
+    assert (Resync(instrument=BTC.id, reason=ResyncReason.CHECKSUM),) == decoded.actions
     assert () == decoded.moved
     assert (False, True) == (world.is_valid(), world.is_valid(ETH))
     assert 1 == world.stats.checksum_mismatches
@@ -156,7 +157,7 @@ def test_one_bad_book_in_a_message_does_not_spoil_the_other(world):
         kraken_row("ETH/USD", BIDS_ETH, ASKS_ETH, kraken_crc(BIDS_ETH, ASKS_ETH)),
     ]
     decoded = world.codec.decode(kraken_frame("snapshot", *rows), T0_NS)
-    assert ((1,), (Resync(instrument=BTC.id),)) == (decoded.moved, decoded.actions)
+    assert ((1,), (Resync(instrument=BTC.id, reason=ResyncReason.MALFORMED),)) == (decoded.moved, decoded.actions)
 
 
 def test_a_thin_snapshot_without_checksum_is_not_tradable_until_one_verifies(world):
@@ -210,7 +211,7 @@ def test_a_number_that_is_no_price_or_quantity_drops_the_book(world, level, layo
     world.codec.decode(SNAPSHOT, T0_NS)
     decoded = world.codec.decode(layout(kraken_frame("update", kraken_row("BTC/USD", [level], [], 1))), T0_NS)
     assert [(BTC.id, BookFault.MALFORMED)] == [(event.instrument, event.fault) for event in decoded.events]
-    assert (Resync(instrument=BTC.id),) == decoded.actions
+    assert (Resync(instrument=BTC.id, reason=ResyncReason.MALFORMED),) == decoded.actions
     assert (False, 1) == (world.is_valid(), world.stats.parse_errors)
 
 
@@ -287,12 +288,16 @@ def test_books_are_dropped_while_the_trading_engine_is_closed(world):
     assert ALIVE == world.codec.decode(SNAPSHOT, T0_NS)
     assert not world.is_valid()
     opened = world.codec.decode((status % "online").encode(), T0_NS)
-    assert (Resync(instrument=BTC.id), Resync(instrument=ETH.id)) == opened.actions
+    assert (
+        Resync(instrument=BTC.id, reason=ResyncReason.REFUSED),
+        Resync(instrument=ETH.id, reason=ResyncReason.REFUSED),
+    ) == opened.actions
     assert [VenueStatus.ONLINE] == [event.status for event in opened.events]
     assert VenueStatus.DOWN is world.codec.decode((status % "on_fire").encode(), T0_NS).events[-1].status
-    assert (Resync(instrument=BTC.id), Resync(instrument=ETH.id)) == world.codec.decode(
-        (status % "online").encode(), T0_NS
-    ).actions
+    assert (
+        Resync(instrument=BTC.id, reason=ResyncReason.REFUSED),
+        Resync(instrument=ETH.id, reason=ResyncReason.REFUSED),
+    ) == world.codec.decode((status % "online").encode(), T0_NS).actions
     assert NOTHING == world.codec.decode((status % "online").encode(), T0_NS)
 
 

@@ -16,7 +16,7 @@ from arbot.market import crc32, sides, text
 from arbot.market.books import Books
 from arbot.market.compiled import compiled, uniform
 from arbot.market.frames import NEED_ROOM, NEED_WORKSPACE, FrameResult, FrameStatus, frame_levels_max, place
-from arbot.market.layout import HEAD_WIDTH, HEADS, PRICE_DECIMALS, QTY_DECIMALS, Words
+from arbot.market.layout import CHECKSUMS, HEAD_WIDTH, HEADS, PRICE_DECIMALS, QTY_DECIMALS, Words
 from arbot.market.raw import byte_at
 
 _APPLIED = int(FrameStatus.APPLIED)
@@ -136,6 +136,7 @@ def _apply(mem: Words, work: Words, data: bytes, recv_ts_ns: int) -> FrameResult
     if crc32.checksum(mem, head) != told:
         sides.clear(mem, head)
         return _CHECKSUM_MISMATCH, index, 0
+    mem[head + CHECKSUMS] += 1
     if sides.check(mem, head) == sides.CROSSED:
         sides.clear(mem, head)
         return _CROSSED, index, 0

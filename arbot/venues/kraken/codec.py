@@ -52,6 +52,7 @@ from arbot.venues.codec import (
     MalformedFrame,
     Reconnect,
     Resync,
+    ResyncReason,
     StreamStats,
     Subscribed,
     SubscriptionRefused,
@@ -214,6 +215,7 @@ class KrakenMarketCodec:
             computed = books.checksum(book)
             if computed != row.checksum:
                 return self.followed.fault(book, BookFault.CHECKSUM, f"computed {computed}, told {row.checksum}")
+            books.confirm(book)
             if not books.validate(book) and not books.is_synced(book):
                 return self.followed.fault(book, BookFault.CROSSED)
         return self.followed.moved[book]
@@ -267,7 +269,9 @@ class KrakenMarketCodec:
             dropped = invalidated(self.followed.drop_all(), BookFault.REFUSED, f"trading engine is {system}")
             return Decoded(events=(*dropped, status_report(self._venue, system)))
         if was_closed:
-            resyncs = tuple(Resync(instrument=instrument) for instrument in self.followed.unbuilt())
+            resyncs = tuple(
+                Resync(instrument=instrument, reason=ResyncReason.REFUSED) for instrument in self.followed.unbuilt()
+            )
             return Decoded(events=(status_report(self._venue, system),), actions=resyncs)
         return NOTHING
 
