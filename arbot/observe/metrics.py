@@ -152,6 +152,10 @@ class Metrics:
         """Return a counter or gauge. Raises: KeyError when the child does not exist."""
         return self._numbers[name][labels]
 
+    def children(self, name: str) -> Iterator[tuple[Labels, float]]:
+        """Yield every child of a counter or gauge with its value."""
+        yield from self._numbers[name].items()
+
     def texts(self) -> Iterator[str]:
         """Yield the text of this moment in slices; what is counted between two of them is told the next time."""
         frozen = self._frozen()

@@ -23,6 +23,7 @@ from arbot.engine.risk.losses import loss_open
 from arbot.engine.risk.stress import SCENARIOS, stress_lines
 from arbot.engine.risk.tail import Listed, tail_bps
 from arbot.engine.state import State
+from arbot.observe.edges import best_routes, has_routes_to_tell
 
 
 class EvidenceLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +78,10 @@ class PenniesRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RiskView(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it. `unpriced` are assets held without a price: while there are any, nothing is opened."""
+    """All of it. `unpriced` are assets held without a price: while there are any, nothing is opened.
+
+    `tails` are of every route, or, where there are too many to tell, of each market's best one now.
+    """
 
     ccy: str
     capital: Decimal
@@ -100,7 +104,7 @@ def risk_view(state: State) -> RiskView:
         loss_open=loss_open(state),
         unpriced=table.unpriced,
         evidence=tuple(evidence_lines(state)),
-        tails=tuple(tail_lines(state, tuple(state.instruments.values()))),
+        tails=tuple(tails_told(state)),
         stress=tuple(
             StressRow(scenario=row.scenario, words=words[row.scenario], node=row.node, loss=row.loss, budget=row.budget)
             for row in stress_lines(state)
@@ -131,11 +135,23 @@ def evidence_lines(state: State) -> Iterator[EvidenceLine]:
         )
 
 
+def tails_told(state: State) -> Iterator[TailLine]:
+    """Yield every route while there are few, else the route of each market with the best edge now: see edges.py."""
+    if has_routes_to_tell(state):
+        yield from tail_lines(state, tuple(state.instruments.values()))
+        return
+    for (buy, _), (sell, _) in best_routes(state):
+        yield TailLine(buy=buy.id, sell=sell.id, tail_bps=tail_bps(state, (buy, Side.BUY), (sell, Side.SELL)))
+
+
 def tail_lines(state: State, listed: Sequence[Listed]) -> Iterator[TailLine]:
     """Yield every route between instruments of one base and quote."""
+    markets: dict[tuple[Asset, Asset], list[Listed]] = {}
+    for one in listed:
+        markets.setdefault((one.base, one.quote), []).append(one)
     for buy in listed:
-        for sell in listed:
-            if (buy.base, buy.quote) == (sell.base, sell.quote) and buy.venue != sell.venue:
+        for sell in markets[buy.base, buy.quote]:
+            if buy.venue != sell.venue:
                 tail = tail_bps(state, (buy, Side.BUY), (sell, Side.SELL))
                 yield TailLine(buy=buy.id, sell=sell.id, tail_bps=tail)
 

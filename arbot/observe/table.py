@@ -11,7 +11,8 @@ from rich.text import Text
 
 from arbot.domain.decisions import ArbState
 from arbot.domain.units import fmt
-from arbot.observe.status import EdgeLine, LimitLine, Status
+from arbot.observe.edges import EdgeLine
+from arbot.observe.status import LimitLine, Status
 
 _ROWS_MAX = 8
 _TIGHT, _FULL = Decimal("0.8"), Decimal(1)

@@ -39,7 +39,7 @@ class Metric(NamedTuple):
 LABELS: dict[str, str] = {
     "asset": "an asset held or traded, such as BTC",
     "bucket": "a budget of requests as the venue counts it: what it is spent on",
-    "buy": "the venue bought at",
+    "buy": "the venue bought at; `best` where there are too many routes for a series each",
     "ccy": "the currency of a sum of money; the reporting currency unless the help says otherwise",
     "channel": "the venue's stream: market or account; of notifications: webhook, telegram, apprise",
     "command": "a verb of the operator's",
@@ -63,7 +63,7 @@ LABELS: dict[str, str] = {
     "route": "buying venue>selling venue; `best` where there are too many routes for a series each",
     "scenario": "a stress scenario, as `arbot stress` names it",
     "scope": "of a kill switch: all",
-    "sell": "the venue sold at",
+    "sell": "the venue sold at; `best` likewise",
     "severity": "of an alert: info, warning, critical",
     "side": "buy or sell",
     "src": "the venue an asset leaves",

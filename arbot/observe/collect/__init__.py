@@ -67,6 +67,7 @@ class Collector:
 
     def read(self, readings: Readings) -> Steps:
         """Put the gauges of this moment, slice by slice."""
+        yield from readings.rates.ask()
         for group in self._groups:
             yield from group.read(readings)
             yield

@@ -9,9 +9,9 @@ from arbot.domain.decisions import LimitLatched
 from arbot.domain.registry import NodeKind
 from arbot.engine.risk.losses import loss_open
 from arbot.engine.risk.stress import SCENARIOS, stress_lines
-from arbot.observe.collect.words import OnDecision, OnEvent, Readings, RunFacts, Steps
+from arbot.observe.collect.words import BEST, OnDecision, OnEvent, Readings, RunFacts, Steps
 from arbot.observe.metrics import Metrics
-from arbot.observe.risk import pennies_rows, tail_lines
+from arbot.observe.risk import pennies_rows, tails_told
 from arbot.observe.status import limits_in_use
 from arbot.observe.watched import peg_lines
 
@@ -60,7 +60,7 @@ class Risk:
         put("arbot_kill_switch_engaged", SCOPE, standing.killed)
         put("arbot_paused", (), standing.paused or standing.halted)
         put("arbot_trading_enabled", (self._facts.strategy,), readings.recent.may_open)
-        for limit in limits_in_use(state, readings.now_ns):
+        for limit in limits_in_use(state, readings.now_ns, readings.rates):
             put("arbot_risk_limit_used_ratio", (limit.limit,), limit.share)
         for name in LATCHING:
             put("arbot_limit_latched", (name,), name in standing.latched)
@@ -86,7 +86,9 @@ class Risk:
         put = self._metrics.put
         for pennies in pennies_rows(readings.state):
             put("arbot_pennies_per_steamroller_ratio", (pennies.buy_venue, pennies.sell_venue), pennies.ratio)
-        for tail in tail_lines(readings.state, tuple(readings.state.instruments.values())):
+        for tail in tails_told(readings.state):
             symbol, _, buy = tail.buy.rpartition("@")
-            put("arbot_tail_ratio", (buy, tail.sell.rpartition("@")[2], symbol), tail.tail_bps / _BPS)
+            sell = tail.sell.rpartition("@")[2]
+            venues = (buy, sell) if self._facts.has_routes_to_tell else (BEST, BEST)
+            put("arbot_tail_ratio", (*venues, symbol), tail.tail_bps / _BPS)
             yield

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from arbot.engine.state import State
+from arbot.observe.catalogue.opportunities import ROUTES_MAX
+from arbot.observe.edges import routes_count
 from arbot.observe.metrics import Durations
+from arbot.observe.rates import Rates
 from arbot.observe.recent import Recent
 from arbot.observe.summary import Summary
+
+BEST = "best"  # in the place of venues where only the best route of each pair is told
 
 
 class FeedCounters(Protocol):
@@ -39,10 +45,19 @@ class RunFacts:
     symbols: Mapping[str, Sequence[str]]
     assets: tuple[str, ...]  # of all symbols, bases and quotes, each once
 
+    @cached_property
+    def has_routes_to_tell(self) -> bool:
+        """Whether every route is told by itself, or only the best of each pair, with `best` for its venues."""
+        listed = ((venue, symbol.partition("/")[0]) for venue, symbols in self.symbols.items() for symbol in symbols)
+        return routes_count(listed) <= ROUTES_MAX
+
 
 @dataclass(frozen=True, kw_only=True)
 class Readings:
-    """What is read on the loop at the moment of a scrape. Labels are those of the metric after its name."""
+    """What is read on the loop at the moment of a scrape. Labels are those of the metric after its name.
+
+    `rates` are asked for in slices before any group reads: a group takes a rate from there, not from the state.
+    """
 
     now_ns: int
     state: State
@@ -51,6 +66,11 @@ class Readings:
     feeds: Mapping[tuple[str, str], FeedCounters] = field(default_factory=dict)  # by (venue, stream)
     durations: Mapping[str, Mapping[tuple[str, ...], Durations]] = field(default_factory=dict)  # by name and labels
     numbers: Mapping[str, Mapping[tuple[str, ...], float]] = field(default_factory=dict)  # the same
+
+    @cached_property
+    def rates(self) -> Rates:
+        """What each asset is worth at this scrape."""
+        return Rates(self.state)
 
 
 Steps = Iterator[None]
