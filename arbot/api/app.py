@@ -134,8 +134,8 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     the request makes no sense.
     """
 
-    status: Callable[[], Any]
-    risk: Callable[[], Any]
+    status: Callable[[], Awaitable[Any]]
+    risk: Callable[[], Awaitable[Any]]
     metrics: Callable[[], Awaitable[bytes]]
     problems_live: Callable[[], tuple[str, ...]]
     problems_ready: Callable[[], tuple[str, ...]]
@@ -253,10 +253,10 @@ def _add_reads(app: web.Application, desk: Desk) -> None:
     """Add what programs read."""
 
     async def status(_request: web.Request) -> web.Response:
-        return _json(200, desk.status())
+        return _json(200, await desk.status())
 
     async def risk(_request: web.Request) -> web.Response:
-        return _json(200, desk.risk())
+        return _json(200, await desk.risk())
 
     async def metrics(_request: web.Request) -> web.Response:
         return web.Response(body=await desk.metrics(), headers=_PROMETHEUS)

@@ -31,12 +31,14 @@ from arbot.domain.units import ONE, ZERO, div, parse_decimal
 from arbot.observe.live import Rates, Source, sections
 from arbot.observe.live_log import NS_PER_MS, LiveLog
 from arbot.runtime import operating
+from arbot.runtime.clock import NS_PER_S
 from arbot.runtime.daemon import Daemon
 from arbot.runtime.lot_orders import mistakes_of
 from arbot.runtime.state_dir import DaemonInfo, StateDir
 from arbot.settings.model import Settings
 
 POINT_S = 2.0
+CURVE_SHARE_MAX = 0.0025  # of the loop's time for rates: on a very large desk they are asked less often
 _log = structlog.get_logger("arbot.page")
 
 
@@ -106,12 +108,15 @@ class _Live:
         self.log.alerted(alert, self.source.now_ns() // NS_PER_MS)
 
     async def _draw_curve(self) -> None:
-        sleep = self._daemon.wiring.clock.sleep
+        sleep, now_ns = self._daemon.wiring.clock.sleep, self.source.now_ns
         while True:
+            began_ns, spent_ns = now_ns(), 0
             for _ in self.rates.refresh():
+                spent_ns += now_ns() - began_ns
                 await sleep(0)
+                began_ns = now_ns()
             self.log.curve.add(self.rates.point(self.source))
-            await sleep(POINT_S)
+            await sleep(max(POINT_S, spent_ns / (CURVE_SHARE_MAX * NS_PER_S)))
 
     def _numbers(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
         requests: Counter[tuple[str, ...]] = Counter(self.counts.requests)
@@ -185,7 +190,7 @@ def _desk(daemon: Daemon, live: _Live, settings: Settings, token: str, assets: A
         daemon.close_transfer(known.id, f"{asked.actor}: {asked.reason}")
 
     return Desk(
-        status=daemon.status,
+        status=daemon.look,
         risk=daemon.risk,
         metrics=daemon.metrics,
         problems_live=daemon.problems_live,

@@ -13,9 +13,12 @@ import msgspec
 from aiohttp import web
 
 from arbot.observe.live import Section
+from arbot.runtime.clock import NS_PER_S
 
 CLIENTS_MAX = 16
 PERIOD_S = 0.5
+LOOP_SHARE_MAX = 0.025  # of the loop's time for building views: a very large desk is drawn less often
+FRESH_NS = 800_000_000  # of each second of a period: the one who builds in time finds it old enough
 HEARTBEAT_S = 5.0
 SEND_S = 10.0  # a page that takes nothing for so long is let go; it comes back by itself
 _RETRY = b"retry: 1000\n\n"
@@ -55,6 +58,7 @@ class Stream:
         self._clients: dict[_Client, None] = {}
         self._building = asyncio.Lock()
         self._built_ns = 0
+        self._spent_ns = 0  # on the last view, the loop's own time between slices left out
         self.is_closing = False
         self.conflated = 0  # sections replaced before a slow page took them
 
@@ -63,10 +67,15 @@ class Stream:
         """How many pages follow."""
         return len(self._clients)
 
+    @property
+    def period_s(self) -> float:
+        """How long a view is fresh: half a second, longer where one takes long to build."""
+        return max(PERIOD_S, self._spent_ns / (LOOP_SHARE_MAX * NS_PER_S))
+
     async def run(self) -> None:
         """Keep the pages up to date for ever."""
         while True:
-            await self._sleep(PERIOD_S)
+            await self._sleep(self.period_s)
             if self._clients:
                 await self._refresh()
 
@@ -118,15 +127,18 @@ class Stream:
     async def _refresh(self) -> None:
         """Build a view unless there is a fresh one, letting the loop go on after each slice; then tell the pages."""
         async with self._building:
-            if self._built_ns and self._now_ns() - self._built_ns < PERIOD_S * 900_000_000:
+            if self._built_ns and self._now_ns() - self._built_ns < self.period_s * FRESH_NS:
                 return
             changed: dict[Name, None] = {}
+            began_ns, spent_ns = self._now_ns(), 0
             for name, inner, body in self._slices():
                 if name and self._sections.get((name, inner)) != body:
                     self._sections[name, inner] = body
                     changed[name, inner] = None
+                spent_ns += self._now_ns() - began_ns
                 await self._sleep(0)
-            self._built_ns = self._now_ns()
+                began_ns = self._now_ns()
+            self._built_ns, self._spent_ns = began_ns, spent_ns
         for client in self._clients:
             self.conflated += len(client.unsent.keys() & changed.keys())
             client.unsent |= changed

@@ -21,7 +21,7 @@ from arbot.domain.ids import Asset, VenueId
 from arbot.domain.instrument import Instrument
 from arbot.domain.order import OrderState, Side
 from arbot.domain.units import ONE, ZERO, div, share_bps
-from arbot.engine.risk.exposure import cap_lines
+from arbot.engine.risk.exposure import cap_lines, table_of
 from arbot.engine.state import State
 from arbot.observe.live_log import (
     NS_PER_MS,
@@ -38,7 +38,7 @@ from arbot.observe.status import About, limits_in_use
 from arbot.observe.watched import health_lines, is_overdue
 
 ROWS_A_SLICE = 25
-RATES_A_SLICE = 4
+RATES_A_SLICE = 3
 _RATE = Decimal("0.000001")
 
 Section = tuple[str, str, bytes]
@@ -73,7 +73,7 @@ class MoneyRow(msgspec.Struct, frozen=True, kw_only=True):
     pnl_day: Decimal
     pnl_ever: Decimal
     drawdown: Decimal
-    equity: Decimal | None  # None: an asset held has no price
+    equity: Decimal | None  # of what is traded; None: a part of it has no price
     arbs_flat: int
     arbs_missed: int
     arbs_stranded: int
@@ -250,10 +250,10 @@ class Rates:
                 self.by_asset[asset] = state.rate(asset)
             yield
         values = [
-            self.value(asset, total)
-            for known in tuple(state.venues.values())
-            for asset, total in known.totals.items()
-            if total
+            self.value(asset, venue.totals[asset])
+            for venue in tuple(state.venues.values())
+            for asset in state.assets  # what is held and not traded is no capital of ours: the engine counts like that
+            if venue.totals.get(asset)
         ]
         known = [value for value in values if value is not None]
         self.equity = sum(known, ZERO) if len(known) == len(values) else None
@@ -290,11 +290,18 @@ def sections(source: Source, rates: Rates) -> Iterator[Section]:
         valid[venue] = len(rows), sum(row.is_valid for row in rows)
         yield "books", venue, _encode(rows)
     yield _told("venues", list(_venues(state, valid)))
-    yield _told("edges", list(_edges(touches, log)))
+    edges: list[EdgeRow] = []
+    for market in touches.values():
+        if len(edges) % ROWS_A_SLICE == ROWS_A_SLICE - 1:
+            yield "", "", b""
+        edges += _edge(market, log)
+    yield _told("edges", edges)
     yield _told("arbs_open", tuple(log.arbs_open.values()))
     yield _told("arbs_closed", tuple(reversed(log.arbs_closed)))
     yield from _inventory(source, rates)
-    yield _told("limits", list(_limits(source)))
+    table_of(state)  # the longest single part: kept by the engine for those who come next
+    yield "", "", b""
+    yield _told("limits", list(_limits(source, rates)))
     yield _told("nodes", list(_nodes(state)))
     yield _told("transfers", list(_transfers(state, rates)))
     yield _told("decisions", tuple(reversed(log.decisions)))
@@ -406,26 +413,25 @@ def _book(state: State, one: Instrument, touches: dict[tuple[Asset, Asset], list
     )
 
 
-def _edges(touches: dict[tuple[Asset, Asset], list[_Touch]], log: LiveLog) -> Iterator[EdgeRow]:
-    """Yield the best route of each market: the two cheapest and the two dearest books are enough to find it."""
-    for listed in touches.values():
-        if len(listed) < 2:
-            continue
-        cheap = sorted(listed, key=lambda one: one.cost)[:2]
-        dear = sorted(listed, key=lambda one: -one.proceeds)[:2]
-        routes = ((buy, sell) for buy in cheap for sell in dear if buy is not sell)
-        buy, sell = max(routes, key=lambda route: route[1].proceeds - route[0].cost)
-        yield EdgeRow(
-            symbol=buy.instrument.symbol,
-            buy=buy.instrument.venue,
-            sell=sell.instrument.venue,
-            edge_gross_bps=share_bps(sell.bid - buy.ask, buy.ask),
-            edge_net_bps=share_bps(sell.proceeds - buy.cost, buy.ask),
-            qty=min(buy.ask_qty, sell.bid_qty),
-            reason=log.last_declined.get((buy.instrument.id, sell.instrument.id), ""),
-            fees_known=buy.fees_known and sell.fees_known,
-            routes=len(listed) * (len(listed) - 1),
-        )
+def _edge(listed: list[_Touch], log: LiveLog) -> Iterator[EdgeRow]:
+    """Yield the best route of a market if it has any: the two cheapest and the two dearest books are enough to find it."""
+    if len(listed) < 2:
+        return
+    cheap = sorted(listed, key=lambda one: one.cost)[:2]
+    dear = sorted(listed, key=lambda one: -one.proceeds)[:2]
+    routes = ((buy, sell) for buy in cheap for sell in dear if buy is not sell)
+    buy, sell = max(routes, key=lambda route: route[1].proceeds - route[0].cost)
+    yield EdgeRow(
+        symbol=buy.instrument.symbol,
+        buy=buy.instrument.venue,
+        sell=sell.instrument.venue,
+        edge_gross_bps=share_bps(sell.bid - buy.ask, buy.ask),
+        edge_net_bps=share_bps(sell.proceeds - buy.cost, buy.ask),
+        qty=min(buy.ask_qty, sell.bid_qty),
+        reason=log.last_declined.get((buy.instrument.id, sell.instrument.id), ""),
+        fees_known=buy.fees_known and sell.fees_known,
+        routes=len(listed) * (len(listed) - 1),
+    )
 
 
 def _venues(state: State, valid: dict[str, tuple[int, int]]) -> Iterator[VenueRow]:
@@ -503,8 +509,8 @@ def _inventory(source: Source, rates: Rates) -> Iterator[Section]:
     yield _told("inventory", rows)
 
 
-def _limits(source: Source) -> Iterator[LimitRow]:
-    for line in limits_in_use(source.state, source.now_ns()):
+def _limits(source: Source, rates: Rates) -> Iterator[LimitRow]:
+    for line in limits_in_use(source.state, source.now_ns(), rates.by_asset.get):
         share = line.share.quantize(_RATE) if line.bound else ZERO
         yield LimitRow(limit=line.limit, used=line.used, bound=line.bound, share=share, is_latched=line.is_latched)
 

@@ -313,7 +313,7 @@ def _closing(closed: ArbClosed) -> tuple[str, str, str]:
         return "plain", "arb missed", f"{closed.arb_id}: nothing was filled"
     level = "good" if closed.pnl_net >= 0 else "warn"
     residual = f", residual {fmt(closed.residual)} carried" if closed.residual else ""
-    return level, "arb flat", f"{closed.arb_id}: net {fmt(closed.pnl_net)}, fees {fmt(closed.fees)}{residual}"
+    return level, "arb flat", f"{closed.arb_id}: net {closed.pnl_net:+,.2f}, fees {closed.fees:,.2f}{residual}"
 
 
 def _asked(asked: OperatorRequested) -> tuple[str, str, str]:
@@ -340,7 +340,9 @@ def _worked(one: ResidualWorked) -> tuple[str, str, str]:
 
 def _opening(one: ArbOpened) -> tuple[str, str, str]:
     what = "quote placed" if one.is_quote else "arb opened"
-    return "plain", what, f"{one.arb_id}: {fmt(one.qty)}, {one.buy} to {one.sell}, {fmt(one.edge_net_bps)} bp net"
+    symbol, _, buy = one.buy.partition("@")
+    way = f"{symbol}, {buy} to {one.sell.partition('@')[2]}"
+    return "plain", what, f"{one.arb_id}: {fmt(one.qty)} {way}, {one.edge_net_bps:+.2f} bp net"
 
 
 def _way(one: TransferRefused) -> str:

@@ -28,7 +28,7 @@ export class Curve {
     const axis = { stroke: colour("--dim"), font, grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
     this.plot = new window.uPlot({
       ...this.size(),
-      padding: [8, 8, 0, 0],
+      padding: [8, 28, 0, 0],
       legend: { show: false },
       cursor: { y: false },
       scales: { y: { range: (_, low, high) => [Math.min(0, low), Math.max(high * 1.05, 0.01)] } },
@@ -36,7 +36,7 @@ export class Curve {
         { ...axis, space: 70, values: (_, at) => at.map((s) => new Date(s * 1000).toLocaleTimeString("en-GB")) },
         { ...axis, size: 64, values: (_, at) => at.map((v) => v.toLocaleString("en-US")) },
       ],
-      series: [{}, { stroke: colour("--accent"), width: 2, fill: colour("--accent-soft"), points: { show: false } }],
+      series: [{}, { stroke: colour("--accent"), width: 2, fill: colour("--accent-soft"), points: { show: false }, paths: window.uPlot.paths.stepped({ align: 1 }) }],
     }, this.data, this.place);
   }
 }

@@ -26,9 +26,18 @@ export const bp = (value) => number(value, 1, true);
 // A quantity: as many digits as say something, at least two decimals for what is below one hundred.
 export function qty(value, sign = false) {
   if (value === null || value === undefined) return NONE;
+  if (value === 0) return "0";
   const size = Math.abs(value);
   const decimals = size >= 10000 ? 0 : size >= 100 ? 2 : size >= 1 ? 4 : 6;
   return number(value, decimals, sign);
+}
+
+// A number of whatever unit: four digits that count, no empty decimals.
+export function plain(value) {
+  if (value === null || value === undefined) return NONE;
+  const size = Math.abs(value);
+  const decimals = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 4;
+  return number(Number(value.toFixed(decimals)), Number.isInteger(Number(value.toFixed(decimals))) ? 0 : decimals);
 }
 
 export function age(ms) {

@@ -1,6 +1,6 @@
 // What each table shows of a row, and which rows come first. Words for people are here; numbers are made in format.js.
 
-import { NONE, age, bp, money, moment, number, qty, share, span, words } from "./format.js";
+import { NONE, age, bp, money, moment, number, plain, qty, share, span, words } from "./format.js";
 import { Table } from "./table.js";
 
 export const staleMs = (state) => state.run.book_age_ms_max;
@@ -34,8 +34,9 @@ function life(row, now) {
     const until = index + 1 < row.life.length ? row.life[index + 1][1] : row.ended_ms || now;
     const took = until - ts;
     if (state === "flat") return "flat";
+    if (!took && index + 1 < row.life.length) return "";  // passed through in the same step
     return `${words(state)} ${took < 1000 ? `${Math.max(0, took)} ms` : age(took)}`;
-  }).join(" \u2192 ");
+  }).filter(Boolean).join(" \u2192 ");
 }
 
 const unhedged = new Set(["one_sided", "hedging", "unwinding", "stranded", "unknown"]);
@@ -43,7 +44,15 @@ const arbLevel = (row) => (row.state === "stranded" || row.state === "unknown" ?
 const alertLevel = { info: "", warning: "warn", critical: "bad" };
 const decisionLevel = { good: "good", plain: "", warn: "warn", bad: "bad" };
 const limitLevel = (row) => (row.is_latched || row.share >= 1 ? "bad" : row.share >= 0.8 ? "warn" : "");
-const against = (row) => (row.value || row.limit ? `${qty(row.value)} against ${qty(row.limit)}` : NONE);
+const against = (row) => (row.value || row.limit ? `${plain(row.value)} against ${plain(row.limit)}` : NONE);
+
+// What a limit counts: a share of something, a number of things, basis points; all others are money.
+const UNITS = { arbs_open: "count", order_rate: "count", peg_band: "bp", counterparty_share: "share", reject_share: "share", unanswered_share: "share" };
+function inUnit(limit, value) {
+  const unit = UNITS[limit];
+  if (unit === "share") return share(value);
+  return unit === "count" ? number(value, 0) : unit === "bp" ? `${number(value, 1)} bp` : money(value);
+}
 
 const arbColumns = (clock) => [
   { name: "Arb", cell: (r) => ({ text: r.arb_id, cls: "id" }) },
@@ -104,8 +113,8 @@ export function makeTables(section, clock) {
     limits: make("limits", [
       { name: "Limit", cell: (r) => words(r.limit) },
       { name: "In use", cell: (r) => ({ text: share(r.share), bar: r.share, cls: `${limitLevel(r)} barred` }) },
-      { name: "Used", num: true, cell: (r) => qty(r.used) },
-      { name: "Bound", num: true, cell: (r) => qty(r.bound) },
+      { name: "Used", num: true, cell: (r) => inUnit(r.limit, r.used) },
+      { name: "Bound", num: true, cell: (r) => inUnit(r.limit, r.bound) },
       { name: "", cell: (r) => (r.is_latched ? { text: "latched", cls: "bad" } : r.share >= 1 ? { text: "full", cls: "bad" } : r.share >= 0.8 ? { text: "tight", cls: "warn" } : "") },
     ], { key: (r) => r.limit, empty: "No limit is told.", most: 10 }),
 
