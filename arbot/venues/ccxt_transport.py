@@ -13,6 +13,7 @@ from typing import Any
 
 import ccxt.async_support as ccxt
 
+from arbot.venues.endpoints import CCXT, OTHER
 from arbot.venues.rest import Answer, Lost, Request, RestClient
 
 
@@ -25,6 +26,7 @@ class Record:
         self.replies: list[Answer | Lost] = []
 
 
+_CALL: ContextVar[str] = ContextVar("ccxt_call", default="")
 _RECORD: ContextVar[Record | None] = ContextVar("ccxt_record", default=None)
 
 
@@ -37,6 +39,21 @@ def recording(check: Callable[[Request], None] | None = None) -> Iterator[Record
         yield record
     finally:
         _RECORD.reset(token)
+
+
+@contextmanager
+def doing(call: str) -> Iterator[None]:
+    """Say for which unified call this task transmits inside the block."""
+    token = _CALL.set(call)
+    try:
+        yield
+    finally:
+        _CALL.reset(token)
+
+
+def group_now(_url: str) -> str:
+    """Return the group of the call under way: an exchange's paths are its own, ccxt's calls are everybody's."""
+    return CCXT.get(_CALL.get(), OTHER)
 
 
 def install(exchange: Any, rest: RestClient) -> None:

@@ -31,7 +31,7 @@ from arbot.domain.transfer import (
 )
 from arbot.domain.units import ZERO, fmt, parse_decimal
 from arbot.venues import ccxt_terms
-from arbot.venues.ccxt_transport import Record, recording
+from arbot.venues.ccxt_transport import Record, doing, recording
 from arbot.venues.outcome import Unknown, decode_json, excerpt, parse_object
 from arbot.venues.rest import Answer, Request
 from arbot.venues.wire_order import reads_as
@@ -178,7 +178,7 @@ class CcxtTreasury:
         params = {"network": network, **({"tag": intent.tag} if intent.tag else {})}
         params |= {"key": intent.key} if intent.key else {}
         self._sent.mark(intent)
-        with recording(lambda request: verify_withdrawal(request, intent, amount)) as record:
+        with doing("withdraw"), recording(lambda request: verify_withdrawal(request, intent, amount)) as record:
             try:
                 row = await self._exchange.withdraw(intent.asset, fmt(amount), intent.address, params=params)
             except InvariantBroken:

@@ -46,12 +46,12 @@ from arbot.domain.transfer import ApprovedTransfer, DepositAddress, Network
 from arbot.domain.units import ZERO, Amount, decimals_of, parse_decimal
 from arbot.ports import Clock, Credentials, KeyPermissions, OpenOrder, VenueConfig
 from arbot.venues import ccxt_terms
-from arbot.venues.ccxt_transport import Record, install, recording
+from arbot.venues.ccxt_transport import Record, doing, group_now, install, recording
 from arbot.venues.ccxt_treasury import CcxtTreasury
 from arbot.venues.clock_offset import ClockOffset
 from arbot.venues.limiter import Charge, Lane, Limiter, generic_buckets
 from arbot.venues.outcome import Accepted, Rejected, Unknown, Verdict, decode_json, excerpt, parse_object, submit_event
-from arbot.venues.rest import Answer, Request, RestClient
+from arbot.venues.rest import Answer, Note, Request, RestClient, unheard
 from arbot.venues.wire_order import WireNumbers, reads_as, wire_numbers
 
 _log = logging.getLogger("arbot.venues.ccxt")
@@ -111,11 +111,13 @@ def make_client(config: VenueConfig, credentials: Credentials | None, **options:
 class CcxtGateway:
     """One account at any exchange that ccxt knows."""
 
-    def __init__(self, config: VenueConfig, credentials: Credentials | None, clock: Clock) -> None:
+    def __init__(
+        self, config: VenueConfig, credentials: Credentials | None, clock: Clock, *, note: Note = unheard
+    ) -> None:
         self.venue = config.venue
         self._config = config
         self._clock = clock
-        self._rest = RestClient(config.request_timeout_ms)
+        self._rest = RestClient(config.request_timeout_ms, clock, group_of=group_now, note=note)
         self.limiter = Limiter(clock, generic_buckets())
         self._throttle = Throttler(rate_limit=POLLS_PER_S, period=1.0)
         self._credentials = credentials
@@ -293,7 +295,7 @@ class CcxtGateway:
         terms = ccxt_terms.TIME_IN_FORCE.get(self._name, ccxt_terms.TIME_IN_FORCE_UNIFIED)
         id_parameter = ccxt_terms.CLIENT_ID_PARAMETER.get(self._name, ccxt_terms.CLIENT_ID_UNIFIED)
         params = {id_parameter: intent.client_order_id, **terms[intent.tif]}
-        with recording(lambda request: verify_bytes(request, intent)) as record:
+        with doing("create_order"), recording(lambda request: verify_bytes(request, intent)) as record:
             try:
                 order = await self.exchange.create_order(
                     intent.symbol, "limit", intent.side.value, numbers.qty, numbers.price, params
@@ -324,7 +326,7 @@ class CcxtGateway:
     async def _cancel(self, order_id: str, symbol: str) -> Rejected | Unknown | None:
         if not self._has_key or not await self.limiter.take((Charge("all"),), Lane.URGENT, URGENT_WAIT_S_MAX):
             return Rejected(RejectCode.RATE_LIMITED, "never sent: own limiter or no key")
-        with recording() as record:
+        with doing("cancel_order"), recording() as record:
             try:
                 await self.exchange.cancel_order(order_id, symbol)
             # whatever it is, the engine is told by the verdict
@@ -426,7 +428,7 @@ class CcxtGateway:
         """Return one order, or None when a complete answer says that there is none."""
         if not await self.limiter.take((Charge("all"),), Lane.URGENT, URGENT_WAIT_S_MAX):
             raise VenueUnavailable(self.venue, "fetch_order: own limiter")
-        with recording() as record:
+        with doing("fetch_order"), recording() as record:
             try:
                 order = await self.exchange.fetch_order(order_id, symbol, dict(params))
             except ccxt.OrderNotFound:
@@ -562,7 +564,8 @@ class CcxtGateway:
         if not await self.limiter.take((Charge("all"),), lane, wait_s_max):
             raise VenueUnavailable(self.venue, f"{method}: own limiter")
         try:
-            return await getattr(self.exchange, method)(*arguments)
+            with doing(method):
+                return await getattr(self.exchange, method)(*arguments)
         except Exception as error:  # the caller is told
             raise self._venue_error(method, error) from error
 

@@ -19,25 +19,31 @@ from arbot.venues.kraken.feed import KrakenFeed
 from arbot.venues.kraken.feed import book_depth as kraken_book_depth
 from arbot.venues.kraken.gateway import KrakenGateway
 from arbot.venues.nonce import NonceMark
+from arbot.venues.rest import Note, unheard
 
 CHATTY_LOGGERS = ("ccxt", "aiohttp")
 
 
 def make_gateway(
-    config: VenueConfig, credentials: Credentials | None, clock: Clock, *, nonce_mark: NonceMark | None = None
+    config: VenueConfig,
+    credentials: Credentials | None,
+    clock: Clock,
+    *,
+    nonce_mark: NonceMark | None = None,
+    note: Note = unheard,
 ) -> Account:
     """Return the gateway of a venue; without credentials it serves public data and refuses the rest.
 
-    `nonce_mark` remembers nonces where a venue wants them to rise for ever (Kraken).
+    `nonce_mark` remembers nonces where a venue wants them to rise for ever (Kraken). `note` is told of every request.
     """
     pin_library_loggers()
     match config.adapter:
         case "kraken":
-            return KrakenGateway(config, credentials, clock, nonce_mark=nonce_mark)
+            return KrakenGateway(config, credentials, clock, nonce_mark=nonce_mark, note=note)
         case "coinbase":
-            return CoinbaseGateway(config, credentials, clock)
+            return CoinbaseGateway(config, credentials, clock, note=note)
     ensure(config.adapter.startswith("ccxt:"), "unknown adapter", adapter=config.adapter, venue=config.venue)
-    return CcxtGateway(config, credentials, clock)
+    return CcxtGateway(config, credentials, clock, note=note)
 
 
 def make_feed(

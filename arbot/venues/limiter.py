@@ -145,6 +145,13 @@ class Limiter:
         """Fill a counter to its capacity: the venue says we were over its limit, so our model was behind."""
         self._levels[(bucket, subject)] = (self._buckets[bucket].capacity, self._clock.now_ns())
 
+    def used(self) -> dict[str, Decimal]:
+        """Return how much of each counter is used, 1 = all; where subjects have one each, of the fullest."""
+        fullest = dict.fromkeys(self._buckets, ZERO)
+        for bucket, subject in tuple(self._levels):
+            fullest[bucket] = max(fullest[bucket], self.level(bucket, subject))
+        return {name: level / self._buckets[name].capacity for name, level in fullest.items()}
+
     def _shortfall_s(self, wanted: dict[tuple[str, str], Decimal], lane: Lane) -> Decimal:
         """Return the seconds until the charges fit: 0 now, a very long time when they are larger than the bucket."""
         longest = ZERO

@@ -44,9 +44,10 @@ from arbot.venues.clock_offset import ClockOffset
 from arbot.venues.codec import timestamp_ns
 from arbot.venues.coinbase.outcome import classify_cancel, classify_submit
 from arbot.venues.coinbase.treasury import CoinbaseTreasury, verify_send
+from arbot.venues.endpoints import coinbase_group
 from arbot.venues.limiter import Charge, Lane, Limiter, coinbase_buckets
 from arbot.venues.outcome import Rejected, Unknown, excerpt, parse_object, submit_event
-from arbot.venues.rest import ORDER_BODY_BYTES_MAX, Answer, Lost, Request, RestClient
+from arbot.venues.rest import ORDER_BODY_BYTES_MAX, Answer, Lost, Note, Request, RestClient, unheard
 from arbot.venues.timestamps import rfc3339_ms
 from arbot.venues.wire_order import WireNumbers, reads_as, wire_numbers
 from arbot.venues.withdrawal import Refused, never_sent
@@ -97,11 +98,13 @@ MS = 1_000_000
 class CoinbaseGateway:
     """One Coinbase portfolio: the one the key is bound to."""
 
-    def __init__(self, config: VenueConfig, credentials: Credentials | None, clock: Clock) -> None:
+    def __init__(
+        self, config: VenueConfig, credentials: Credentials | None, clock: Clock, *, note: Note = unheard
+    ) -> None:
         self.venue = config.venue
         self._config = config
         self._clock = clock
-        self._rest = RestClient(config.request_timeout_ms)
+        self._rest = RestClient(config.request_timeout_ms, clock, group_of=coinbase_group, note=note)
         self.limiter = Limiter(clock, coinbase_buckets())
         self._throttle = Throttler(rate_limit=POLLS_PER_S, period=1.0)
         self._offset = ClockOffset()

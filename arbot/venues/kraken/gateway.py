@@ -43,13 +43,14 @@ from arbot.domain.transfer import ApprovedTransfer, DepositAddress, Network, Tra
 from arbot.domain.units import ZERO, Amount, decimals_of, parse_decimal
 from arbot.ports import Clock, Credentials, KeyPermissions, OpenOrder, VenueConfig
 from arbot.venues.clock_offset import ClockOffset
+from arbot.venues.endpoints import kraken_group
 from arbot.venues.kraken.assets import SUFFIXES_ELSEWHERE, asset_table, field_name
 from arbot.venues.kraken.outcome import classify_cancel, classify_submit, reject_code
 from arbot.venues.kraken.treasury import KrakenTreasury, verify_withdrawal
 from arbot.venues.limiter import Charge, Lane, Limiter, kraken_buckets, kraken_cancel_cost
 from arbot.venues.nonce import MemoryMark, NonceGuard, NonceLane, NonceMark
 from arbot.venues.outcome import Rejected, Unknown, excerpt, parse_object, submit_event
-from arbot.venues.rest import ORDER_BODY_BYTES_MAX, Answer, Lost, Request, RestClient
+from arbot.venues.rest import ORDER_BODY_BYTES_MAX, Answer, Lost, Note, Request, RestClient, unheard
 from arbot.venues.timestamps import parse_seconds_ns, rfc3339_ms
 from arbot.venues.wire_order import WireNumbers, reads_as, wire_numbers
 from arbot.venues.withdrawal import Refused, never_sent
@@ -96,6 +97,8 @@ PERMISSIONS_KNOWN = PERMISSIONS_WITHDRAW | PERMISSIONS_TRADE | {"add-funds", "ex
 REFUSALS = ("EAPI:Invalid", "EGeneral:Permission denied", "EGeneral:Invalid", "EGeneral:Unknown", "EQuery:", "EAuth:")
 """Beginnings of errors of reading calls that asking again will not mend; all others mean: not now."""
 RATE_LIMIT_TEXTS = frozenset({"EAPI:Rate limit exceeded", "EGeneral:Temporary lockout"})
+RATE_LIMIT_MARKS = (b":Rate limit exceeded", b"EGeneral:Temporary lockout")
+"""The same in an answer as it comes, orders' own limit included: Kraken complains with status 200."""
 
 POLLS_PER_S = 2
 POLL_WAIT_S_MAX = Decimal(60)  # the REST counter of the lowest tier drains in 45 s
@@ -125,12 +128,15 @@ class KrakenGateway:
         clock: Clock,
         *,
         nonce_mark: NonceMark | None = None,
+        note: Note = unheard,
     ) -> None:
         self.venue = config.venue
         self.assets_ignored: tuple[str, ...] = ()
         self._config = config
         self._clock = clock
-        self._rest = RestClient(config.request_timeout_ms)
+        self._rest = RestClient(
+            config.request_timeout_ms, clock, group_of=kraken_group, limited_texts=RATE_LIMIT_MARKS, note=note
+        )
         self.limiter = Limiter(clock, kraken_buckets(config.tier))
         self._throttle = Throttler(rate_limit=POLLS_PER_S, period=1.0)
         self._lane = NonceLane(clock)
