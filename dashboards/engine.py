@@ -11,6 +11,7 @@ from dashboards.looks import (
     EACH_SECOND,
     GOOD,
     NONE_EXPECTED,
+    ORDINARY,
     SECONDS,
     SELDOM_EXPECTED,
     SHARE,
@@ -289,6 +290,7 @@ TASKS = Row(
             steps=SELDOM_EXPECTED,
             decimals=0,
             wide=4,
+            missing=ORDINARY,
         ),
         stat(
             "Disk free",

@@ -10,6 +10,7 @@ from dashboards.looks import (
     EACH_SECOND,
     MONEY,
     NONE_EXPECTED,
+    ORDINARY,
     SECONDS,
     SELDOM_EXPECTED,
     SHARE,
@@ -51,6 +52,7 @@ GLANCE = Row(
             ],
             SHARE,
             steps=((None, "red"), (0.8, "orange"), (0.95, "green")),
+            missing=ORDINARY,
         ),
         stat(
             "Stranded",
@@ -88,6 +90,7 @@ GLANCE = Row(
             SHARE,
             steps=((None, "red"), (0.5, "orange"), (0.8, "green")),
             alerts=("ArbotEdgeNotCaptured",),
+            missing=ORDINARY,
         ),
         stat(
             "Decided on fresh books",
@@ -96,6 +99,7 @@ GLANCE = Row(
             SHARE,
             steps=((None, "red"), (0.9, "orange"), (0.99, "green")),
             alerts=("ArbotBookStale",),
+            missing=ORDINARY,
         ),
         stat(
             "Orders refused",
@@ -109,6 +113,7 @@ GLANCE = Row(
             SHARE,
             steps=((None, "green"), (0.01, "orange"), (0.05, "red")),
             alerts=("ArbotOrderRejects",),
+            missing=ORDINARY,
         ),
         stat(
             "Fills nobody expected",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models import units
@@ -47,15 +48,31 @@ def thresholds(steps: Steps) -> model.ThresholdsConfig:
     )
 
 
-def mappings(words: Words) -> list[model.ValueMapping]:
-    """Return words in place of values."""
+class Missing(NamedTuple):
+    """What a number says, and in which colour, when there is no value."""
+
+    text: str
+    color: str
+
+
+ALARMING = Missing("no data", "purple")  # of what should always be known: Grafana would draw it calm and green
+ORDINARY = Missing("none yet", "text")  # of what needs something to have happened
+
+
+def mappings(words: Words, missing: Missing | None = None) -> list[model.ValueMapping]:
+    """Return words in place of values, and in place of none."""
+    listed: list[model.ValueMapping] = []
+    if missing is not None:
+        said = model.ValueMappingResult(text=missing.text, color=missing.color, index=len(words))
+        match = model.SpecialValueMatch.NULL_AND_NAN
+        listed.append(model.SpecialValueMap(options=model.DashboardSpecialValueMapOptions(match=match, result=said)))
     if not words:
-        return []
+        return listed
     results = {
         value: model.ValueMappingResult(text=text, color=color, index=index)
         for index, (value, text, color) in enumerate(words)
     }
-    return [model.ValueMap(options=results)]
+    return [model.ValueMap(options=results), *listed]
 
 
 def numbered(states: Sequence[str], colors: dict[str, str]) -> Words:

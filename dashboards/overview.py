@@ -15,6 +15,7 @@ from dashboards.looks import (
     MONEY,
     NONE_EXPECTED,
     OPEN_OR_NOT,
+    ORDINARY,
     PROFIT,
     SECONDS,
     SELDOM_EXPECTED,
@@ -141,6 +142,7 @@ MONEY_ROW = Row(
             named=True,
             decimals=2,
             wide=5,
+            missing=ORDINARY,
         ),
         stat(
             "Profit of the UTC day",
@@ -168,6 +170,7 @@ MONEY_ROW = Row(
             COUNT,
             decimals=0,
             wide=4,
+            missing=ORDINARY,
         ),
         lines(
             "Profit of this run",
@@ -307,6 +310,7 @@ RISK = Row(
             decimals=0,
             wide=12,
             alerts=("ArbotKillSwitchEngaged",),
+            missing=ORDINARY,
         ),
         stat(
             "The daemon's own alerts in the time shown",
@@ -317,6 +321,7 @@ RISK = Row(
             decimals=0,
             wide=12,
             alerts=("ArbotCriticalAlert",),
+            missing=ORDINARY,
         ),
     ),
 )

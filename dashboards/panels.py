@@ -19,7 +19,7 @@ from grafana_foundation_sdk.models import table as table_model
 from grafana_foundation_sdk.models import timeseries as timeseries_model
 
 from dashboards.frame import SOURCE, VENUE_LINK
-from dashboards.looks import CALM, Steps, Words, mappings, thresholds
+from dashboards.looks import ALARMING, CALM, Missing, Steps, Words, mappings, thresholds
 from dashboards.queries import Query
 
 SELDOM = "1m"  # least step of a panel of events that are minutes apart: the rate interval grows with it
@@ -49,10 +49,14 @@ def stat(
     words: Words = (),
     decimals: int | None = None,
     named: bool = False,
+    missing: Missing = ALARMING,
     wide: int = 3,
     alerts: tuple[str, ...] = (),
 ) -> model.Panel:
-    """Return one large number, coloured all over when it asks for action; `named` shows the series' name beside it."""
+    """Return one large number, coloured all over when it asks for action; `named` shows the series' name beside it.
+
+    `missing` is what stands there without a value: alarming unless something has to happen first.
+    """
     has_alarm = any(color not in {"text", "green"} for _, color in steps) or bool(words)
     options = stat_model.Options(
         graph_mode=common.BigValueGraphMode.NONE,
@@ -61,7 +65,7 @@ def stat(
         reduce_options=_last(),
         orientation=common.VizOrientation.AUTO,
     )
-    field = _field(unit, color=THRESHOLDS, steps=steps, words=words, decimals=decimals)
+    field = _field(unit, color=THRESHOLDS, steps=steps, words=words, decimals=decimals, missing=missing)
     return _panel("stat", title, about, queries, size=(wide, 4), field=field, options=options, alerts=alerts)
 
 
@@ -340,12 +344,13 @@ def _field(
     steps: Steps = CALM,
     words: Words = (),
     decimals: int | None = None,
+    missing: Missing | None = None,
     custom: object | None = None,
 ) -> model.FieldConfig:
     return model.FieldConfig(
         unit=unit,
         decimals=decimals,
-        mappings=mappings(words),
+        mappings=mappings(words, missing),
         thresholds=thresholds(steps),
         color=model.FieldColor(mode=color),
         custom=custom,

@@ -9,6 +9,7 @@ from dashboards.looks import (
     LIMIT,
     MONEY,
     NONE_EXPECTED,
+    ORDINARY,
     PROFIT,
     SECONDS,
     SELDOM_EXPECTED,
@@ -92,6 +93,7 @@ GLANCE = Row(
             SHARE,
             steps=LIMIT,
             alerts=("ArbotCounterpartyExposure",),
+            missing=ORDINARY,
         ),
         stat(
             "Coins off their peg",
