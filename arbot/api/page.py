@@ -56,6 +56,7 @@ def page(settings: Settings) -> Callable[[Daemon], AbstractAsyncContextManager[o
                     DaemonInfo(pid=os.getpid(), mode=daemon.wiring.mode, url=url, token_file=str(token_file))
                 )
                 _log.info("page", url=url, token_file=str(token_file))
+                daemon.page_url = url
                 yield url
 
     return served

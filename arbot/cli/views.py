@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.text import Text
 
-from arbot.cli.output import say, to_json
+from arbot.cli.output import say, tell, to_json
 from arbot.observe.status import Status
 from arbot.runtime.daemon import Daemon
 
@@ -33,13 +34,13 @@ def live_view(draw: Draw, *, on_stderr: bool) -> View:
 
         async def redraw_in_place(live: Live) -> None:
             while True:
-                live.update(draw(daemon.status()), refresh=True)
+                live.update(_with_page(daemon, draw(await daemon.look())), refresh=True)
                 await clock.sleep(FRAME_S)
 
         async def print_again() -> None:
             while True:
                 await clock.sleep(PLAIN_FRAME_S)
-                console.print(draw(daemon.status()))
+                console.print(_with_page(daemon, draw(await daemon.look())))
 
         if console.is_terminal:
             with Live(console=console, auto_refresh=False) as live:
@@ -59,6 +60,22 @@ def live_view(draw: Draw, *, on_stderr: bool) -> View:
     return shown
 
 
+def page_told() -> View:
+    """Return the service that says where the page is, before anything else is shown."""
+
+    @asynccontextmanager
+    async def told(daemon: Daemon) -> AsyncIterator[None]:
+        tell(f"open {daemon.page_url} in a browser to watch; `arbot status` shows the same here")
+        yield
+
+    return told
+
+
+def _with_page(daemon: Daemon, drawn: RenderableType) -> RenderableType:
+    """Put where the page is above a drawing."""
+    return Group(Text(f"page  {daemon.page_url}", style="bold"), drawn) if daemon.page_url else drawn
+
+
 def edge_lines() -> View:
     """Return the service that prints one JSON line a second with every route's edge."""
 
@@ -67,7 +84,7 @@ def edge_lines() -> View:
         async def print_lines() -> None:
             while True:
                 await daemon.wiring.clock.sleep(LINES_S)
-                status = daemon.status()
+                status = await daemon.look()
                 say(to_json({"ts_ns": status.ts_ns, "edges": status.edges, "books": status.books}))
 
         task = daemon.supervisor.spawn(print_lines(), "lines", is_endless=True)

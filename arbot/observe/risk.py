@@ -24,6 +24,9 @@ from arbot.engine.risk.stress import SCENARIOS, stress_lines
 from arbot.engine.risk.tail import Listed, tail_bps
 from arbot.engine.state import State
 from arbot.observe.edges import best_routes, has_routes_to_tell
+from arbot.observe.slices import Look, at_once, gathered
+
+EVIDENCE_A_SLICE = 20
 
 
 class EvidenceLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +98,14 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def risk_view(state: State) -> RiskView:
-    """Return what the engine counts at this moment."""
+    """Return what the engine counts at this moment, all at once."""
+    return at_once(look_at_risk(state))
+
+
+def look_at_risk(state: State) -> Look[RiskView]:
+    """Look at what the engine counts, in slices."""
+    evidence = yield from gathered(evidence_lines(state), EVIDENCE_A_SLICE)
+    tails = yield from gathered(tails_told(state), 1)
     table = table_of(state)
     words = {one.name: one.words for one in SCENARIOS}
     return RiskView(
@@ -103,8 +113,8 @@ def risk_view(state: State) -> RiskView:
         capital=table.whole,
         loss_open=loss_open(state),
         unpriced=table.unpriced,
-        evidence=tuple(evidence_lines(state)),
-        tails=tuple(tails_told(state)),
+        evidence=evidence,
+        tails=tails,
         stress=tuple(
             StressRow(scenario=row.scenario, words=words[row.scenario], node=row.node, loss=row.loss, budget=row.budget)
             for row in stress_lines(state)

@@ -7,9 +7,9 @@ currency.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import msgspec
 
@@ -27,6 +27,7 @@ from arbot.engine.watching import AnswerKind
 from arbot.observe.edges import EdgeLine, edges_told
 from arbot.observe.rates import Rates
 from arbot.observe.recent import ArbLine, Recent
+from arbot.observe.slices import Look, at_once, gathered
 from arbot.observe.summary import Summary, Totals
 from arbot.observe.watched import (
     HealthLine,
@@ -41,8 +42,7 @@ from arbot.observe.watched import (
 )
 
 _MINUTE_NS = 60_000_000_000
-BOOKS_AT_ONCE = 50
-Line = TypeVar("Line")
+BOOKS_A_SLICE = 50
 
 
 class BookLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,23 +153,18 @@ def snapshot(
     *, about: About, now_ns: int, state: State, summary: Summary, recent: Recent, latency_us: dict[str, float]
 ) -> Status:
     """Return the status at `now_ns`, all at once: a millisecond for a few venues, 30 for 20 venues with 50 symbols."""
-    steps = snapshot_steps(Moment(about, now_ns, state, summary, recent, latency_us))
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            status: Status = done.value
-            return status
+    return at_once(look(Moment(about, now_ns, state, summary, recent, latency_us)))
 
 
-def snapshot_steps(moment: Moment) -> Generator[None, None, Status]:
-    """Return the same, yielding where the loop may turn to something else, after a millisecond at most."""
+def look(moment: Moment) -> Look[Status]:
+    """Look at all of it in slices. What changes between two of them may be told half."""
     about, now_ns, state, summary, recent, latency_us = moment
     rates = Rates(state)
     yield from rates.ask()
-    books = yield from _gathered(_book(state, one, now_ns) for one in tuple(state.instruments.values()))
-    edges = yield from _gathered(edges_told(state, recent), at_once=1)
-    venues = yield from _gathered(_venues(state), at_once=1)
+    listed = tuple(state.instruments.values())
+    books = yield from gathered((_book(state, one, now_ns) for one in listed), BOOKS_A_SLICE)
+    edges = yield from gathered(edges_told(state, recent), 1)
+    venues = yield from gathered(_venues(state), 1)
     limits = tuple(limits_in_use(state, now_ns, rates))
     yield
     standing = state.standing
@@ -210,15 +205,6 @@ def snapshot_steps(moment: Moment) -> Generator[None, None, Status]:
         transit=tuple(transit_lines(state)),
         quotes_resting=quotes_resting(state),
     )
-
-
-def _gathered(lines: Iterable[Line], at_once: int = BOOKS_AT_ONCE) -> Generator[None, None, tuple[Line, ...]]:
-    gathered = []
-    for line in lines:
-        gathered.append(line)
-        if len(gathered) % at_once == 0:
-            yield
-    return tuple(gathered)
 
 
 def limits_in_use(

@@ -15,7 +15,8 @@ from arbot.observe.metrics import Metrics
 from arbot.observe.narrate import narrate, tell_alert
 from arbot.observe.recent import Recent
 from arbot.observe.shared import Shared
-from arbot.observe.status import About, Status, snapshot
+from arbot.observe.slices import Look
+from arbot.observe.status import About, Moment, Status, look
 from arbot.observe.summary import Summary
 from arbot.ports import VenueConfig
 
@@ -60,16 +61,9 @@ class Watch:
         """What happened last."""
         return self._recent
 
-    def status(self, *, now_ns: int, state: State, summary: Summary, latency_us: dict[str, float]) -> Status:
-        """Return how the run stands."""
-        return snapshot(
-            about=self._about,
-            now_ns=now_ns,
-            state=state,
-            summary=summary,
-            recent=self._recent,
-            latency_us=latency_us,
-        )
+    def look(self, *, now_ns: int, state: State, summary: Summary, latency_us: dict[str, float]) -> Look[Status]:
+        """Look at how the run stands, in slices."""
+        return look(Moment(self._about, now_ns, state, summary, self._recent, latency_us))
 
     async def exposition(self, readings: Callable[[], Readings]) -> bytes:
         """Return the text for /metrics, with what others keep read just now; who asks meanwhile gets the same text."""

@@ -48,7 +48,8 @@ from arbot.journal.store import SqlStore
 from arbot.ledger.posting import Ledger
 from arbot.market.books import Books
 from arbot.observe.collect.words import FeedCounters, Readings
-from arbot.observe.risk import RiskView, risk_view
+from arbot.observe.risk import RiskView, look_at_risk
+from arbot.observe.slices import Look, at_once, in_slices
 from arbot.observe.status import About, Status
 from arbot.observe.summary import Summary
 from arbot.observe.watch import Watch
@@ -178,7 +179,10 @@ class Daemon:
         ] = []  # told of the shell's own alerts: no step has them
         self.numbers: list[Callable[[], Numbers]] = []  # metrics that services keep
         self._budget = BudgetWatch(wiring.gateways, self._instruments, self.sequencer)
+        self.page_url = ""  # where people look; empty while there is no page
         self._signals = 0
+        self.ending: Ending | None = None  # None until the run has ended
+        self._ending_ns = 0  # when the run was asked to end; 0 before
         self._reconciled: set[VenueId] = set()
 
     # --- what others may ask for ----------------------------------------------------------------------------------------
@@ -216,17 +220,16 @@ class Daemon:
         self.sequencer.submit((TransferRejected(transfer=transfer, detail=detail, reason="closed_by_hand"),))
 
     def status(self) -> Status:
-        """Return how the run stands."""
-        return self._watch.status(
-            now_ns=self.wiring.clock.now_ns(),
-            state=self.engine.state,
-            summary=self.summary,
-            latency_us=self.latency_us(),
-        )
+        """Return how the run stands, all at once: for who looks seldom, and when the run is over."""
+        return at_once(self._look())
 
-    def risk(self) -> RiskView:
+    async def look(self) -> Status:
+        """Return how the run stands, without holding the loop for long."""
+        return await in_slices(self._look())
+
+    async def risk(self) -> RiskView:
         """Return what the risk engine believes and counts."""
-        return risk_view(self.engine.state)
+        return await in_slices(look_at_risk(self.engine.state))
 
     def latency_us(self) -> dict[str, float]:
         """Return the quantiles of frame received to decision made."""
@@ -246,6 +249,18 @@ class Daemon:
     def problems_ready(self) -> tuple[str, ...]:
         """Return why no arb would be opened now."""
         return (*self.problems_live(), *(reason.value for reason in self.engine.blocked_by))
+
+    def shutdown_seconds(self) -> float:
+        """Return for how long the run has been ending; 0 before it was asked to."""
+        return (self.wiring.clock.now_ns() - self._ending_ns) / NS_PER_S if self._ending_ns else 0.0
+
+    def _look(self) -> Look[Status]:
+        return self._watch.look(
+            now_ns=self.wiring.clock.now_ns(),
+            state=self.engine.state,
+            summary=self.summary,
+            latency_us=self.latency_us(),
+        )
 
     def _instruments(self) -> Iterable[Instrument]:
         return self.engine.state.instruments.values()
@@ -280,11 +295,15 @@ class Daemon:
         own: dict[str, dict[tuple[str, ...], float]] = {
             "arbot_task_last_beat_timestamp_seconds": {(task,): ns / NS_PER_S for task, ns in beats_ns.items()}
         }
+        own["arbot_shutdown_seconds"] = {(): self.shutdown_seconds()}
         for numbers in self.numbers:
             for name, by_labels in numbers().items():
                 kept = own.setdefault(name, {})  # several services may keep a part of one metric each, or of one count
                 for labels, number in by_labels.items():
                     kept[labels] = kept.get(labels, 0.0) + number
+        read_ts_s = self.about.started_ts_ns / NS_PER_S  # the config: at the start, unless a service reads it anew
+        own.setdefault("arbot_config_last_reload_successful", {(): 1.0})
+        own.setdefault("arbot_config_last_reload_success_timestamp_seconds", {(): read_ts_s})
         return own
 
     # --- the run --------------------------------------------------------------------------------------------------------
@@ -303,7 +322,8 @@ class Daemon:
                     self.choose_lots(order)
                 self.gc.start()
                 await self._serve(list(self.wiring.services), duration_s)
-                return await self._end()
+                self.ending = await self._end()
+                return self.ending
         finally:
             self.gc.stop()
             await self.supervisor.close()
@@ -372,6 +392,7 @@ class Daemon:
     def drain(self, actor: str, reason: str) -> None:
         """Ask the engine to finish what is open and to stop; the run ends by itself when it takes too long."""
         execution = self.wiring.config.execution
+        self._ending_ns = self._ending_ns or self.wiring.clock.now_ns()
         self.request(Verb.DRAIN, actor, reason)
         limit_s = execution.leg_deadline_ms / 1000 + execution.hedge_seconds_max + 5
         self.supervisor.spawn(self._stop_later(limit_s), "drain-limit")
@@ -386,7 +407,9 @@ class Daemon:
 
     def _take_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        # A terminal that closed asks for the end, too, unless whoever started us said nohup.
+        is_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        for number in (signal.SIGTERM, signal.SIGINT, *(() if is_nohup else (signal.SIGHUP,))):
             loop.add_signal_handler(number, self._on_signal, signal.Signals(number).name)
 
     def _on_signal(self, name: str) -> None:
@@ -400,6 +423,7 @@ class Daemon:
     async def _end(self) -> Ending:
         """Let no order leave, cancel all, learn the last fills, and write the end down."""
         failure, reason = self.supervisor.failure, self.supervisor.reason
+        self._ending_ns = self._ending_ns or self.wiring.clock.now_ns()
         _log.info("ending", reason=reason)
         self.dispatch.halt_submits()
         if failure is not None and not self.sequencer.is_broken:
@@ -420,6 +444,7 @@ class Daemon:
             self.sequencer.flush()
             self.dispatch.timers.clear()
             self.wiring.store.end_run()
+        _log.info("stopped", reason=reason, open_orders=open_orders, seconds=round(self.shutdown_seconds(), 3))
         return Ending(
             reason=reason,
             failure=self.supervisor.failure,

@@ -49,12 +49,18 @@ class Daemon:
             yield name, inner, body
 
     def desk(self) -> Desk:
+        async def status() -> dict[str, Decimal]:
+            return {"pnl": Decimal("1.50")}
+
+        async def risk() -> dict[str, Decimal]:
+            return {"capital": Decimal("2.50")}
+
         async def metrics() -> bytes:
             return b"arbot_events_total 1.0\n"
 
         return Desk(
-            status=lambda: {"pnl": Decimal("1.50")},
-            risk=lambda: {"capital": Decimal("2.50")},
+            status=status,
+            risk=risk,
             metrics=metrics,
             problems_live=lambda: self.dead,
             problems_ready=lambda: self.unready,
