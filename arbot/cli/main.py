@@ -11,7 +11,9 @@ from arbot.cli import (
     config,
     data,
     drill,
+    healthcheck,
     ledger,
+    notify,
     operate,
     rebalance,
     record,
@@ -46,12 +48,14 @@ backtest.register(app)
 sweep.register(app)
 stress.register(app)
 drill.register(app)
+healthcheck.register(app)
 replay.register(app)
 risk.register(app)
 transfers.register(app)
 rebalance.register(app)
 app.add_typer(data.app)
 app.add_typer(config.app)
+app.add_typer(notify.app)
 app.add_typer(ledger.app)
 app.add_typer(tax.app)
 tax_export.register(tax.app)

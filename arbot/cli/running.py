@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from arbot.cli.exit_codes import ExitCode
+from arbot.cli.lasting import lasting
 from arbot.cli.output import say, shown, tell, tell_first_compile, tell_mistakes, to_json
 from arbot.cli.parsing import pairs
 from arbot.cli.where import ConfigOption, JsonOption, settings_of
@@ -76,11 +77,13 @@ def demo(  # noqa: PLR0917 - one per option
         "map": pairs(mapping, "--map") if mapping else None,
         "speed": speed,
     }
-    settings = settings_of(config, {"sim": _given(sim), "run": _given({"symbols": symbol}), **_taped(record)})
+    overrides = {"sim": _given(sim), "run": _given({"symbols": symbol}), **_taped(record)}
+    settings = settings_of(config, overrides)
     from arbot.runtime.modes import Options, run, run_demo
 
     set_up_logs(settings)
-    options = Options(duration_s=duration, services=_services(settings, with_table=True, on_stderr=as_json))
+    services = _services(settings, with_table=True, on_stderr=as_json)
+    options = Options(duration_s=duration, services=(*services, *lasting(settings, config, overrides)))
     report = _refusing(lambda: run(run_demo(settings, options)))
     _tell_tape(settings, config)
     _finish(report, as_json=as_json)
@@ -102,9 +105,9 @@ def run_command(  # noqa: PLR0917 - one per option
     from arbot.runtime.modes import Options, run, run_daemon
 
     set_up_logs(settings)
-    options = Options(
-        is_live=live, duration_s=duration, services=_services(settings, with_table=table, on_stderr=as_json)
-    )
+    services = _services(settings, with_table=table, on_stderr=as_json)
+    services = (*services, *lasting(settings, config, _taped(record)))
+    options = Options(is_live=live, duration_s=duration, services=services)
     report = _refusing(lambda: run(run_daemon(settings, options)))
     _tell_tape(settings, config)
     _finish(report, as_json=as_json)
@@ -183,10 +186,10 @@ def register(app: typer.Typer) -> None:
 
 def _services(settings: Settings, *, with_table: bool, on_stderr: bool) -> tuple[Service, ...]:
     from arbot.api.page import page
-    from arbot.cli.views import live_view
+    from arbot.cli.views import live_view, page_told
     from arbot.observe.table import live_table
 
-    served = (page(settings),) if settings.http.enabled else ()
+    served = (page(settings), page_told()) if settings.http.enabled else ()
     return (*served, live_view(live_table, on_stderr=on_stderr)) if with_table else served
 
 

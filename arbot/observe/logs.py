@@ -99,6 +99,18 @@ def set_up(
     )
 
 
+def set_level(level: str) -> None:
+    """Log from this level on; the libraries that speak from WARNING on still do."""
+    logging.getLogger().setLevel(level.upper())
+
+
+def redact(text: str) -> str:
+    """Return a text as the log would show it, without any secret that is known by now: for what leaves by another way."""
+    for blot_out in _redactors(logging.getLogger()):
+        text = blot_out(text)
+    return text
+
+
 def _redactors(root: logging.Logger) -> tuple[Redact, ...]:
     formatters = (handler.formatter for handler in root.handlers)
     return tuple(

@@ -52,6 +52,10 @@ class SystemClock:
         """Return ns since the Unix epoch."""
         return self._offset_ns + self._monotonic_ns()
 
+    def monotonic_ns(self) -> int:
+        """Return what CLOCK_MONOTONIC shows: the time other programs of this machine are told."""
+        return self._monotonic_ns()
+
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await asyncio.sleep(seconds)

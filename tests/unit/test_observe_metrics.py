@@ -161,8 +161,6 @@ def test_each_metric_follows_the_naming_rules(metric: object) -> None:
 
 NOT_COUNTED_YET = (
     "arbot_balance_value",
-    "arbot_config_last_reload_success_timestamp_seconds",
-    "arbot_config_last_reload_successful",
     "arbot_counterparty_exposure_limit",
     "arbot_disk_free_bytes",
     "arbot_drawdown_ratio",
@@ -192,7 +190,6 @@ NOT_COUNTED_YET = (
     "arbot_reconciliation_last_success_timestamp_seconds",
     "arbot_rest_request_duration_seconds",
     "arbot_rest_requests_total",
-    "arbot_shutdown_seconds",
     "arbot_slippage_cost_total",
     "arbot_slippage_gain_total",
     "arbot_slippage_ratio",
