@@ -188,7 +188,8 @@ class Apprise:
         def work() -> None:
             try:
                 is_sent = self._notify(headline(message, self._sender), body(message))
-            except Exception:  # noqa: BLE001 - any of a hundred plug-ins: told as a failure of this channel
+            # any of a hundred plug-ins: told as a failure of this channel
+            except Exception:  # noqa: BLE001
                 is_sent = False
             if not loop.is_closed():
                 loop.call_soon_threadsafe(lambda: settle(is_sent=is_sent))

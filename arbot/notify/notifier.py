@@ -242,7 +242,8 @@ class _Post:
                 wait_s, why = error.wait_s or RETRY_S[min(attempt, len(RETRY_S) - 1)], str(error)
                 if self._is_closing:
                     wait_s = max(error.wait_s, CLOSING_RETRY_S)
-            except Exception as error:  # noqa: BLE001 - a bug of a channel: told in the log, the others go on
+            # a bug of a channel: told in the log, the others go on
+            except Exception as error:  # noqa: BLE001
                 self._log("a channel is broken", message, type(error).__name__)
                 return False
             else:

@@ -3,8 +3,6 @@
 Rules:
 - Only a new text message counts: not an edited one, not a forwarded one, not one sent by a bot or in a channel's name.
 - Only from a chat and from a user that are both on the lists; anybody else gets no answer and is counted.
-- Once told, never again: updates come in the order of (date, id) of Telegram's own clock, and what is not later than the
-  mark is passed over, also after a restart.
 - What was sent before arbot started or more than a minute ago is not obeyed, and said so.
 - pause, halt and kill act at once. resume and flatten give out a number that has to come back within a minute from the
   same user in the same chat; any other text takes the question back.
@@ -60,8 +58,8 @@ class Update(msgspec.Struct, frozen=True):
 
     @property
     def mark(self) -> tuple[int, int]:
-        """What orders updates: Telegram's time of the message, and its number (which may begin anew after a quiet week)."""
-        return (self.message.date if isinstance(self.message, _Text) else 0), self.update_id
+        """What tells one update from any other: its number, which may begin anew after a quiet week, and its time."""
+        return self.update_id, (self.message.date if isinstance(self.message, _Text) else 0)
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,14 +109,16 @@ class Desk:
         command, reason = parsed(message.text)
         name = command if command in (STATUS, CONFIRM, *VERBS) else "other"
         user = message.from_
+        who = f"user {user.id if isinstance(user, _User) else 'unknown'} in chat {message.chat.id}"
+        denied = Asked(command=name, outcome="denied", actor=who)
         if not isinstance(user, _User) or message.chat.id not in self._chats or user.id not in self._users:
-            return Asked(command=name, outcome="denied")
+            return denied
         is_own = all(
             one is msgspec.UNSET
             for one in (message.forward_origin, message.forward_date, message.sender_chat, message.via_bot)
         )
         if user.is_bot or not is_own:
-            return Asked(command=name, outcome="denied")
+            return denied
         if not message.text:
             return NOTHING
         said = Asked(chat_id=message.chat.id, actor=f"telegram:{user.id}", command=name, reason=reason)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -20,6 +21,7 @@ Redact = Callable[[str], str]
 
 _QUIET = ("ccxt", "aiohttp", "asyncio", "sqlalchemy", "urllib3", "numba")
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), 127)}  # tab and newline stay
+LEVELS = ("debug", "info", "warning", "error", "critical")
 NS_PER_S = 1_000_000_000
 
 
@@ -38,12 +40,14 @@ class _CurrentStderr(logging.StreamHandler[TextIO]):
 class RedactingFormatter(structlog.stdlib.ProcessorFormatter):
     """Renders, then blots out secrets and control characters in the finished line: nothing can slip past a processor."""
 
-    def __init__(self, redactors: tuple[Redact, ...], **options: Any) -> None:
+    def __init__(self, redactors: tuple[Redact, ...], counts: Counter[str], **options: Any) -> None:
         super().__init__(**options)
         self.redactors = redactors
+        self.counts = counts  # lines by level
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line as it leaves."""
+        self.counts[record.levelname.lower()] += 1
         line = super().format(record)
         for redact in self.redactors:
             line = redact(line)
@@ -79,6 +83,7 @@ def set_up(
     )
     formatter = RedactingFormatter(
         (*_redactors(root), redact),
+        _counts(root),
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
     )
@@ -109,6 +114,16 @@ def redact(text: str) -> str:
     for blot_out in _redactors(logging.getLogger()):
         text = blot_out(text)
     return text
+
+
+def counts_by_level() -> dict[str, int]:
+    """Return how many lines of each level have been written since logging was set up first."""
+    return {level: _counts(logging.getLogger())[level] for level in LEVELS}
+
+
+def _counts(root: logging.Logger) -> Counter[str]:
+    formatters = (handler.formatter for handler in root.handlers)
+    return next((one.counts for one in formatters if isinstance(one, RedactingFormatter)), Counter())
 
 
 def _redactors(root: logging.Logger) -> tuple[Redact, ...]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -48,20 +49,25 @@ from arbot.journal.store import SqlStore
 from arbot.ledger.posting import Ledger
 from arbot.market.books import Books
 from arbot.observe.collect.words import FeedCounters, Readings
+from arbot.observe.metrics import Durations
 from arbot.observe.risk import RiskView, look_at_risk
 from arbot.observe.slices import Look, at_once, in_slices
 from arbot.observe.status import About, Status
 from arbot.observe.summary import Summary
 from arbot.observe.watch import Watch
 from arbot.ports import Account, Feed, VenueConfig
+from arbot.runtime import figures
 from arbot.runtime.budget import BudgetWatch
 from arbot.runtime.clock import NS_PER_S, SystemClock
 from arbot.runtime.dispatch import Dispatch
+from arbot.runtime.feed_delays import FeedDelays
+from arbot.runtime.gc_policy import PERIOD_S as GC_PERIOD_S
 from arbot.runtime.gc_policy import GcPolicy
 from arbot.runtime.lot_orders import order_to_record
 from arbot.runtime.pollers import poll_venue
 from arbot.runtime.reconcile import Reconciler
 from arbot.runtime.recover import recover_venue, restore
+from arbot.runtime.request_counts import RequestCounts
 from arbot.runtime.screening import BookScreen
 from arbot.runtime.sequencer import Sequencer
 from arbot.runtime.supervisor import Supervisor
@@ -69,8 +75,8 @@ from arbot.runtime.supervisor import Supervisor
 KILL_WATCH_S = 0.5
 ANCHOR_S = 120.0
 LAST_REQUESTS_S = 10.0
-BEAT_AGE_MS_MAX = 10_000
-_BEATS = ("lag", "gc", "kill-switch")
+SHORT_S, LONG_S = 10.0, 30.0  # silences beyond its pace after which a task of the daemon's own is late
+VENUE_SILENCE_S_MAX = 900.0  # one request waits a minute for its turn, and a history has many pages
 _QUANTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 
 _log = structlog.get_logger("arbot.daemon")
@@ -87,6 +93,8 @@ class CountedFeed(Feed, Protocol):
 
 Numbers = Mapping[str, Mapping[tuple[str, ...], float]]
 """Gauges and counters by name of the metric and values of its labels."""
+Timings = Mapping[str, Mapping[tuple[str, ...], Durations]]
+"""Histograms, the same."""
 MakeFeed = Callable[["Daemon", VenueConfig, tuple[Instrument, ...]], CountedFeed]
 Service = Callable[["Daemon"], AbstractAsyncContextManager[object]]
 
@@ -106,6 +114,7 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
     book_depths: Mapping[VenueId, int]  # levels a side that each venue streams; 0 = all
     make_feed: MakeFeed
     run_name: str
+    requests: RequestCounts = msgspec.field(default_factory=RequestCounts)  # what the gateways sent
     allow_withdraw: bool = False
     lot_method: LotMethod = LotMethod.FIFO  # as configured
     services: tuple[Service, ...] = ()
@@ -178,6 +187,8 @@ class Daemon:
             Callable[[RaiseAlert], None]
         ] = []  # told of the shell's own alerts: no step has them
         self.numbers: list[Callable[[], Numbers]] = []  # metrics that services keep
+        self.durations: list[Callable[[], Timings]] = []  # the same for histograms
+        self.delays = FeedDelays(wiring.books, self._skew_ms)
         self._budget = BudgetWatch(wiring.gateways, self._instruments, self.sequencer)
         self.page_url = ""  # where people look; empty while there is no page
         self._signals = 0
@@ -241,7 +252,7 @@ class Daemon:
 
     def problems_live(self) -> tuple[str, ...]:
         """Return what has stopped that only a restart brings back."""
-        silent = (f"{name}: silent for {age_ms} ms" for name, age_ms in self._beats_late())
+        silent = (f"{name}: silent for {age_ms} ms" for name, age_ms in self.supervisor.late().items())
         broken = ("the sequencer is broken",) if self.sequencer.is_broken else ()
         failed = (self.supervisor.reason,) if self.supervisor.failure is not None else ()
         return (*broken, *failed, *silent)
@@ -262,13 +273,12 @@ class Daemon:
             latency_us=self.latency_us(),
         )
 
+    def _skew_ms(self, venue: VenueId) -> int | None:
+        known = self.engine.state.venues.get(venue)
+        return None if known is None else known.skew_ms
+
     def _instruments(self) -> Iterable[Instrument]:
         return self.engine.state.instruments.values()
-
-    def _beats_late(self) -> Iterator[tuple[str, int]]:
-        for name, age_ms in self.supervisor.beat_ages_ms().items():
-            if name in _BEATS and age_ms > BEAT_AGE_MS_MAX:
-                yield name, age_ms
 
     def _readings(self) -> Readings:
         return Readings(
@@ -281,21 +291,19 @@ class Daemon:
                 for venue, feed in self.feeds.items()
                 for stream, stats in feed.stats.items()
             },
-            durations={
-                "arbot_decision_latency_seconds": {(self.wiring.strategy.name,): self.sequencer.latency},
-                "arbot_journal_write_seconds": {(): self.sequencer.commits},
-                "arbot_event_loop_lag_seconds": {(): self.supervisor.lag},
-                "arbot_gc_pause_seconds": {("2",): self.gc.pauses},
-            },
+            durations=self._durations(),
             numbers=self._numbers(),
         )
 
+    def _durations(self) -> dict[str, Mapping[tuple[str, ...], Durations]]:
+        own = figures.durations(self)
+        for durations in self.durations:
+            for name, by_labels in durations().items():
+                own[name] = {**own.get(name, {}), **by_labels}
+        return own
+
     def _numbers(self) -> dict[str, dict[tuple[str, ...], float]]:
-        beats_ns = self.supervisor.beats_ns()
-        own: dict[str, dict[tuple[str, ...], float]] = {
-            "arbot_task_last_beat_timestamp_seconds": {(task,): ns / NS_PER_S for task, ns in beats_ns.items()}
-        }
-        own["arbot_shutdown_seconds"] = {(): self.shutdown_seconds()}
+        own = figures.numbers(self)
         for numbers in self.numbers:
             for name, by_labels in numbers().items():
                 kept = own.setdefault(name, {})  # several services may keep a part of one metric each, or of one count
@@ -334,27 +342,32 @@ class Daemon:
                 await self._serve(services[1:], duration_s)
             return
         spawn = self.supervisor.spawn
-        spawn(self.supervisor.measure_lag(), "lag", is_endless=True)
-        spawn(self.gc.run(self.wiring.clock, self.supervisor.beat), "gc", is_endless=True)
-        spawn(self._watch_kill_switch(), "kill-switch", is_endless=True)
-        spawn(self._anchor(), "anchor", is_endless=True)
-        spawn(self._budget.run(self.wiring.clock), "budget", is_endless=True)
-        for venue in self.wiring.venues:
-            spawn(self._tend_venue(venue), f"venue:{venue.venue}", is_endless=True)
+        clock, beat = self.wiring.clock, self.supervisor.beat
+        for name, work, silent_s_max in (
+            ("lag", self.supervisor.measure_lag(), SHORT_S),
+            ("gc", self.gc.run(clock, beat), GC_PERIOD_S + LONG_S),
+            ("kill-switch", self._watch_kill_switch(), SHORT_S),
+            ("anchor", self._anchor(), ANCHOR_S + LONG_S),
+            ("budget", self._budget.run(clock, beat), SHORT_S),
+            ("delays", self.delays.run(clock, beat), LONG_S),
+            *((f"venue:{venue.venue}", self._tend_venue(venue), VENUE_SILENCE_S_MAX) for venue in self.wiring.venues),
+        ):
+            spawn(work, name, is_endless=True, silent_s_max=silent_s_max)
         if duration_s is not None:
             spawn(self._stop_after(duration_s), "duration")
         await self.supervisor.stopping.wait()
 
     async def _tend_venue(self, venue: VenueConfig) -> None:
         reconciler = self.reconcilers[venue.venue]
-        await recover_venue(reconciler, allow_withdraw=self.wiring.allow_withdraw)
+        beat = partial(self.supervisor.beat, f"venue:{venue.venue}")
+        await recover_venue(reconciler, allow_withdraw=self.wiring.allow_withdraw, beat=beat)
         self._reconciled.add(venue.venue)
         self.gc.settle()
         _log.info("venue reconciled", venue=venue.venue)
         await poll_venue(
             reconciler,
             interval_ms=venue.poll_interval_ms,
-            beat=self.supervisor.beat,
+            beat=beat,
         )
 
     async def catch_up(self, venue: VenueId) -> None:
@@ -478,3 +491,4 @@ class Daemon:
         while True:
             await self.wiring.clock.sleep(ANCHOR_S)
             self.wiring.store.write_anchor()
+            self.supervisor.beat("anchor")

@@ -40,11 +40,16 @@ from arbot.observe.summary import Totals
 from arbot.ports import Account
 from arbot.runtime.clock import SystemClock
 from arbot.runtime.daemon import Daemon, Ending, Service, Wiring
+from arbot.runtime.disk_watch import disk_watched
+from arbot.runtime.notify_secrets import Secrets, hide, read_secrets
+from arbot.runtime.notifying import Notifying
 from arbot.runtime.recording import Recording
 from arbot.runtime.recover import refusal
+from arbot.runtime.request_counts import RequestCounts
 from arbot.runtime.sim_process import SimProcess
 from arbot.runtime.state_dir import StateDir
 from arbot.runtime.strategy_loader import load_strategy
+from arbot.runtime.telegram_desk import TelegramDesk
 from arbot.runtime.venue_parts import make_feed, make_gateways
 from arbot.settings.model import PAPER_MAKER_BPS, PAPER_TAKER_BPS, Mode, PretendAccount, Settings
 from arbot.settings.show import digest_of_decisions
@@ -102,13 +107,15 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 async def run_daemon(settings: Settings, options: Options) -> Report:
     """Run paper, live, or a demo whose venues are served elsewhere. Raises: UserError."""
     _demand_locks(settings, is_live=options.is_live)
+    known = read_secrets(settings.notify)
     with StateDir(settings.run.state_dir):
         async with _ground(settings, settings.store_url()) as ground:
             if settings.run.mode is Mode.PAPER:
                 await _pretend(ground)
             else:
-                ground.gateways.update(make_gateways(settings, ground.clock, os.environ))
-            daemon = Daemon(_wiring(ground, options, _strategy(settings)))
+                ground.gateways.update(make_gateways(settings, ground.clock, os.environ, ground.requests))
+            wiring = _with_disk(_wiring(ground, options, _strategy(settings)), settings)
+            daemon = Daemon(_with_messages(wiring, settings, known))
             return _report(daemon, await daemon.run(options.duration_s))
 
 
@@ -223,12 +230,13 @@ class _Ground:
     store: SqlStore
     books: Books
     gateways: dict[VenueId, Account]
+    requests: RequestCounts
 
 
 @asynccontextmanager
 async def _ground(settings: Settings, url: str) -> AsyncIterator[_Ground]:
     clock = SystemClock()
-    ground = _Ground(settings, clock, SqlStore.open(url, now_ns=clock.now_ns), Books(), {})
+    ground = _Ground(settings, clock, SqlStore.open(url, now_ns=clock.now_ns), Books(), {}, RequestCounts())
     try:
         yield ground
     finally:
@@ -259,6 +267,7 @@ def _wiring(ground: _Ground, options: Options, strategy: Strategy) -> Wiring:
         strategy=strategy,
         books=ground.books,
         gateways=ground.gateways,
+        requests=ground.requests,
         book_depths={config.venue: factory.book_depth(config) for config in settings.venue_configs()},
         make_feed=partial(
             make_feed,
@@ -269,6 +278,21 @@ def _wiring(ground: _Ground, options: Options, strategy: Strategy) -> Wiring:
         lot_method=LotMethod(settings.tax.lot_method),
         services=(_resting_on_paper, *options.services) if is_paper else options.services,
         witnesses=(Recording.of(settings.tape),) if settings.tape.record else (),
+    )
+
+
+def _with_disk(wiring: Wiring, settings: Settings) -> Wiring:
+    """Return the wiring with an eye on the room that is left for what the daemon keeps."""
+    return msgspec.structs.replace(wiring, services=(*wiring.services, disk_watched(settings.run.state_dir)))
+
+
+def _with_messages(wiring: Wiring, settings: Settings, known: Secrets) -> Wiring:
+    """Return the wiring with people told of it, and with what they may ask for over a chat; hides its secrets from now on."""
+    hide(known, settings, wiring.clock)
+    table = settings.notify
+    desk = (TelegramDesk(table, known.telegram_token, settings.run.state_dir),) if table.telegram_verbs else ()
+    return msgspec.structs.replace(
+        wiring, services=(*wiring.services, *desk), witnesses=(Notifying(table, known), *wiring.witnesses)
     )
 
 
@@ -287,7 +311,7 @@ def _on_paper(settings: Settings) -> Settings:
 async def _pretend(ground: _Ground) -> None:
     """Give every venue a pretend account on its real instruments; what it holds goes on from the ledger."""
     settings, clock = ground.settings, ground.clock
-    real = make_gateways(settings, clock, os.environ, with_keys=False)
+    real = make_gateways(settings, clock, os.environ, ground.requests, with_keys=False)
     try:
         for venue, gateway in real.items():
             account = settings.paper.venues[venue]

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from arbot.domain.commands import RaiseAlert, Severity
 from arbot.domain.errors import VenueRefused, VenueUnavailable
 from arbot.domain.events import ReconciliationEnded
 from arbot.runtime.reconcile import Reconciler
@@ -29,18 +30,23 @@ async def poll_venue(
     reconciler: Reconciler,
     *,
     interval_ms: int,
-    beat: Callable[[str], None],
+    beat: Callable[[float], None],
 ) -> None:
-    """Poll one venue for ever. A venue that says no stops trading there until it says yes again."""
+    """Poll one venue for ever. A venue that says no stops trading there until it says yes again.
+
+    `beat` is told that the task lives, and for how many seconds it is going to be quiet.
+    """
     was_equal = True
     number = order_steps = restless = unreachable = 0
     while True:
+        beat(interval_ms / 1000)
         await reconciler.wait(interval_ms / 1000)
         number += 1
         calls = _due(reconciler, number, has_moved=order_steps != reconciler.order_steps())
         order_steps = reconciler.order_steps()
         try:
             for call in calls:
+                beat(0)
                 await call()
             report = await reconciler.compare()
             if report.is_known and (report.differences or not was_equal):
@@ -49,24 +55,25 @@ async def poll_venue(
             unreachable, restless = 0, 0 if report.is_known else restless + 1
             if restless == RESTLESS_MAX:
                 was_equal = False
-                _doubt(reconciler, "orders never rested, so balances could not be compared; waiting for it")
+                why = "orders never rested, so balances could not be compared; waiting for it"
+                _doubt(reconciler, why, "venue_restless", Severity.WARNING)
         except VenueUnavailable as error:
             _log.warning("polling failed", venue=reconciler.venue, error=error.detail)
             unreachable += 1
             if unreachable == UNREACHABLE_MAX:  # streams may live on: orders and queries would find nobody
                 was_equal = False
-                _doubt(reconciler, f"cannot be asked: {error.detail}")
+                _doubt(reconciler, f"cannot be asked: {error.detail}", "venue_unreachable", Severity.WARNING)
         except VenueRefused as error:
             _log.error("the venue says no", venue=reconciler.venue, error=error.detail)
             was_equal = False
-            _doubt(reconciler, f"refuses us: {error.detail}")
-        beat(f"poll:{reconciler.venue}")
+            _doubt(reconciler, f"refuses us: {error.detail}", "venue_refuses", Severity.CRITICAL)
 
 
-def _doubt(reconciler: Reconciler, why: str) -> None:
-    """Have no arb opened at the venue until a comparison ends well."""
-    detail = (f"{reconciler.venue}: {why}",)
-    reconciler.submit(ReconciliationEnded(venue=reconciler.venue, differences=1, detail=detail))
+def _doubt(reconciler: Reconciler, why: str, code: str, severity: Severity) -> None:
+    """Have no arb opened at the venue until a comparison ends well, and call a person."""
+    text = f"{reconciler.venue}: {why}"
+    reconciler.submit(ReconciliationEnded(venue=reconciler.venue, differences=1, detail=(text,)))
+    reconciler.alert(RaiseAlert(severity=severity, code=code, text=text))
 
 
 def _due(reconciler: Reconciler, number: int, *, has_moved: bool) -> tuple[Callable[[], Awaitable[None]], ...]:

@@ -102,7 +102,7 @@ class Reconciler:
         self._store = store
         self._ledger = ledger
         self.order_steps = order_steps
-        self._alert = alert
+        self.alert = alert
         self._is_awaited = is_awaited  # a transfer of ours, seen in balances and not yet in the history
         self._transfers: dict[tuple[str, bool], TransferReported] = {}  # by id and direction, as told last
         self._assets: tuple[Asset, ...] = ()
@@ -227,7 +227,7 @@ class Reconciler:
         lines = report.lines()
         self.submit(ReconciliationEnded(venue=self.venue, differences=len(lines), detail=lines))
         for line in lines:
-            self._alert(RaiseAlert(severity=Severity.CRITICAL, code="ledger_differs", text=line))
+            self.alert(RaiseAlert(severity=Severity.CRITICAL, code="ledger_differs", text=line))
 
     async def _compare_once(self) -> Report:
         for _ in range(QUIET_TRIES):
@@ -259,7 +259,7 @@ class Reconciler:
         text = (
             f"{self.venue}: trade {fill.trade_id} fills {fill.client_order_id}, which has our prefix and no intent here"
         )
-        self._alert(RaiseAlert(severity=Severity.CRITICAL, code="fill_unknown", text=text))
+        self.alert(RaiseAlert(severity=Severity.CRITICAL, code="fill_unknown", text=text))
 
     async def _query(self, order: StoredOrder) -> None:
         intent = order.intent
@@ -277,7 +277,7 @@ class Reconciler:
     async def _cancel_stray(self, order: OpenOrder, name: ClientOrderId) -> None:
         known = "ended for us" if self._store.order(name) is not None else "has no intent in this store"
         text = f"{self.venue}: open order {name} has our prefix but {known}; cancelling it"
-        self._alert(RaiseAlert(severity=Severity.WARNING, code="order_stray", text=text))
+        self.alert(RaiseAlert(severity=Severity.WARNING, code="order_stray", text=text))
         await self.gateway.cancel(
             CancelOrder(
                 client_order_id=name,

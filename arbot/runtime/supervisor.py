@@ -4,6 +4,8 @@ A task that raises, or one that was to run for ever and returns, stops the run: 
 whoever waits on it (modes.py) halts in good order. Tasks are cancelled only by `close`, never by a sibling's failure,
 because the requests of a halt are tasks too. Tasks that trading does not depend on are kept (`keep`): a bug in one is
 logged and counted, and it begins anew after a growing wait, while the run goes on.
+
+Endless tasks beat: each has a longest silence of its own, and one that is silent for longer is `late`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from arbot.runtime.latency import LatencyHistogram
 
 LAG_PERIOD_S = 0.05
 RESTART_S = (1.0, 2.0, 5.0, 15.0, 60.0)
+SILENT_S_MAX = 30.0  # of a beating task that was spawned without saying
 CALM_S = 300.0  # a kept task that has run that long has earned a quick restart again
 _log = structlog.get_logger("arbot.supervisor")
 
@@ -32,6 +35,8 @@ class Supervisor:
         self._clock = clock
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._beats_ns: dict[str, int] = {}
+        self._due_ns: dict[str, int] = {}  # by when each has to have beaten again
+        self._silent_s_max: dict[str, float] = {}
         self.started = 0
         self.restarts: Counter[str] = Counter()  # of kept tasks, by name without what follows the colon
         self.exceptions: Counter[str] = Counter()  # that no task caught, the same
@@ -40,8 +45,15 @@ class Supervisor:
         self.reason = ""
         self.failure: BaseException | None = None
 
-    def spawn(self, work: Coroutine[Any, Any, object], name: str, *, is_endless: bool = False) -> asyncio.Task[None]:
-        """Run `work` as a task that is held until it ends. An endless one that returns is a failure."""
+    def spawn(
+        self, work: Coroutine[Any, Any, object], name: str, *, is_endless: bool = False, silent_s_max: float = 0.0
+    ) -> asyncio.Task[None]:
+        """Run `work` as a task that is held until it ends. An endless one that returns is a failure.
+
+        With `silent_s_max` it beats under its own name, and is late when it has not for so long; it ends with the task.
+        """
+        if silent_s_max:
+            self.expect_beats(name, silent_s_max)
         task = asyncio.get_running_loop().create_task(self._guarded(work, name, is_endless=is_endless), name=name)
         self._tasks[task] = name
         task.add_done_callback(lambda done: self._forget(done, work))
@@ -57,9 +69,25 @@ class Supervisor:
         self.exceptions[kind_of(name)] += 0
         return self.spawn(self._kept(make, name), name)
 
-    def beat(self, name: str) -> None:
-        """Note that a periodic task is alive."""
-        self._beats_ns[name] = self._clock.now_ns()
+    def expect_beats(self, name: str, silent_s_max: float) -> None:
+        """Count `name` as late from now on when it has not beaten for so long; its start is its first beat."""
+        self._silent_s_max[name] = silent_s_max
+        self.beat(name)
+
+    def beat(self, name: str, quiet_s: float = 0.0) -> None:
+        """Note that a periodic task is alive, and how long it is going to be quiet of its own accord."""
+        now_ns = self._clock.now_ns()
+        self._beats_ns[name] = now_ns
+        self._due_ns[name] = now_ns + round((self._silent_s_max.get(name, SILENT_S_MAX) + quiet_s) * NS_PER_S)
+
+    def late(self) -> dict[str, int]:
+        """Return the tasks that have not beaten when they had to, with the age of their last beat in ms."""
+        now_ns = self._clock.now_ns()
+        return {
+            name: (now_ns - self._beats_ns[name]) // NS_PER_MS
+            for name, due_ns in self._due_ns.items()
+            if now_ns > due_ns
+        }
 
     def beat_ages_ms(self) -> dict[str, int]:
         """Return how long ago each periodic task last showed life."""
@@ -106,6 +134,10 @@ class Supervisor:
     def beats_ns(self) -> dict[str, int]:
         """Return when each periodic task last showed life."""
         return dict(self._beats_ns)
+
+    def due_ns(self) -> dict[str, int]:
+        """Return by when each of them has to have shown life again."""
+        return dict(self._due_ns)
 
     def tasks(self) -> dict[str, int]:
         """Return how many tasks run under each name."""
@@ -166,7 +198,10 @@ class Supervisor:
                 self.fail(InvariantBroken("a task that runs for ever has ended"), name)
 
     def _forget(self, task: asyncio.Task[None], work: Coroutine[Any, Any, object]) -> None:
-        self._tasks.pop(task, None)
+        name = self._tasks.pop(task, "")
+        if name not in self._tasks.values():
+            for kept in (self._beats_ns, self._due_ns, self._silent_s_max):
+                kept.pop(name, None)
         work.close()  # a task cancelled before its first step never awaited it
 
 
