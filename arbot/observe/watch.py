@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 
 from arbot.domain.commands import RaiseAlert
 from arbot.domain.decisions import Outcome
 from arbot.domain.events import Envelope
 from arbot.engine.state import State
 from arbot.observe.collect import Collector
+from arbot.observe.collect.lifetimes import Lifetimes
 from arbot.observe.collect.words import Readings, RunFacts
 from arbot.observe.metrics import Metrics
 from arbot.observe.narrate import narrate, tell_alert
@@ -24,7 +26,16 @@ from arbot.ports import VenueConfig
 class Watch:
     """Observes every step of a run."""
 
-    def __init__(self, about: About, venues: tuple[VenueConfig, ...], *, strategy: str, ccy: str) -> None:
+    def __init__(
+        self,
+        about: About,
+        venues: tuple[VenueConfig, ...],
+        state: State,
+        *,
+        strategy: str,
+        shares: Mapping[str, Mapping[str, Decimal]],
+    ) -> None:
+        """Prepare to observe the engine whose state this is; `shares` is where [rebalance] wants assets to lie."""
         self._about = about
         self._recent = Recent()
         self._metrics = Metrics()
@@ -35,14 +46,16 @@ class Watch:
                 version=about.version,
                 mode=about.mode,
                 strategy=strategy,
-                ccy=ccy,
+                ccy=state.config.ccy,
                 started_ts_ns=about.started_ts_ns,
                 venues=tuple(config.venue for config in venues),
                 symbols={config.venue: config.symbols for config in venues},
                 assets=tuple(
                     dict.fromkeys(part for config in venues for symbol in config.symbols for part in symbol.split("/"))
                 ),
+                shares=shares,
             ),
+            state,
         )
 
     def observe(self, envelope: Envelope, outcome: Outcome) -> None:
@@ -50,6 +63,11 @@ class Watch:
         self._recent.observe(envelope, outcome)
         self._collector.observe(envelope, outcome)
         narrate(envelope, outcome)
+
+    @property
+    def lifetimes(self) -> Lifetimes:
+        """Who wants to know when a book has no edge any more."""
+        return self._collector.lifetimes
 
     def alerted(self, alert: RaiseAlert) -> None:
         """Take over an alert of the shell's own, which no step raised."""

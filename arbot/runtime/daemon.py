@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from decimal import Decimal
 from functools import partial
 from typing import Protocol
 
@@ -117,6 +118,7 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
     requests: RequestCounts = msgspec.field(default_factory=RequestCounts)  # what the gateways sent
     allow_withdraw: bool = False
     lot_method: LotMethod = LotMethod.FIFO  # as configured
+    shares: Mapping[str, Mapping[str, Decimal]] = {}  # [rebalance]: where assets should lie, by venue and asset
     services: tuple[Service, ...] = ()
     witnesses: tuple[Service, ...] = ()  # services that see everything, from the first event to RunEnded: the recorder
 
@@ -149,10 +151,12 @@ class Daemon:
             pid=os.getpid(),
             started_ts_ns=clock.now_ns(),
         )
-        self._watch = Watch(self.about, wiring.venues, strategy=wiring.strategy.name, ccy=wiring.config.ccy)
+        self.engine = Engine(wiring.config, wiring.strategy, wiring.books)
+        self._watch = Watch(
+            self.about, wiring.venues, self.engine.state, strategy=wiring.strategy.name, shares=wiring.shares
+        )
         self.supervisor = Supervisor(clock)
         self.gc = GcPolicy(clock.now_ns)
-        self.engine = Engine(wiring.config, wiring.strategy, wiring.books)
         self.ledger = Ledger(store.all_balances(), store.transaction)
         self.screen = BookScreen(wiring.books, wiring.book_depths, wiring.strategy.edge_net_bps_min)
         self.dispatch = Dispatch(clock=clock, gateways=wiring.gateways, supervisor=self.supervisor, alert=self._alerted)
@@ -166,6 +170,7 @@ class Daemon:
             observe=self._observe,
             broken=lambda error: self.supervisor.fail(error, "sequencer"),
             look_ms=wiring.strategy.look_ms,
+            edges=self._watch.lifetimes,
         )
         self.feeds: dict[VenueId, CountedFeed] = {}
         self.dispatch.connect(self.sequencer, self.feeds, lambda venue: self.reconcilers[venue].catch_up_transfers())
@@ -304,6 +309,10 @@ class Daemon:
 
     def _numbers(self) -> dict[str, dict[tuple[str, ...], float]]:
         own = figures.numbers(self)
+        own["arbot_reconciliation_last_success_timestamp_seconds"] = {
+            (venue,): (one.equal_ts_ns or self.about.started_ts_ns) / NS_PER_S
+            for venue, one in self.reconcilers.items()
+        }
         for numbers in self.numbers:
             for name, by_labels in numbers().items():
                 kept = own.setdefault(name, {})  # several services may keep a part of one metric each, or of one count

@@ -276,6 +276,7 @@ def _wiring(ground: _Ground, options: Options, strategy: Strategy) -> Wiring:
         ),
         allow_withdraw=settings.transfers.enabled,
         lot_method=LotMethod(settings.tax.lot_method),
+        shares=settings.rebalance.shares,
         services=(_resting_on_paper, *options.services) if is_paper else options.services,
         witnesses=(Recording.of(settings.tape),) if settings.tape.record else (),
     )

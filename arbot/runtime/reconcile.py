@@ -107,6 +107,7 @@ class Reconciler:
         self._transfers: dict[tuple[str, bool], TransferReported] = {}  # by id and direction, as told last
         self._assets: tuple[Asset, ...] = ()
         self._woken = asyncio.Event()
+        self.equal_ts_ns = 0  # when ledger and venue last agreed; 0: not yet in this run
 
     def wake(self) -> None:
         """End the present wait between two rounds."""
@@ -220,6 +221,8 @@ class Reconciler:
             await self.cancel_strays()
             await self.catch_up_transfers()
             report = await self._compare_once()
+        if report.is_known and not report.differences:
+            self.equal_ts_ns = self.clock.now_ns()
         return report
 
     def conclude(self, report: Report) -> None:

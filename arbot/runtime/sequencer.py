@@ -18,7 +18,7 @@ Rules:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from arbot.domain.accounting import Transaction
@@ -55,7 +55,7 @@ from arbot.domain.events import (
 )
 from arbot.domain.ids import ClientOrderId, InstrumentId
 from arbot.domain.order import Fill
-from arbot.market.screen import APPARENT, QUIET
+from arbot.market.screen import APPARENT, CLEARS, QUIET
 from arbot.ports import Record, Store
 from arbot.runtime.clock import NS_PER_MS, NS_PER_S, Handle, Scheduler
 from arbot.runtime.latency import LatencyHistogram
@@ -151,6 +151,28 @@ class Screen(Protocol):
         ...
 
 
+class Edges(Protocol):
+    """Who wants to know when an edge that was looked at is gone: a book without one makes no look."""
+
+    @property
+    def books(self) -> Mapping[InstrumentId, object]:
+        """The books that have one."""
+        ...
+
+    def gone(self, instrument: InstrumentId, ts_ns: int) -> None:
+        """Take over that an update left a book without one."""
+        ...
+
+
+class NoEdges:
+    """Nobody wants to know."""
+
+    books: Mapping[InstrumentId, object] = {}
+
+    def gone(self, instrument: InstrumentId, ts_ns: int) -> None:
+        """Do nothing."""
+
+
 class Sequencer:
     """The EventSink of every feed, poller, timer and request."""
 
@@ -166,8 +188,10 @@ class Sequencer:
         observe: Callable[[Envelope, Outcome], None],
         broken: Callable[[Exception], None],
         look_ms: int = 0,
+        edges: Edges = NoEdges(),  # noqa: B008 - has no state
     ) -> None:
         self._clock = clock
+        self._edges = edges
         self._look_ns = look_ms * NS_PER_MS
         self._looked_ns = 0
         self._burst_due_ns = 0
@@ -197,6 +221,7 @@ class Sequencer:
         self.books_awake = 0  # of those, how many were worth a look
         self.latency = LatencyHistogram()  # frame received to decision made
         self.commits = LatencyHistogram()
+        self.commit_errors = 0
 
     @property
     def seq(self) -> int:
@@ -232,6 +257,10 @@ class Sequencer:
             self._note_moved(book)
             return
         look = self._screen.screen(book)
+        if look != CLEARS and self._edges.books:
+            instrument = self._screen.instrument(book)
+            if instrument in self._edges.books:
+                self._edges.gone(instrument, max(self._ts_ns, self._clock.now_ns()))
         if look != APPARENT:
             self._apparent.discard(book)
         if look == QUIET:
@@ -291,6 +320,7 @@ class Sequencer:
         try:
             self._store.commit(self._waiting)
         except Exception as error:  # a store that failed once is not written to again: the supervisor is told
+            self.commit_errors += 1
             self._break(error)
             raise
         self._waiting = []

@@ -15,6 +15,7 @@ from statistics import median
 import msgspec
 
 from arbot.domain.errors import Mistake, UserError
+from arbot.domain.shares import spread
 from arbot.domain.units import ONE, WIDE, ZERO, div
 
 COIN_STEP = Decimal("0.00000001")
@@ -277,11 +278,7 @@ def volatility(situation: Situation, asset: str) -> Decimal:
 def _shares(policy: Policy, asset: str, venues: Sequence[str]) -> dict[str, Decimal]:
     """Return the shares of what is not fixed: as told, and even for venues that nothing is told of; together one."""
     told = {venue: policy.shares[venue][asset] for venue in venues if asset in policy.shares.get(venue, {})}
-    others = [venue for venue in venues if venue not in told]
-    spare = ONE - sum(told.values(), ZERO)
-    whole = {venue: told[venue] if venue in told else div(spare, Decimal(len(others))) for venue in venues}
-    total = sum(whole.values(), ZERO)
-    return {venue: div(share, total) for venue, share in whole.items()} if total else whole
+    return spread(told, venues)
 
 
 def _wrong_numbers(situation: Situation) -> list[Mistake]:

@@ -74,8 +74,8 @@ def status_of(world: World) -> Status:
 def metrics_of(world: World) -> Metrics:
     """Return the metrics after a scrape."""
     metrics = Metrics()
-    collector = Collector(metrics, FACTS)
     state = world.engine.state
+    collector = Collector(metrics, FACTS, state)
     for _ in collector.read(Readings(now_ns=state.now_ns, state=state, summary=Summary(), recent=Recent())):
         pass
     return metrics
@@ -165,7 +165,7 @@ def test_looking_changes_nothing() -> None:
 def test_decisions_are_counted(decision: object, name: str, labels: tuple[str, ...]) -> None:
     """Count quarantines, ends of transfers and refusals as they happen."""
     metrics = Metrics()
-    collector = Collector(metrics, FACTS)
+    collector = Collector(metrics, FACTS, World().engine.state)
     collector.observe(Envelope(1, 1, TransferRestored(intent=INTENT, state=TransferState.BROADCAST)), Outcome())
     collector.observe(Envelope(1, 1, TimerFired(key="x")), Outcome(decisions=(decision,)))
 

@@ -28,7 +28,7 @@ ROWS: tuple[Metric, ...] = (
         "counter",
         "opportunities",
         ("strategy", "pair", "outcome"),
-        "Routes that cleared the minimum edge, by what became of them: taken, rejected, expired.",
+        "Looks at a route that cleared the minimum edge, by what became of it: taken, rejected, expired (a quote unfilled).",
     ),
     Metric(
         "arbot_opportunity_rejects_total",
@@ -57,7 +57,7 @@ ROWS: tuple[Metric, ...] = (
         "histogram",
         "seconds",
         ("strategy",),
-        "How long a route stayed above the minimum edge.",
+        "How long a route stayed above the minimum edge, by book updates.",
         LIFETIME,
     ),
     Metric(
@@ -73,7 +73,7 @@ ROWS: tuple[Metric, ...] = (
         "histogram",
         "seconds",
         ("strategy",),
-        "Book update received to the decision on it made and its orders handed on.",
+        "Last book update received to the orders of an arb decided, made durable and handed on.",
         LATENCY,
     ),
     Metric("arbot_tail_ratio", "gauge", "ratio", ("buy", "sell", "symbol"), "What an edge has to pay for its tail."),

@@ -20,7 +20,7 @@ ROWS: tuple[Metric, ...] = (
         "counter",
         "trips",
         ("scope", "reason"),
-        "Times it was engaged: operator, limit, invariant.",
+        "Times it was engaged: operator (asked of this daemon), outside (thrown in the store).",
     ),
     Metric("arbot_trading_enabled", "gauge", "-", ("strategy",), "1 while new arbs may be opened."),
     Metric("arbot_trading_blocked", "gauge", "-", ("reason",), "1 for each reason why no arb may be opened now."),

@@ -22,7 +22,7 @@ ROWS: tuple[Metric, ...] = (
         "gauge",
         "ratio",
         ("venue", "asset"),
-        "Balance less what [rebalance] wants there, over what it wants.",
+        "Balance less what [rebalance] wants there, over what it wants; absent where it wants nothing.",
         labelsets_max=2_000,
     ),
     Metric("arbot_net_delta", "gauge", "asset", ("asset",), "Base bought less sold over all venues, by fills."),
@@ -55,7 +55,13 @@ ROWS: tuple[Metric, ...] = (
         ("asset", "src", "dst"),
         "Transfers that are not over.",
     ),
-    Metric("arbot_transfers_in_transit_value", "gauge", "ccy", ("asset", "ccy"), "What they are worth now."),
+    Metric(
+        "arbot_transfers_in_transit_value",
+        "gauge",
+        "ccy",
+        ("asset", "ccy"),
+        "What they are worth now; absent while there is no price.",
+    ),
     Metric("arbot_transfers_overdue", "gauge", "transfers", ("asset",), "Transfers later than their route allows."),
     Metric(
         "arbot_transfer_oldest_start_timestamp_seconds",
@@ -103,8 +109,20 @@ ROWS: tuple[Metric, ...] = (
         "Fees paid, in the asset they were paid in: maker, taker, withdrawal, network, funding.",
     ),
     Metric("arbot_rebates_total", "counter", "ccy", ("venue", "ccy"), "Maker rebates received, in their asset."),
-    Metric("arbot_equity", "gauge", "ccy", ("ccy",), "All balances and what is under way, at present prices."),
-    Metric("arbot_drawdown_ratio", "gauge", "ratio", (), "Fall of realised profit from its peak, over equity."),
+    Metric(
+        "arbot_equity",
+        "gauge",
+        "ccy",
+        ("ccy",),
+        "All balances and what is under way, at present prices; absent while some has none.",
+    ),
+    Metric(
+        "arbot_drawdown_ratio",
+        "gauge",
+        "ratio",
+        (),
+        "Fall of realised profit from its peak, over equity; absent with it.",
+    ),
     # tax
     Metric("arbot_tax_open_lots", "gauge", "lots", ("asset",), "Lots that are open, at the last count."),
     Metric(

@@ -9,32 +9,43 @@ from typing import Any
 from arbot.domain.commands import RaiseAlert
 from arbot.domain.decisions import Outcome
 from arbot.domain.events import Envelope
+from arbot.engine.state import State
 from arbot.observe.collect.execution import Execution
+from arbot.observe.collect.lifetimes import Lifetimes
 from arbot.observe.collect.opportunities import Opportunities
 from arbot.observe.collect.process import Process
 from arbot.observe.collect.risk import Risk
+from arbot.observe.collect.trades import Trades
+from arbot.observe.collect.transfers import Transfers
 from arbot.observe.collect.treasury import Treasury
 from arbot.observe.collect.venues import Venues
 from arbot.observe.collect.words import Group, Readings, RunFacts, Steps
 from arbot.observe.metrics import Metrics
 
-GROUPS: tuple[Callable[[Metrics, RunFacts], Group], ...] = (
-    Venues,
+GROUPS: tuple[Callable[[Metrics, RunFacts, State], Group], ...] = (
+    lambda metrics, facts, _: Venues(metrics, facts),
     Opportunities,
     Execution,
+    Trades,
     Treasury,
-    Risk,
-    Process,
+    Transfers,
+    lambda metrics, facts, _: Risk(metrics, facts),
+    lambda metrics, facts, _: Process(metrics, facts),
 )
 
 
 class Collector:
-    """Feeds the metrics. Every label set known at the start exists from the start."""
+    """Feeds the metrics. Every label set known at the start exists from the start.
 
-    def __init__(self, metrics: Metrics, facts: RunFacts) -> None:
+    `state` is the engine's as it is after each step that is observed: read, never changed. `lifetimes` wants to be told when
+    a book has no edge any more.
+    """
+
+    def __init__(self, metrics: Metrics, facts: RunFacts, state: State) -> None:
         """Prepare all groups."""
         self._metrics = metrics
-        self._groups = tuple(make(metrics, facts) for make in GROUPS)
+        self.lifetimes = Lifetimes(metrics, facts)
+        self._groups = (*(make(metrics, facts, state) for make in GROUPS), self.lifetimes)
         self._events: dict[type, list[Callable[[Any, int], None]]] = defaultdict(list)
         self._decisions: dict[type, list[Callable[[Any, int], None]]] = defaultdict(list)
         self._commands: dict[type, list[Callable[[Any, int], None]]] = defaultdict(list)

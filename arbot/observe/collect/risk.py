@@ -1,11 +1,20 @@
-"""Limits, switches, and what each penny can cost."""
+"""Limits, switches, and what each penny can cost.
+
+Rules of this file:
+- A breach of a limit is an opportunity that was declined for it, or a latch: it stops everything until a person resets it.
+  What is declined while a latch holds counts for the limit that latched.
+- The kill switch trips when it is engaged and was not before. `operator` is who asks this daemon, `outside` who threw it in
+  the store beside a running daemon. One that is found engaged at the start did not trip in this run.
+- `arbot_trading_blocked` has a series for each reason that stops every arb; one that stops a single route is a decline.
+"""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
 from arbot.domain.commands import RaiseAlert, Severity
-from arbot.domain.decisions import LimitLatched
+from arbot.domain.decisions import LimitLatched, OpportunityDeclined, Reason
+from arbot.domain.events import OperatorRequested, StandingRestored, Verb
 from arbot.domain.registry import NodeKind
 from arbot.engine.risk.losses import loss_open
 from arbot.engine.risk.stress import SCENARIOS, stress_lines
@@ -31,6 +40,22 @@ LIMITS = (
     *(f"{kind}_exposure" for kind in NodeKind if kind is not NodeKind.VENUE),  # a venue's is counterparty_share
 )
 SCOPE = ("all",)
+TRIPPED_BY = ("operator", "outside")
+KILL_WATCH_ACTOR = "kill switch"  # who speaks for the store: runtime/daemon.py
+LIMIT_OF = {reason: reason.value for reason in Reason if reason.value in LIMITS} | {Reason.DEPEGGED: "peg_band"}
+"""The limit behind a reason for which a route is declined."""
+
+BLOCKS = (
+    Reason.KILLED,
+    *(Reason(limit) for limit in LATCHING),
+    Reason.DRAINING,
+    Reason.PAUSED,
+    Reason.STRANDED,
+    Reason.VENUE_NOT_READY,
+    Reason.NOT_RECONCILED,
+    Reason.VENUE_QUARANTINED,
+)
+"""Every reason of the engine's for opening nothing at all."""
 
 
 class Risk:
@@ -39,9 +64,11 @@ class Risk:
     def __init__(self, metrics: Metrics, facts: RunFacts) -> None:
         self._metrics = metrics
         self._facts = facts
-        self.events: OnEvent = {}
+        self._is_killed = False
+        self.events: OnEvent = {OperatorRequested: self._asked, StandingRestored: self._restored}
         self.decisions: OnDecision = {
             LimitLatched: lambda d, _: metrics.add("arbot_risk_limit_breaches_total", (d.limit,)),
+            OpportunityDeclined: self._declined,
         }
         self.commands: OnEvent = {
             RaiseAlert: lambda alert, _: metrics.add("arbot_alerts_total", (alert.severity.value,)),
@@ -51,6 +78,8 @@ class Risk:
         make("arbot_limit_latched", LATCHING)
         make("arbot_risk_limit_breaches_total", LIMITS)
         make("arbot_kill_switch_engaged", SCOPE)
+        make("arbot_kill_switch_trips_total", SCOPE, TRIPPED_BY)
+        make("arbot_trading_blocked", BLOCKS)
         make("arbot_trading_enabled", (facts.strategy,))
         make("arbot_alerts_total", Severity)
 
@@ -60,6 +89,8 @@ class Risk:
         put("arbot_kill_switch_engaged", SCOPE, standing.killed)
         put("arbot_paused", (), standing.paused or standing.halted)
         put("arbot_trading_enabled", (self._facts.strategy,), readings.recent.may_open)
+        for reason in BLOCKS:
+            put("arbot_trading_blocked", (reason.value,), reason.value in readings.recent.reasons)
         for limit in limits_in_use(state, readings.now_ns, readings.rates):
             put("arbot_risk_limit_used_ratio", (limit.limit,), limit.share)
         for name in LATCHING:
@@ -71,6 +102,20 @@ class Risk:
         self._read_stress(readings)
         yield
         yield from self._read_tails(readings)
+
+    def _declined(self, declined: OpportunityDeclined, _ts_ns: int) -> None:
+        if declined.reason in LIMIT_OF:
+            self._metrics.add("arbot_risk_limit_breaches_total", (LIMIT_OF[declined.reason],))
+
+    def _restored(self, standing: StandingRestored, _ts_ns: int) -> None:
+        self._is_killed = standing.killed
+
+    def _asked(self, event: OperatorRequested, _ts_ns: int) -> None:
+        if event.verb is Verb.KILL and not self._is_killed:
+            by = "outside" if event.actor == KILL_WATCH_ACTOR else "operator"
+            self._metrics.add("arbot_kill_switch_trips_total", (*SCOPE, by))
+        if event.verb in (Verb.KILL, Verb.UNKILL):
+            self._is_killed = event.verb is Verb.KILL
 
     def _read_stress(self, readings: Readings) -> None:
         put, ccy = self._metrics.put, self._facts.ccy

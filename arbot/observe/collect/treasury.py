@@ -1,76 +1,136 @@
-"""Balances, transfers, exposures, profit."""
+"""Balances, exposures, profit: what is held, where, and what it is worth.
+
+Rules of this file:
+- A gauge that cannot be told is absent, never zero and never old: the value of what has no price, equity as long as anything
+  held or under way has none or a venue has not told its balances, the drawdown as long as there is no equity, a cap while the
+  capital has no price. Counts of things do not need a price and are always there.
+- A deviation is measured against [rebalance]: the share wanted at a venue of all that venues hold and of what is under way.
+  Where nothing is wanted there is none.
+- Values are by the books of this moment, all by the same rates, read a few at a time just before.
+"""
 
 from __future__ import annotations
 
-from arbot.domain.commands import SubmitTransfer
-from arbot.domain.decisions import Reason, TransferMoved, TransferRefused
-from arbot.domain.events import TransferRestored
-from arbot.domain.registry import NodeKind
-from arbot.domain.transfer import TransferId, TransferIntent, TransferState
-from arbot.engine.risk.exposure import cap_lines
-from arbot.observe.collect.words import OnDecision, OnEvent, Readings, RunFacts, Steps
-from arbot.observe.metrics import NS_PER_S, Metrics
-from arbot.observe.watched import transit_lines
+from decimal import Decimal
 
-OUTCOMES = (TransferState.CREDITED, TransferState.FAILED, TransferState.STUCK)
+from arbot.domain.ids import Asset, VenueId
+from arbot.domain.registry import NodeKind
+from arbot.domain.shares import spread
+from arbot.domain.units import ZERO, div
+from arbot.engine.risk.exposure import cap_lines, table_of
+from arbot.engine.state import State
+from arbot.observe.collect.words import OnDecision, OnEvent, Readings, RunFacts, Steps
+from arbot.observe.metrics import Metrics
+from arbot.observe.rates import Rates
+
+DELTAS_AT_ONCE = 10
+LIMITS = {
+    "arbot_counterparty_exposure": "arbot_counterparty_exposure_limit",
+    "arbot_exposure": "arbot_exposure_limit",
+}
 
 
 class Treasury:
-    """Counts transfers; puts balances, exposures and profit."""
+    """Puts balances, exposures and profit."""
 
-    def __init__(self, metrics: Metrics, facts: RunFacts) -> None:
+    def __init__(self, metrics: Metrics, facts: RunFacts, _state: State) -> None:
         self._metrics = metrics
         self._facts = facts
-        self.events: OnEvent = {TransferRestored: lambda event, _: self._begun(event.intent)}
-        self._known: dict[TransferId, tuple[str, str]] = {}  # asset and network of those under way
-        self.commands: OnEvent = {SubmitTransfer: lambda command, _: self._begun(command.approved.intent)}
-        self.decisions: OnDecision = {
-            TransferMoved: self._transfer_moved,
-            TransferRefused: lambda d, _: metrics.add("arbot_transfers_refused_total", (d.reason.value,)),
-        }
-        metrics.ensure_children("arbot_transfers_refused_total", Reason)
-        metrics.ensure_children("arbot_reconciliation_breaks", facts.venues)
+        self._capped: dict[tuple[str, tuple[str, ...]], None] = {}  # exposures that were put, by name and labels
+        self.events: OnEvent = {}
+        self.decisions: OnDecision = {}
+        self.commands: OnEvent = {}
+        make, strategy = metrics.ensure_children, (facts.strategy,)
+        make("arbot_net_delta", facts.assets)
+        make("arbot_reconciliation_breaks", facts.venues)
+        make("arbot_pnl_gross", strategy, (facts.ccy,))
+        make("arbot_pnl_net", strategy, (facts.ccy,))
+        make("arbot_realised", (facts.ccy,))
+        make("arbot_realised_day", (facts.ccy,))
+        metrics.forget("arbot_drawdown_ratio", ())
 
     def read(self, readings: Readings) -> Steps:
         """Put what stands where."""
-        yield from self._read_balances(readings)
-        self._read_transit(readings)
+        state, rates = readings.state, readings.rates
+        yield from self._read_balances(state, rates)
+        self._read_equity(state, rates)
         yield
-        self._read_exposure(readings)
+        yield from self._read_deviations(state)
+        self._read_exposure(state)
         yield
         self._read_profit(readings)
+        yield
 
-    def _read_balances(self, readings: Readings) -> Steps:
-        put, state = self._metrics.put, readings.state
-        for name, venue in state.venues.items():
+    def _put_or_forget(self, name: str, labels: tuple[str, ...], value: Decimal | None) -> None:
+        if value is None:
+            self._metrics.forget(name, labels)
+        else:
+            self._metrics.put(name, labels, value)
+
+    # --- what is held ---------------------------------------------------------------------------------------------------
+
+    def _read_balances(self, state: State, rates: Rates) -> Steps:
+        put, ccy = self._metrics.put, self._facts.ccy
+        for name, venue in tuple(state.venues.items()):
             put("arbot_reconciliation_breaks", (name,), len(venue.differences))
             for asset, total in venue.totals.items():
                 locked = state.reserved(name, asset)
                 put("arbot_balance", (name, asset, "free"), total - locked)
                 put("arbot_balance", (name, asset, "locked"), locked)
+                self._put_or_forget("arbot_balance_value", (name, asset, ccy), _worth(rates, asset, total))
             yield
-        for asset in dict.fromkeys(one.base for one in state.instruments.values()):
+        for count, asset in enumerate(dict.fromkeys(one.base for one in state.instruments.values()), 1):
             put("arbot_net_delta", (asset,), state.net_delta(asset))
+            if count % DELTAS_AT_ONCE == 0:
+                yield
 
-    def _read_transit(self, readings: Readings) -> None:
-        put, ccy = self._metrics.put, self._facts.ccy
-        for transit in transit_lines(readings.state):
-            put("arbot_transfers_in_transit_value", (transit.asset, ccy), transit.value)
-            put("arbot_transfers_overdue", (transit.asset,), transit.overdue)
-            oldest_s = transit.oldest_ts_ns / NS_PER_S
-            put("arbot_transfer_oldest_start_timestamp_seconds", (transit.asset,), oldest_s)
+    def _read_equity(self, state: State, rates: Rates) -> None:
+        """Put the worth of everything, or nothing while it is not known."""
+        standing = state.standing
+        equity = _equity(state, rates)
+        self._put_or_forget("arbot_equity", (self._facts.ccy,), equity)
+        fall = standing.realised_peak - standing.realised_total
+        self._put_or_forget(
+            "arbot_drawdown_ratio", (), div(fall, equity) if equity is not None and equity > 0 else None
+        )
 
-    def _read_exposure(self, readings: Readings) -> None:
-        put, ccy = self._metrics.put, self._facts.ccy
-        for line in cap_lines(readings.state):
+    def _read_deviations(self, state: State) -> Steps:
+        """Put how far each venue is from the share that is wanted there of an asset it trades."""
+        traded: dict[Asset, dict[VenueId, None]] = {}
+        for one in state.instruments.values():
+            traded.setdefault(one.base, {})[one.venue] = None
+            traded.setdefault(one.quote, {})[one.venue] = None
+        yield
+        for asset, venues in traded.items():
+            told = {venue: shares[asset] for venue, shares in self._facts.shares.items() if asset in shares}
+            shares = spread(told, tuple(venues))
+            whole = sum((known.totals.get(asset, ZERO) for known in state.venues.values()), ZERO)
+            whole += sum((one.qty for one in state.in_flight() if one.asset == asset), ZERO)
+            for venue in venues:
+                wanted, known = whole * shares[venue], state.venues.get(venue)
+                has = None if known is None else known.totals.get(asset)
+                deviation = div(has - wanted, wanted) if wanted and has is not None else None
+                self._put_or_forget("arbot_inventory_deviation_ratio", (venue, asset), deviation)
+            yield
+
+    # --- what stands on whom --------------------------------------------------------------------------------------------
+
+    def _read_exposure(self, state: State) -> None:
+        ccy, is_priced = self._facts.ccy, not table_of(state).unpriced
+        present: dict[tuple[str, tuple[str, ...]], tuple[Decimal, Decimal | None]] = {}
+        for line in cap_lines(state):
             kind, node = line.node[0], line.node[1]
             if kind is NodeKind.VENUE:
-                name, labels = "arbot_counterparty_exposure", (node, ccy)
+                place: tuple[str, tuple[str, ...]] = ("arbot_counterparty_exposure", (node, ccy))
             else:
-                name, labels = "arbot_exposure", (kind.value, node, ccy)
-            put(name, labels, line.value)
-            if line.limit is not None:
-                put(f"{name}_limit", labels, line.limit)
+                place = ("arbot_exposure", (kind.value, node, ccy))
+            present[place] = (line.value, line.limit if is_priced else None)
+        for place in self._capped:
+            present.setdefault(place, (ZERO, None))  # nothing stands there any more
+        for (name, labels), (value, limit) in present.items():
+            self._capped[name, labels] = None
+            self._metrics.put(name, labels, value)
+            self._put_or_forget(LIMITS[name], labels, limit)
 
     def _read_profit(self, readings: Readings) -> None:
         put, ccy, standing = self._metrics.put, self._facts.ccy, readings.state.standing
@@ -81,13 +141,22 @@ class Treasury:
         put("arbot_realised", (ccy,), standing.realised_total)
         put("arbot_realised_day", (ccy,), standing.realised_day)
 
-    def _begun(self, intent: TransferIntent) -> None:
-        self._known[intent.transfer] = (intent.asset, intent.network)
-        for outcome in OUTCOMES:
-            self._metrics.ensure_child("arbot_transfers_total", (intent.asset, intent.network, outcome.value))
 
-    def _transfer_moved(self, moved: TransferMoved, _ts_ns: int) -> None:
-        if moved.after in OUTCOMES and moved.transfer in self._known:
-            self._metrics.add("arbot_transfers_total", (*self._known[moved.transfer], moved.after.value))
-        if moved.after.is_terminal:
-            self._known.pop(moved.transfer, None)
+def _worth(rates: Rates, asset: Asset, qty: Decimal) -> Decimal | None:
+    """Return what so much of an asset is worth: nothing for nothing of it, None without a price."""
+    rate = rates(asset) if qty else ZERO
+    return None if rate is None else qty * rate
+
+
+def _equity(state: State, rates: Rates) -> Decimal | None:
+    """Return the worth of all that venues hold and of what is under way; None while any of it is not known."""
+    if not all(venue in state.venues and state.venues[venue].has_balances for venue in state.config.venues):
+        return None
+    equity = ZERO
+    held = [(asset, total) for venue in state.venues.values() for asset, total in venue.totals.items()]
+    for asset, qty in (*held, *((one.asset, one.qty) for one in state.in_flight())):
+        worth = _worth(rates, asset, qty)
+        if worth is None:
+            return None
+        equity += worth
+    return equity

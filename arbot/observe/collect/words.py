@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -23,12 +24,10 @@ class FeedCounters(Protocol):
 
     frames: int
     bytes: int
-    connects: int
-    drops: dict[str, int]
+    connects_after: dict[str, int]  # connections by how the one before was lost
     parse_errors: int
     checksum_mismatches: int
-    sequence_gaps: int
-    resyncs: int
+    resyncs_for: dict[str, int]  # books asked for anew, by reason
     last_alive_ns: int
 
 
@@ -44,6 +43,7 @@ class RunFacts:
     venues: tuple[str, ...]
     symbols: Mapping[str, Sequence[str]]
     assets: tuple[str, ...]  # of all symbols, bases and quotes, each once
+    shares: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)  # [rebalance]: venue -> asset -> share
 
     @cached_property
     def has_routes_to_tell(self) -> bool:
