@@ -24,6 +24,7 @@ from arbot.treasury.files import read
 from arbot.treasury.plan import make
 from arbot.treasury.problem import Transit
 from arbot.treasury.words import told
+from tests.support import metric_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- from the code: {name} -->", "<!-- end -->"
@@ -144,6 +145,9 @@ def country_rules(code: str) -> str:
 
 
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
+    "metrics": ("docs/guide/metrics.md", metric_tables.families),
+    "metric labels": ("docs/guide/metrics.md", metric_tables.labels),
+    "metric buckets": ("docs/guide/metrics.md", metric_tables.buckets),
     "disasters": ("docs/guide/risk.md", disasters),
     "disaster kinds": ("docs/guide/stress.md", disaster_kinds),
     "order life": ("docs/ARCHITECTURE.md", lambda: life(ORDER_LIFE)),
