@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -40,7 +41,8 @@ KERNELS = (
 def _cache_folder() -> str:
     """Return where compiled code is kept: the first writable of NUMBA_CACHE_DIR, beside the sources, the user's cache.
 
-    With none of them writable it is a temporary folder, and every start of a new machine compiles anew.
+    With none of them writable it is a temporary folder. Where one that may only be read has been filled already (a
+    container's image), what is in it is copied; else every start of a new machine compiles anew.
     """
     here = Path(__file__).parent
     digest = hashlib.sha256()
@@ -50,7 +52,22 @@ def _cache_folder() -> str:
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "arbot"
     wanted = [*([Path(told)] if told else []), here / "__pycache__", user]
     base = next((folder for folder in wanted if _is_writable(folder)), Path(tempfile.gettempdir()) / "arbot")
-    return str(base / f"kernels-{digest.hexdigest()[:16]}-{sys.implementation.cache_tag}")
+    kept = base / f"kernels-{digest.hexdigest()[:16]}-{sys.implementation.cache_tag}"
+    filled = next((folder / kept.name for folder in wanted if (folder / kept.name).is_dir()), None)
+    if filled is not None and not kept.exists():
+        _copy(filled, kept)
+    return str(kept)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a folder in one move: another process may be doing the same. numba takes no folder that it cannot write to."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
+    shutil.copytree(source, draft, dirs_exist_ok=True)
+    try:
+        draft.rename(target)
+    except OSError:  # it is there by now
+        shutil.rmtree(draft)
 
 
 def _is_writable(folder: Path) -> bool:
