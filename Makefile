@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 DEMO   ?=
 TAX_RIVALS ?= .venv-rivals-tax
 
-.PHONY: run test check drill format lock benchmark benchmark-backtest benchmark-tax rivals-tax clean
+.PHONY: run test check observability-test drill format lock benchmark benchmark-backtest benchmark-tax rivals-tax container-test pin-images clean
 
 run: $(VENV)/run.stamp ## start the simulated venues and the daemon that trades on them
 	$(BIN)/arbot demo $(DEMO)
@@ -21,6 +21,10 @@ check: $(VENV)/dev.stamp ## the quick half of `make test`
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -x tests/tidy tests/unit tests/scenario
+
+observability-test: $(VENV)/dev.stamp ## dashboards, rules and alerts against a real Prometheus and Alertmanager; needs Debian's packages
+	$(BIN)/python -m dashboards --check
+	$(BIN)/pytest -n 2 tests/observability tests/integration/test_alert_rules.py tests/integration/test_alert_chain.py tests/tidy
 
 drill: $(VENV)/run.stamp ## trip every limit once on the pretend venues; some minutes
 	$(BIN)/arbot drill
@@ -75,6 +79,12 @@ $(VENV)/dev.stamp: requirements-dev.lock requirements-sdk.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --no-deps -r requirements-sdk.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@ $(VENV)/run.stamp
+
+container-test: ## build the image and run it as compose does, without Docker: podman, buildah, debootstrap; root, some minutes
+	tests/container/run.sh
+
+pin-images: ## write .env: every image pinned to the digest it has now; needs Docker or skopeo
+	config/container/pin-images
 
 clean:
 	rm -rf $(VENV) $(RIVALS) $(TAX_RIVALS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

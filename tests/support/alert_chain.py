@@ -7,6 +7,7 @@ Needs the binaries of Debian's packages prometheus and prometheus-alertmanager: 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shutil
 import socket
@@ -56,9 +57,10 @@ class Told(NamedTuple):
 class Chain:
     """A running chain. `told` is everything that reached somebody, oldest first."""
 
-    def __init__(self, session: aiohttp.ClientSession, prometheus: str, alertmanager: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, prometheus: str, alertmanager: str, targets: Path) -> None:
         self.prometheus = prometheus
         self.alertmanager = alertmanager
+        self.targets = targets
         self.told: list[Told] = []
         self._session = session
         self._news = asyncio.Event()
@@ -82,6 +84,12 @@ class Chain:
             body = await answer.json()
         assert body["status"] == "success", f"{expression}: {body.get('error')}"
         return list(body["data"]["result"])
+
+    def aim(self, *targets: str) -> None:
+        """Let Prometheus scrape these targets (host:port) from now on; none: the job has no target."""
+        new = self.targets.with_suffix(".new")
+        new.write_text(json.dumps([{"targets": list(targets)}]), encoding="utf-8")
+        new.replace(self.targets)
 
     def forget(self) -> None:
         """Forget what was told so far."""
@@ -129,11 +137,17 @@ async def alert_chain(
     pace = pace or Pace()
     async with aiohttp.ClientSession() as session:
         prometheus_port, alertmanager_port = free_ports(2)
-        chain = Chain(session, f"http://{HOST}:{prometheus_port}", f"http://{HOST}:{alertmanager_port}")
+        chain = Chain(
+            session, f"http://{HOST}:{prometheus_port}", f"http://{HOST}:{alertmanager_port}", folder / "targets.json"
+        )
+        folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - a moment of a test
+        chain.aim(target)
         async with _listener(chain) as listener:
             scaled_rules(PROMETHEUS / "rules", folder / "rules", pace, replace or {})
             config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))
-            _write(folder / "prometheus.yml", local_prometheus(config, target, f"{HOST}:{alertmanager_port}", pace))
+            _write(
+                folder / "prometheus.yml", local_prometheus(config, chain.targets, f"{HOST}:{alertmanager_port}", pace)
+            )
             routes = yaml.safe_load(ALERTMANAGER.read_text(encoding="utf-8"))
             _write(folder / "alertmanager.yml", local_alertmanager(routes, listener, pace))
             async with (
@@ -201,12 +215,14 @@ def _told_s(seconds: float) -> str:
 # --- the same config, here --------------------------------------------------------------------------------------------
 
 
-def local_prometheus(config: dict[str, Any], target: str, alertmanager: str, pace: Pace) -> dict[str, Any]:
+def local_prometheus(config: dict[str, Any], targets: Path, alertmanager: str, pace: Pace) -> dict[str, Any]:
     """Return Prometheus' own config with other addresses, and everything as often as `pace` says."""
     config["global"] = {"scrape_interval": pace.every, "scrape_timeout": pace.every, "evaluation_interval": pace.every}
     config["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [alertmanager]}]}]
     config["scrape_configs"] = [one for one in config["scrape_configs"] if one["job_name"] == "arbot"]
-    config["scrape_configs"][0]["static_configs"] = [{"targets": [target]}]
+    job = config["scrape_configs"][0]
+    del job["static_configs"]
+    job["file_sd_configs"] = [{"files": [str(targets)], "refresh_interval": pace.every}]
     return config
 
 
