@@ -38,8 +38,9 @@ class BudgetWatch:
                 self._told[instrument.id] = has_room
                 self._sink.submit((RateBudgetChanged(instrument=instrument.id, has_room=has_room),))
 
-    async def run(self, clock: Scheduler) -> None:
+    async def run(self, clock: Scheduler, beat: Callable[[str], None]) -> None:
         """Look for ever."""
         while True:
             self.look()
+            beat("budget")
             await clock.sleep(LOOK_S)

@@ -31,6 +31,7 @@ class GcPolicy:
         self._old_pause_ns = 0
         self._old_periods = 0
         self.pauses = LatencyHistogram()
+        self.pauses_of = tuple(LatencyHistogram() for _ in gc.get_stats())  # the same by generation
         self.freezes = 0
 
     def start(self) -> None:
@@ -74,8 +75,10 @@ class GcPolicy:
         """Return the longest pause since the start."""
         return round(self.pauses.max_ns / NS_PER_MS, 3)
 
-    def _measure(self, phase: str, _info: dict[str, int]) -> None:
+    def _measure(self, phase: str, info: dict[str, int]) -> None:
         if phase == "start":
             self._began_ns = self._now_ns()
         else:
-            self.pauses.add(self._now_ns() - self._began_ns)
+            pause_ns = self._now_ns() - self._began_ns
+            self.pauses.add(pause_ns)
+            self.pauses_of[info["generation"]].add(pause_ns)

@@ -14,7 +14,9 @@ from typing import Self
 
 import structlog
 
-from arbot.runtime.daemon import Daemon, Numbers
+from arbot.runtime.daemon import Daemon, Numbers, Timings
+from arbot.runtime.latency import LatencyHistogram
+from arbot.runtime.supervisor import SILENT_S_MAX
 from arbot.settings.model import Tape
 from arbot.tape.recorder import Recorder, TapeFailed
 
@@ -53,8 +55,16 @@ class Recording:
         self.recorder = recorder
         recorder.start(daemon.sequencer.seq)
         daemon.observers.append(recorder.observe)
+        waits = LatencyHistogram()
+
+        def durations() -> Timings:
+            for wait_ns in recorder.take_waits_ns():
+                waits.add(wait_ns)
+            return {"arbot_queue_wait_seconds": {("tape",): waits}}
+
         daemon.numbers.append(lambda: _numbers(recorder))
-        task = daemon.supervisor.spawn(self._keep(recorder, daemon), "tape")
+        daemon.durations.append(durations)
+        task = daemon.supervisor.spawn(self._keep(recorder, daemon), "tape", silent_s_max=SILENT_S_MAX)
         try:
             yield
         finally:
@@ -72,8 +82,12 @@ class Recording:
             raise TapeFailed(f"{self.root}: {self.recorder.failure}") from self.recorder.failure
 
     async def _keep(self, recorder: Recorder, daemon: Daemon) -> None:
+        async def sleep(seconds: float) -> None:
+            daemon.supervisor.beat("tape")
+            await daemon.wiring.clock.sleep(seconds)
+
         try:
-            await recorder.run(daemon.wiring.clock.sleep)
+            await recorder.run(sleep)
         except TapeFailed as error:
             if self.is_the_purpose:
                 raise
@@ -86,4 +100,6 @@ def _numbers(recorder: Recorder) -> Numbers:
         "arbot_tape_recording": {(): recorder.is_recording},
         "arbot_tape_rows_total": {(): recorder.counts.rows},
         "arbot_tape_messages_lost_total": {(): recorder.counts.messages_lost},
+        "arbot_queue_depth": {("tape",): recorder.waiting},
+        "arbot_queue_dropped_total": {("tape", "full"): recorder.counts.messages_lost},
     }

@@ -42,10 +42,13 @@ def restore(store: Store, sink: EventSink, started: RunStarted, started_ns: int)
         sink.submit((restored_transfer(transfer),))
 
 
-async def recover_venue(reconciler: Reconciler, *, allow_withdraw: bool) -> None:
+async def recover_venue(
+    reconciler: Reconciler, *, allow_withdraw: bool, beat: Callable[[float], None] = lambda _quiet_s: None
+) -> None:
     """Bring one venue to where it may be traded, however long that takes. Raises: UserError for a key that will not do.
 
     A call that fails is made again by itself: what was learned before it stays learned, since calls are counted.
+    `beat` is told that the task lives, and for how many seconds it is going to be quiet.
     """
 
     async def know_the_key() -> None:
@@ -61,16 +64,19 @@ async def recover_venue(reconciler: Reconciler, *, allow_withdraw: bool) -> None
         reconciler.cancel_strays,
         reconciler.catch_up_transfers,
     ):
-        await _insist(reconciler, call)
+        await _insist(reconciler, call, beat)
     attempt = 0
-    while not _is_equal(reconciler, await _insist(reconciler, reconciler.compare)):
-        await reconciler.wait(RECHECK_S[min(attempt, len(RECHECK_S) - 1)])
+    while not _is_equal(reconciler, await _insist(reconciler, reconciler.compare, beat)):
+        wait_s = RECHECK_S[min(attempt, len(RECHECK_S) - 1)]
+        beat(wait_s)
+        await reconciler.wait(wait_s)
         attempt += 1
 
 
-async def _insist(reconciler: Reconciler, call: Callable[[], Awaitable[T]]) -> T:
+async def _insist(reconciler: Reconciler, call: Callable[[], Awaitable[T]], beat: Callable[[float], None]) -> T:
     attempt = 0
     while True:
+        beat(RETRY_S[min(attempt, len(RETRY_S) - 1)])  # the wait below may follow
         try:
             return await call()
         except VenueUnavailable as error:

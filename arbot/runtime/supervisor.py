@@ -54,6 +54,7 @@ class Supervisor:
         """
         if silent_s_max:
             self.expect_beats(name, silent_s_max)
+        self.exceptions[kind_of(name)] += 0  # known from the start, so that a first failure is seen as a rise
         task = asyncio.get_running_loop().create_task(self._guarded(work, name, is_endless=is_endless), name=name)
         self._tasks[task] = name
         task.add_done_callback(lambda done: self._forget(done, work))
@@ -65,8 +66,7 @@ class Supervisor:
 
         It ends when the work returns. However often it fails, the run goes on.
         """
-        self.restarts[kind_of(name)] += 0  # known from the start, so that a first failure is seen as a rise
-        self.exceptions[kind_of(name)] += 0
+        self.restarts[kind_of(name)] += 0
         return self.spawn(self._kept(make, name), name)
 
     def expect_beats(self, name: str, silent_s_max: float) -> None:

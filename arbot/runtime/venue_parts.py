@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from random import Random
 
 import structlog
@@ -15,6 +16,7 @@ from arbot.domain.redact import redactor
 from arbot.observe import logs
 from arbot.ports import Account, Clock, Credentials, VenueConfig
 from arbot.runtime.daemon import CountedFeed, Daemon
+from arbot.runtime.request_counts import RequestCounts
 from arbot.settings.model import Mode, Settings
 from arbot.venues import factory
 from arbot.venues.codec import FetchFills
@@ -26,9 +28,11 @@ _log = structlog.get_logger("arbot.venues")
 
 
 def make_gateways(
-    settings: Settings, clock: Clock, environ: Mapping[str, str], *, with_keys: bool = True
+    settings: Settings, clock: Clock, environ: Mapping[str, str], requests: RequestCounts, *, with_keys: bool = True
 ) -> dict[VenueId, Account]:
     """Return a gateway per venue, with its keys unless told otherwise; secrets are blotted out of logs from here on.
+
+    `requests` counts what they send.
 
     Raises: UserError for keys that are missing, readable by others, or of a wrong shape.
     """
@@ -46,6 +50,7 @@ def make_gateways(
             keys.get(config.venue),
             clock,
             nonce_mark=FileMark(settings.run.state_dir / f"{config.venue}.nonce") if with_keys else None,
+            note=requests.note_of(config.venue),
         )
         for config in settings.venue_configs()
     }
@@ -83,10 +88,15 @@ def make_feed(
             chance=Random(clock.now_ns()),  # noqa: S311 - jitter of reconnects, not a secret
             on_account_reconnected=_catch_up(daemon, config.venue),
             fetch_fills=lambda action: _fetch_fills(daemon, config.venue, action),
+            beat=partial(_beat, daemon, config.venue),
         ),
         None if is_paper else gateway,
         with_trades=with_trades,
     )
+
+
+def _beat(daemon: Daemon, venue: VenueId, stream: Stream, quiet_s: float) -> None:
+    daemon.supervisor.beat(f"feed:{venue}:{stream}", quiet_s)
 
 
 def _catch_up(daemon: Daemon, venue: VenueId) -> Callable[[], Awaitable[None]]:

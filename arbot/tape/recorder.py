@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -36,6 +37,7 @@ from arbot.tape.schema import Content, TapeMeta
 from arbot.tape.writer import TapeWriter
 
 DRAIN_S = 0.1
+WAITS_MAX = 10_000  # waiting times kept for whoever asks after them
 TEE_WORDS = 1 << 21
 TEE_WORDS_MAX = 1 << 25
 WAITING_WORDS_MAX = 1 << 25  # on their way to the disk: 256 MiB
@@ -104,7 +106,8 @@ class Recorder:
         self._written: dict[int, _Written] = {}  # by book; the thread's own
         self._tee_words = tee_words
         self._lost_ts_ns = 0  # when the first message was received that no tape has; 0 = none is missing
-        self._waiting: queue.Queue[Drained | _Mark] = queue.Queue()
+        self._waiting: queue.Queue[tuple[int, Drained | _Mark]] = queue.Queue()  # with when it was given
+        self._waits_ns: deque[int] = deque(maxlen=WAITS_MAX)  # of what the thread has taken and nobody has asked after
         self._words_given = self._words_taken = 0
         self._thread = threading.Thread(target=self._write_all, name="tape", daemon=True)
         self._is_stopped = False
@@ -156,12 +159,22 @@ class Recorder:
             self._books.renew_tee(since_ns)
         if now_ns - self._rotated_ns >= self._rotate_ns:
             self._rotated_ns = now_ns
-            self._waiting.put(_Mark.ROTATE)
+            self._waiting.put((now_ns, _Mark.ROTATE))
 
     @property
     def is_recording(self) -> bool:
         """Whether what the books take in still reaches the tape."""
         return self.failure is None and not self._is_stopped
+
+    @property
+    def waiting(self) -> int:
+        """How many portions are on their way to the disk and not yet taken up."""
+        return self._waiting.qsize()
+
+    def take_waits_ns(self) -> Iterator[int]:
+        """Yield how long each portion waited that was taken up since this was last asked."""
+        while self._waits_ns:
+            yield self._waits_ns.popleft()
 
     def stop(self) -> None:
         """Hand over what there is and turn the tee off; `join` then waits for the disk."""
@@ -170,7 +183,7 @@ class Recorder:
                 self.drain(is_last=True)
             self._is_stopped = True
             self._books.start_tee(0)
-            self._waiting.put(_Mark.STOP)
+            self._waiting.put((self._now_ns(), _Mark.STOP))
 
     def join(self) -> None:
         """Wait until everything is written and every part is closed. Call it after `stop`, from a thread if on a loop."""
@@ -179,7 +192,7 @@ class Recorder:
     def _hand_over(self, drained: Drained) -> None:
         if drained.words.size:
             self._words_given += drained.words.size
-            self._waiting.put(drained)
+            self._waiting.put((self._now_ns(), drained))
 
     def _lose(self, messages: int, since_ns: int, why: str) -> None:
         self.counts.messages_lost += messages
@@ -206,10 +219,14 @@ class Recorder:
     # --- in the thread ------------------------------------------------------------------------------------------------
 
     def _write_all(self) -> None:
-        while (given := self._waiting.get()) is not _Mark.STOP:
+        while True:
+            given_ns, given = self._waiting.get()
+            self._waits_ns.append(self._now_ns() - given_ns)
             if isinstance(given, Drained):
                 self._try(partial(self._write, given))
                 self._words_taken += given.words.size
+            elif given is _Mark.STOP:
+                break
             else:
                 self._rotate()
         self._rotate()

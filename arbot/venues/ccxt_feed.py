@@ -27,6 +27,7 @@ from arbot.venues.feed import FeedPorts
 
 BACKOFF_S_MIN = 0.25
 BACKOFF_S_MAX = 30.0
+BEAT_S = 5.0
 SNAPSHOT_S_MAX = 30.0  # some exchanges only send differences, and ccxt takes a while to fetch what they differ from
 OFF_GRID_MAX = 1e-6  # of one integer step: above the rounding of a float, below any further digit a venue would send
 ORDER_ENDS = frozenset({"closed", "canceled", "expired", "rejected"})
@@ -132,6 +133,7 @@ class CcxtFeed:
         while True:
             started_ns = clock.now_ns()
             connects = stats.connects
+            self._ports.beat(stream, 0)
             dropped = await self._live_once(stream, follow)
             if stats.connects > connects:
                 self._lost_by[stream] = dropped.reason
@@ -266,8 +268,14 @@ class CcxtFeed:
 
     def _follow_account(self, exchange: Any, tasks: asyncio.TaskGroup) -> None:
         tasks.create_task(self._announce_account())
+        tasks.create_task(self._beat())
         for instrument in self._instruments.values():
             tasks.create_task(self._follow_orders(exchange, instrument))
+
+    async def _beat(self) -> NoReturn:
+        while True:
+            self._ports.beat(Stream.ACCOUNT, BEAT_S)
+            await self._ports.clock.sleep(BEAT_S)
 
     async def _announce_account(self) -> None:
         await self._ports.on_account_reconnected()

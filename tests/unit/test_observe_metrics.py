@@ -170,31 +170,13 @@ def test_each_metric_follows_the_naming_rules(metric: object) -> None:
 
 
 NOT_COUNTED_YET = (
-    "arbot_disk_free_bytes",
-    "arbot_event_loop_tasks",
-    "arbot_exceptions_total",
-    "arbot_feed_latency_seconds",
-    "arbot_http_requests_total",
-    "arbot_journal_errors_total",
-    "arbot_log_messages_total",
     "arbot_metric_labelsets_dropped_total",
-    "arbot_notifications_total",
-    "arbot_queue_depth",
-    "arbot_queue_dropped_total",
-    "arbot_queue_wait_seconds",
-    "arbot_rate_limit_used_ratio",
-    "arbot_rest_request_duration_seconds",
-    "arbot_rest_requests_total",
-    "arbot_sse_clients",
-    "arbot_task_restarts_total",
     "arbot_tax_counted_timestamp_seconds",
     "arbot_tax_export_last_success_timestamp_seconds",
     "arbot_tax_open_lots",
     "arbot_tax_realized_gain",
     "arbot_tax_unmatched_quantity",
     "arbot_tax_unpriced_events",
-    "arbot_venue_maintenance",
-    "arbot_venue_state",
 )
 
 
@@ -402,13 +384,14 @@ def test_gauges_follow_the_status(metrics: Metrics, collector: Collector) -> Non
 def test_counters_of_the_feeds_are_taken_over(metrics: Metrics, collector: Collector) -> None:
     """What the streams count about themselves appears per stream, integrity failures per venue."""
     feed = SimpleNamespace(
-        frames=7, bytes=70, connects=2, drops={"silent": 1}, parse_errors=0, checksum_mismatches=3,
-        sequence_gaps=1, resyncs=4, last_alive_ns=START_NS,
+        frames=7, bytes=70, connects_after={"first": 1, "silent": 1}, parse_errors=0, checksum_mismatches=3,
+        resyncs_for={"gap": 4}, last_alive_ns=START_NS,
     )  # fmt: skip
     read(collector, readings(feeds={("kraken", "market"): feed, ("kraken", "account"): feed}))
     assert metrics.value("arbot_ws_messages_total", ("kraken", "market")) == 7
     assert metrics.value("arbot_ws_connects_total", ("kraken", "market", "silent")) == 1
     assert metrics.value("arbot_book_checksums_total", ("kraken", "mismatch")) == 6
+    assert metrics.value("arbot_book_resyncs_total", ("kraken", "gap")) == 4
 
 
 async def test_a_histogram_kept_elsewhere_is_taken_over_whole(metrics: Metrics, collector: Collector) -> None:

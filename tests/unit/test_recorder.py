@@ -208,7 +208,7 @@ def test_parts_of_quiet_books_are_finished_too(tmp_path: Path):
     world.snapshot(1)
     world.recorder.drain()
     finished = threading.Event()
-    world.recorder._waiting.put(finished.set)  # type: ignore[arg-type]
+    world.recorder._waiting.put((0, finished.set))  # type: ignore[arg-type]
     finished.wait(5)
     counts = world.recorder.counts
     told = (

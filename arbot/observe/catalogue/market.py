@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arbot.observe.catalogue.words import AGE, ROUND_TRIP, VENUE_STATES, Metric
+from arbot.observe.catalogue.words import AGE, ANSWERS, ENDPOINTS, RESYNC_REASONS, ROUND_TRIP, VENUE_STATES, Metric
 
 ROWS: tuple[Metric, ...] = (
     Metric(
@@ -42,7 +42,7 @@ ROWS: tuple[Metric, ...] = (
         "histogram",
         "seconds",
         ("venue",),
-        "Venue's time of a book update to its receipt here, clock skew taken off.",
+        "Venue's time of a book's newest update to its receipt here, clock skew taken off; each book once a second at most.",
         AGE,
     ),
     Metric("arbot_clock_skew_seconds", "gauge", "seconds", ("venue",), "Venue clock minus ours."),
@@ -82,7 +82,7 @@ ROWS: tuple[Metric, ...] = (
         "counter",
         "resyncs",
         ("venue", "reason"),
-        "Books asked for anew: gap, checksum, crossed, stale, reconnect.",
+        f"Books asked for anew: {', '.join(RESYNC_REASONS)}.",
     ),
     Metric("arbot_book_faults_total", "counter", "books", ("venue", "fault"), "Books dropped, by fault."),
     Metric(
@@ -90,7 +90,7 @@ ROWS: tuple[Metric, ...] = (
         "counter",
         "requests",
         ("venue", "endpoint", "status"),
-        "REST requests by group and class of answer: 2xx, 4xx, 429, 5xx, timeout.",
+        f"REST requests by group ({', '.join(ENDPOINTS)}) and class of answer ({', '.join(ANSWERS)}).",
     ),
     Metric(
         "arbot_rest_request_duration_seconds",

@@ -36,6 +36,13 @@ ROWS: tuple[Metric, ...] = (
         "Unix time of a task's last sign of life; its start before the first.",
     ),
     Metric(
+        "arbot_task_beat_due_timestamp_seconds",
+        "gauge",
+        "seconds",
+        ("task",),
+        "Unix time by which a task has to have shown life again; each has its own pace.",
+    ),
+    Metric(
         "arbot_task_restarts_total",
         "counter",
         "restarts",

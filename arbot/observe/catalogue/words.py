@@ -68,10 +68,10 @@ LABELS: dict[str, str] = {
     "side": "buy or sell",
     "src": "the venue an asset leaves",
     "state": "the help lists the values",
-    "status": "of an answer: 2xx, 3xx, 4xx, 429, 5xx, timeout, or what a page answered with",
+    "status": "of an answer: 2xx, 3xx, 4xx, 429, 5xx, timeout, lost; of the page: the code it answered with",
     "strategy": "the plug-in that proposes",
     "symbol": "an instrument of that venue, such as BTC/USD",
-    "task": "a supervised task: the name without what follows the colon",
+    "task": "a supervised task: beats bear its whole name, such as venue:kraken; counts what stands before the colon",
     "term": "short or long, as the tax law of the configured country has it",
     "venue": "a configured venue",
     "version": "of arbot",
@@ -81,6 +81,29 @@ LABELS: dict[str, str] = {
 VENUE_STATES = ("down", "connecting", "reconciling", "live", "quarantined", "maintenance")
 """In the order of the board: nothing answers; a stream is missing; ledger and venue not yet compared; all well; no new arbs
 after its own conduct or a person's word; inside an announced window."""
+
+CONNECT_REASONS = (
+    "first",
+    "connect_failed",
+    "closed",
+    "silent",
+    "ack_timeout",
+    "refused",
+    "sequence_gap",
+    "malformed",
+)
+"""How the connection before was lost, as venues.codec.DropReason has it; `first` for a stream's first connection."""
+
+RESYNC_REASONS = ("gap", "checksum", "crossed", "malformed", "missing", "stale", "refused", "reconnect")
+"""Why a book was asked for anew, as venues.codec.ResyncReason has it."""
+
+ENDPOINTS = ("market", "account", "orders", "transfers")
+ANSWERS = ("2xx", "3xx", "4xx", "429", "5xx", "timeout", "lost")
+"""Groups of requests and classes of answers, as venues.endpoints and venues.rest have them; `lost`: broken off."""
+
+COMMAND_OUTCOMES = ("done", "refused", "denied")
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+GENERATIONS = ("0", "1", "2")
 
 MODES = ("paper", "live", "demo")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from arbot.domain.events import OperatorRequested, Verb
-from arbot.observe.catalogue.words import MODES
+from arbot.observe.catalogue.words import COMMAND_OUTCOMES, GENERATIONS, LOG_LEVELS, MODES
 from arbot.observe.collect.words import OnDecision, OnEvent, Readings, RunFacts, Steps
 from arbot.observe.metrics import NS_PER_S, Metrics
 
@@ -17,13 +17,15 @@ class Process:
         }
         self.decisions: OnDecision = {}
         self.commands: OnEvent = {}
-        metrics.ensure_children("arbot_control_commands_total", Verb, ("done",))
+        metrics.ensure_children("arbot_control_commands_total", Verb, COMMAND_OUTCOMES)
+        metrics.ensure_children("arbot_log_messages_total", LOG_LEVELS)
+        metrics.ensure_children("arbot_gc_pause_seconds", GENERATIONS)
         metrics.put("arbot_build_info", (facts.version, facts.mode), 1)
         for mode in MODES:
             metrics.put("arbot_mode", (mode,), mode == facts.mode)
         metrics.put("arbot_start_timestamp_seconds", (), facts.started_ts_ns / NS_PER_S)
 
     def read(self, readings: Readings) -> Steps:
-        """Put nothing of its own."""
+        """Put nothing: what the daemon counts comes with the readings."""
         del readings
         yield from ()

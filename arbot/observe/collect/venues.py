@@ -6,13 +6,17 @@ from decimal import Decimal
 
 from arbot.domain.decisions import VenueHealthChanged
 from arbot.domain.events import BookFault, BookInvalidated, FeedConnected, FeedDisconnected, Stream
+from arbot.observe.catalogue.words import ANSWERS, CONNECT_REASONS, ENDPOINTS, RESYNC_REASONS, VENUE_STATES
 from arbot.observe.collect.words import FeedCounters, OnDecision, OnEvent, Readings, RunFacts, Steps
 from arbot.observe.metrics import NS_PER_S, Metrics
+from arbot.observe.venue_state import is_in_window, venue_state
 from arbot.observe.watched import health_lines, quotes_resting
 
 BOOKS_AT_ONCE = 50
 _MS_PER_S = Decimal(1_000)
 PER_VENUE = (
+    "arbot_venue_maintenance",
+    "arbot_ws_received_bytes_total",
     "arbot_clock_skew_seconds",
     "arbot_venue_quarantined",
     "arbot_quarantines_total",
@@ -61,6 +65,13 @@ class Venues:
         for name in PER_STREAM:
             make(name, venues, streams)
         make("arbot_book_faults_total", venues, BookFault)
+        make("arbot_ws_connects_total", venues, streams, CONNECT_REASONS)
+        make("arbot_book_checksums_total", venues, ("ok", "mismatch"))
+        make("arbot_book_resyncs_total", venues, RESYNC_REASONS)
+        make("arbot_venue_state", venues, VENUE_STATES)
+        make("arbot_feed_latency_seconds", venues)
+        make("arbot_rest_requests_total", venues, ENDPOINTS, ANSWERS)
+        make("arbot_rest_request_duration_seconds", venues, ENDPOINTS)
         for venue in venues:
             for stream in streams:
                 self._metrics.put("arbot_ws_last_message_timestamp_seconds", (venue, stream), started_s)
@@ -80,11 +91,8 @@ class Venues:
         put = self._metrics.put
         put("arbot_ws_messages_total", labels, feed.frames)
         put("arbot_ws_parse_errors_total", labels, feed.parse_errors)
-        lost = 0
-        for reason, count in feed.drops.items():
+        for reason, count in feed.connects_after.items():
             put("arbot_ws_connects_total", (*labels, str(reason)), count)
-            lost += count
-        put("arbot_ws_connects_total", (*labels, "first"), max(feed.connects - lost, 0))
         if feed.last_alive_ns:
             put("arbot_ws_last_message_timestamp_seconds", labels, feed.last_alive_ns / NS_PER_S)
 
@@ -93,15 +101,18 @@ class Venues:
         for venue in dict.fromkeys(venue for venue, _ in readings.feeds):
             feeds = [feed for (of, _), feed in readings.feeds.items() if of == venue]
             put("arbot_ws_received_bytes_total", (venue,), sum(feed.bytes for feed in feeds))
-            mismatches = sum(feed.checksum_mismatches for feed in feeds)
-            gaps = sum(feed.sequence_gaps for feed in feeds)
-            put("arbot_book_checksums_total", (venue, "mismatch"), mismatches)
-            put("arbot_book_resyncs_total", (venue, "checksum"), mismatches)
-            put("arbot_book_resyncs_total", (venue, "gap"), gaps)
-            put("arbot_book_resyncs_total", (venue, "stale"), max(sum(feed.resyncs for feed in feeds) - mismatches, 0))
+            put("arbot_book_checksums_total", (venue, "mismatch"), sum(feed.checksum_mismatches for feed in feeds))
+            for feed in feeds:  # of which one has books
+                for reason, count in feed.resyncs_for.items():
+                    put("arbot_book_resyncs_total", (venue, str(reason)), count)
         for name, known in readings.state.venues.items():
             if known.skew_ms is not None:
                 put("arbot_clock_skew_seconds", (name,), known.skew_ms / _MS_PER_S)
+        for venue_id in readings.state.config.venues:
+            word = venue_state(readings.state, venue_id)
+            for state in VENUE_STATES:
+                put("arbot_venue_state", (venue_id, state), state == word)
+            put("arbot_venue_maintenance", (venue_id,), is_in_window(readings.state, venue_id))
 
     def _read_books(self, readings: Readings) -> Steps:
         put, market = self._metrics.put, readings.state.market
