@@ -144,9 +144,11 @@ class _Listener:
                 await self._clock.sleep(wait_s or WAITS_S[min(failures, len(WAITS_S) - 1)])
                 failures += 1
                 continue
-            failures = 0
+            failures, before = 0, self._offset
             for raw in updates if isinstance(updates, list) else ():
                 await self._take(raw)
+            if updates and self._offset == before:  # nothing in it has a number: it would be told again at once, for ever
+                await self._clock.sleep(WAITS_S[0])
 
     async def speak(self) -> None:
         """Send the answers, for ever. One that does not get through is dropped: the verb was obeyed all the same."""

@@ -60,7 +60,7 @@ class Chats:
 
     async def updates(self, offset: int, seconds: float) -> list[Any]:
         """Return what was not confirmed, waiting for news for a while."""
-        self._updates = [one for one in self._updates if not isinstance(one, dict) or one["update_id"] >= offset]
+        self._updates = [one for one in self._updates if one.get("update_id", offset) >= offset]
         if not self._updates and seconds:
             self._news.clear()
             try:
@@ -68,7 +68,9 @@ class Chats:
                     await self._news.wait()
             except TimeoutError:
                 return []
-        return list(self._updates)
+        told = list(self._updates)
+        self._updates = [one for one in told if "update_id" in one]  # what has no number cannot be confirmed
+        return told
 
 
 @asynccontextmanager
