@@ -33,7 +33,7 @@ def test_the_page_names_only_files_that_are_there() -> None:
     served = {f"/assets/{name}" for name in load_assets()}
     page = (FOLDER / "index.html").read_text(encoding="utf-8")
     named = set(re.findall(r'(?:src|href)="(/assets/[^"]+)"', page))
-    modules = [path for path in FOLDER.glob("*.js")]
+    modules = list(FOLDER.glob("*.js"))
     imported = {f"/assets/{name}" for path in modules for name in re.findall(r'from "\./([^"]+)"', path.read_text())}
     assert {one for one in named | imported if one not in served} == set()
     assert {f"/assets/{path.name}" for path in modules} - named - imported == set()
