@@ -81,7 +81,8 @@ def _placed(board: Board) -> Iterator[model.Panel | model.RowPanel]:
 
 
 def _without_placement(node: Any) -> Any:
-    """Take out `placement`: the SDK hides every link in a menu, where nobody would find it."""
+    """Take `placement` out of links: the SDK hides each in a menu, where nobody would find it. Legends keep theirs."""
     if isinstance(node, dict):
-        return {key: _without_placement(value) for key, value in node.items() if key != "placement"}
+        is_link = "targetBlank" in node
+        return {key: _without_placement(value) for key, value in node.items() if not (is_link and key == "placement")}
     return [_without_placement(value) for value in node] if isinstance(node, list) else node

@@ -93,7 +93,7 @@ GLANCE = Row(
             missing=ORDINARY,
         ),
         stat(
-            "Decided on fresh books",
+            "Fresh books",
             "Share of decisions with both books younger than half a second.",
             [Query(share_below("arbot_decision_book_age_seconds", "0.5"), instant=True)],
             SHARE,
@@ -265,13 +265,13 @@ LEGS = Row(
             stacked=True,
             seldom=True,
         ),
-        lines(
+        bars(
             "Reducing orders our own risk stopped",
-            "A minute, by reason. Any: the daemon wanted to become flat and was not let; `arbot risk show` has the numbers.",
-            [Query(per_minute(rate(pick("arbot_orders_refused_total"), "reason")), "{{reason}}")],
-            EACH_MINUTE,
-            least=0,
-            seldom=True,
+            "In the time shown, by reason. Any: the daemon wanted to become flat and was not let; `arbot risk show` has the "
+            "numbers.",
+            [Query(top(10, grown(pick("arbot_orders_refused_total"), "reason")), "{{reason}}", instant=True)],
+            COUNT,
+            steps=SELDOM_EXPECTED,
             alerts=("ArbotRiskLimitBreached",),
         ),
         bars(
@@ -375,16 +375,19 @@ CHANCES = Row(
             ),
         ),
         lines(
-            "Resting orders pulled",
-            "A minute, by reason, and how many rest. Only with a maker strategy.",
-            [
-                Query(per_minute(rate(pick("arbot_quotes_pulled_total"), "reason")), "pulled: {{reason}}"),
-                Query(by("sum", "venue", pick("arbot_quotes_resting")), "resting at {{venue}}"),
-            ],
-            EACH_MINUTE,
+            "Resting orders",
+            "That rest to be filled by others. Only with a maker strategy.",
+            [Query(by("sum", "venue", pick("arbot_quotes_resting")), "{{venue}}")],
+            COUNT,
             least=0,
-            seldom=True,
-            wide=12,
+            wide=6,
+        ),
+        bars(
+            "Resting orders pulled",
+            "In the time shown, by reason. Only with a maker strategy.",
+            [Query(top(8, grown(pick("arbot_quotes_pulled_total"), "reason")), "{{reason}}", instant=True)],
+            COUNT,
+            wide=6,
         ),
     ),
 )

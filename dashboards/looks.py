@@ -56,7 +56,7 @@ class Missing(NamedTuple):
 
 
 ALARMING = Missing("no data", "purple")  # of what should always be known: Grafana would draw it calm and green
-ORDINARY = Missing("none yet", "text")  # of what needs something to have happened
+ORDINARY = Missing("none yet", "transparent")  # of what needs something to have happened
 
 
 def mappings(words: Words, missing: Missing | None = None) -> list[model.ValueMapping]:

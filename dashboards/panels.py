@@ -18,7 +18,7 @@ from grafana_foundation_sdk.models import statetimeline as timeline_model
 from grafana_foundation_sdk.models import table as table_model
 from grafana_foundation_sdk.models import timeseries as timeseries_model
 
-from dashboards.frame import SOURCE, VENUE_LINK
+from dashboards.frame import SOURCE, VENUE_CELL_LINK, VENUE_LINK
 from dashboards.looks import ALARMING, CALM, Missing, Steps, Words, mappings, thresholds
 from dashboards.queries import Query
 
@@ -244,11 +244,15 @@ def matrix(
         properties=[model.DynamicConfigValue(id_val="unit", value=unit)],
     )
     transformations = [model.DataTransformerConfig(id_val="groupingToMatrix", options=grouped)]
+    named = model.DashboardFieldConfigSourceOverrides(
+        matcher=model.MatcherConfig(id_val="byType", options="string"),
+        properties=[model.DynamicConfigValue(id_val="links", value=[VENUE_CELL_LINK])],
+    )
     return _table(
         title,
         about,
         asked,
-        overrides=[numbers],
+        overrides=[numbers, named] if rows == "venue" else [numbers],
         transformations=transformations,
         size=(wide, 8),
         alerts=alerts,
@@ -287,7 +291,7 @@ def _column(column: Column) -> model.DashboardFieldConfigSourceOverrides:
         cell = common.TableColorTextCellOptions()
         properties.append(model.DynamicConfigValue(id_val="custom.cellOptions", value=cell))
     if column.source == "venue":
-        properties.append(model.DynamicConfigValue(id_val="links", value=[VENUE_LINK]))
+        properties.append(model.DynamicConfigValue(id_val="links", value=[VENUE_CELL_LINK]))
     matcher = model.MatcherConfig(id_val="byName", options=column.title)
     return model.DashboardFieldConfigSourceOverrides(matcher=matcher, properties=properties)
 

@@ -22,7 +22,7 @@ from dashboards.looks import (
     numbered,
 )
 from dashboards.panels import Column, bars, lines, stat, table, timeline
-from dashboards.queries import Query, age, by, grown, over, per_minute, pick, quantile, rate, state_of
+from dashboards.queries import Query, age, by, grown, over, per_minute, pick, quantile, rate, state_of, top
 
 STATE_COLORS = {
     "down": "red",
@@ -186,21 +186,25 @@ BOOKS = Row(
             seldom=True,
             alerts=("ArbotReconnectStorm",),
         ),
-        lines(
+        bars(
             "Books asked for anew and dropped",
-            "By reason and fault. Gaps and checksums are ours or the venue's loss of messages; crossed is the venue's.",
+            "In the time shown, by reason and fault. Gaps and checksums are lost messages, ours or the venue's; crossed is the "
+            "venue's.",
             [
                 Query(
-                    per_minute(rate(pick("arbot_book_resyncs_total"), "venue, reason")),
+                    top(6, grown(pick("arbot_book_resyncs_total"), "venue, reason")),
                     "{{venue}} asked anew: {{reason}}",
+                    instant=True,
                 ),
                 Query(
-                    per_minute(rate(pick("arbot_book_faults_total"), "venue, fault")), "{{venue}} dropped: {{fault}}"
+                    top(6, grown(pick("arbot_book_faults_total"), "venue, fault")),
+                    "{{venue}} dropped: {{fault}}",
+                    instant=True,
                 ),
             ],
-            EACH_MINUTE,
-            least=0,
-            seldom=True,
+            COUNT,
+            steps=SELDOM_EXPECTED,
+            alerts=("ArbotChecksumFailures",),
         ),
         lines(
             "Checksums that did not match",
@@ -270,13 +274,18 @@ ANSWERS = Row(
             stacked=True,
             seldom=True,
         ),
-        lines(
+        bars(
             "Orders refused, by reason",
-            "A minute. Funds: treasury. Step or price: its rules changed. Rate: see the budget.",
-            [Query(per_minute(rate(pick("arbot_order_rejects_total"), "venue, reason")), "{{venue}} {{reason}}")],
-            EACH_MINUTE,
-            stacked=True,
-            seldom=True,
+            "In the time shown. Funds: treasury. Step or price: its rules changed. Rate: see the budget.",
+            [
+                Query(
+                    top(10, grown(pick("arbot_order_rejects_total"), "venue, reason")),
+                    "{{venue}} {{reason}}",
+                    instant=True,
+                )
+            ],
+            COUNT,
+            steps=SELDOM_EXPECTED,
             alerts=("ArbotOrderRejects",),
         ),
         lines(

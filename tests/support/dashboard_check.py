@@ -37,7 +37,12 @@ VALUES: dict[str, str] = {
 }
 """What stands for each variable where nothing else is said."""
 
-BUILT_IN = frozenset(name for name in VALUES if name.startswith("__")) | {"__url_time_range", "__field", "__all"}
+BUILT_IN = frozenset(name for name in VALUES if name.startswith("__")) | {
+    "__url_time_range",
+    "__field",
+    "__value",
+    "__all",
+}
 UNITS = frozenset(value for value in vars(units).values() if isinstance(value, str))
 MOST_WIDE = 24
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?:[.:][^}]*)?\}|(\w+))")
@@ -130,6 +135,10 @@ def _queries(dashboard: Dashboard, catalogue: Mapping[str, Metric]) -> Iterator[
 
 
 def _legends(dashboard: Dashboard, catalogue: Mapping[str, Metric]) -> Iterator[str]:
+    for panel in panels(dashboard):
+        legend = panel["options"].get("legend", {})
+        if legend.get("showLegend") and legend.get("placement") not in {"bottom", "right"}:
+            yield f"{panel['title']}: its legend has no place, so Grafana draws nothing"
     for panel, target, labels in _answers(dashboard, catalogue):
         for label in _LEGEND.findall(target.get("legendFormat", "")):
             if label not in labels:

@@ -183,6 +183,7 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "rate of a gauge": (asks("rate(arbot_equity[5m])"), "is a gauge and may fall"),
     "delta of a counter": (asks("delta(arbot_fills_total[5m])"), "only grows"),
     "dead legend": (sets("timeseries", "targets.0.legendFormat", "{{planet}}"), "the legend names planet"),
+    "legend without a place": (sets("timeseries", "options.legend", {"showLegend": True}), "legend has no place"),
     "dead column": (sets("table", "transformations.1.options.renameByName", {"planet": "Planet"}), "no column planet"),
     "dead override": (sets("table", "fieldConfig.overrides.0.matcher.options", "Planet"), "which is no column"),
     "overlap": (sets("timeseries", "gridPos.x", 1), "lies over"),
