@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 DEMO   ?=
 TAX_RIVALS ?= .venv-rivals-tax
 
-.PHONY: run test check observability-test drill format lock benchmark benchmark-backtest benchmark-tax rivals-tax container-test pin-images clean
+.PHONY: run test check observability-test drill format lock benchmark benchmark-watching benchmark-backtest benchmark-tax rivals-tax container-test pin-images clean
 
 run: $(VENV)/run.stamp ## start the simulated venues and the daemon that trades on them
 	$(BIN)/arbot demo $(DEMO)
@@ -35,6 +35,9 @@ format: $(VENV)/dev.stamp
 
 benchmark: $(VENV)/dev.stamp ## raw bytes to decision, beside ccxt.pro in the same run
 	$(BIN)/python benchmarks/tick_to_decision.py
+
+benchmark-watching: $(VENV)/dev.stamp ## what a scrape and the live page cost at 20 venues with 50 instruments each
+	$(BIN)/python benchmarks/watching.py $(BENCHMARK)
 
 RIVALS ?= .venv-rivals
 

@@ -60,7 +60,7 @@ LIMITS = RiskLimits(
 def feed_counters() -> SimpleNamespace:
     """Return what a stream counts about itself."""
     return SimpleNamespace(
-        frames=1_000, bytes=10**6, connects=1, drops={}, parse_errors=0, checksum_mismatches=0, sequence_gaps=0, resyncs=0,
+        frames=1_000, bytes=10**6, connects_after={}, parse_errors=0, checksum_mismatches=0, resyncs_for={},
         last_alive_ns=START_NS,
     )  # fmt: skip
 
@@ -90,8 +90,8 @@ class World:
             VenueConfig(venue=venue, adapter="none", symbols=tuple(one.symbol for one in those))
             for venue, those in self.known.items()
         )
-        self.watch = Watch(self.about, configs, strategy="cross_venue", ccy="USD")
         self.engine = self._engine()
+        self.watch = Watch(self.about, configs, self.engine.state, strategy="cross_venue", shares={})
         self._expose()
         self.feeds = {(venue, stream.value): feed_counters() for venue in self.known for stream in Stream}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
 from arbot.domain.commands import RaiseAlert
@@ -12,7 +12,7 @@ from arbot.domain.events import Envelope
 from arbot.engine.state import State
 from arbot.observe.collect import Collector
 from arbot.observe.collect.lifetimes import Lifetimes
-from arbot.observe.collect.words import Readings, RunFacts
+from arbot.observe.collect.words import Readings, RunFacts, Steps
 from arbot.observe.metrics import Metrics
 from arbot.observe.narrate import narrate, tell_alert
 from arbot.observe.recent import Recent
@@ -87,7 +87,15 @@ class Watch:
         """Return the text for /metrics, with what others keep read just now; who asks meanwhile gets the same text."""
         return await self._scrape.get(lambda: self._exposition(readings))
 
+    def reading(self, readings: Readings) -> Steps:
+        """Put what others keep into the metrics, in slices."""
+        return self._collector.read(readings)
+
+    def texts(self) -> Iterator[str]:
+        """Yield the metrics of this moment as text, in slices."""
+        return self._metrics.texts()
+
     async def _exposition(self, readings: Callable[[], Readings]) -> bytes:
-        for _ in self._collector.read(readings()):
+        for _ in self.reading(readings()):
             await asyncio.sleep(0)
         return await self._metrics.render()

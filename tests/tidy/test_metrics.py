@@ -8,11 +8,15 @@ import subprocess
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from arbot.domain.ids import Asset, VenueId
+from arbot.engine.config import EngineConfig
+from arbot.engine.state import State
 from arbot.observe.catalogue import CATALOGUE, GROUPS
 from arbot.observe.catalogue.words import LABELS, MODES, SERIES_MAX, Metric
 from arbot.observe.collect import Collector
 from arbot.observe.collect.words import RunFacts
 from arbot.observe.metrics import Metrics
+from arbot.observe.risk import NoBooks
 from tests.support.metric_tables import seen_in
 
 VENUES = ("kraken", "coinbase", "binance", "okx")
@@ -152,7 +156,8 @@ def test_a_metric_with_a_reason_not_to_be_watched_is_not(metric: Metric) -> None
 def at_the_start() -> str:
     """Return the text of a daemon of four venues and three symbols before its first event."""
     metrics = Metrics()
-    Collector(metrics, FACTS)
+    config = EngineConfig(ccy=Asset("USD"), venues=tuple(map(VenueId, VENUES)), instruments=())
+    Collector(metrics, FACTS, State(config, NoBooks()))
     return "".join(metrics.texts())
 
 

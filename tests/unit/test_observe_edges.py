@@ -146,7 +146,7 @@ def metrics() -> Iterator[Metrics]:
 def test_a_route_without_a_book_has_no_spread(metrics: Metrics) -> None:
     """A spread is there while both books have both sides, and is gone when one is empty: it does not stay as it was."""
     state = world({("a", "A/USD"): (100, 101, 0), ("b", "A/USD"): (102, 103, 0)})
-    collector = Collector(metrics, facts_of(state))
+    collector = Collector(metrics, facts_of(state), state)
     both = {("A/USD", "a>b"), ("A/USD", "b>a")}
     assert both == set(scraped(state, metrics, collector))
     assert isinstance(state.market, Touched)
@@ -159,7 +159,7 @@ def test_a_route_without_a_book_has_no_spread(metrics: Metrics) -> None:
 def test_the_spread_of_many_routes_has_the_label_best(metrics: Metrics) -> None:
     """With too many routes each symbol has one series, and nothing was left out for want of room."""
     state = many()
-    spreads = scraped(state, metrics, Collector(metrics, facts_of(state)))
+    spreads = scraped(state, metrics, Collector(metrics, facts_of(state), state))
     assert sorted(spreads) == [(f"C{number}/USD", "best") for number in range(5)]
     assert metrics.value("arbot_metric_labelsets_dropped_total") == 0
 
