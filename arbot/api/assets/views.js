@@ -115,7 +115,7 @@ export function makeTables(section, clock) {
       { name: "In use", cell: (r) => ({ text: share(r.share), bar: r.share, cls: `${limitLevel(r)} barred` }) },
       { name: "Used", num: true, cell: (r) => inUnit(r.limit, r.used) },
       { name: "Bound", num: true, cell: (r) => inUnit(r.limit, r.bound) },
-      { name: "", cell: (r) => (r.is_latched ? { text: "latched", cls: "bad" } : r.share >= 1 ? { text: "full", cls: "bad" } : r.share >= 0.8 ? { text: "tight", cls: "warn" } : "") },
+      { name: "Note", cell: (r) => (r.is_latched ? { text: "latched", cls: "bad" } : r.share >= 1 ? { text: "full", cls: "bad" } : r.share >= 0.8 ? { text: "tight", cls: "warn" } : "") },
     ], { key: (r) => r.limit, empty: "No limit is told.", most: 10 }),
 
     nodes: make("nodes", [
@@ -198,7 +198,8 @@ function byAsset(rows) {
 function holding(cell) {
   if (!cell) return NONE;
   const notes = [];
-  if (cell.deviation !== null) notes.push(`${number(cell.deviation * 100, 0, true)} % of wanted`);
+  const off = cell.deviation === null ? 0 : Math.round(cell.deviation * 100);
+  if (off) notes.push(`${Math.abs(off)} % ${off > 0 ? "above" : "below"} target`);
   if (cell.reserved) notes.push(`${qty(cell.reserved)} reserved`);
   return { text: qty(cell.total), note: notes.join(", ") || undefined };
 }
