@@ -72,7 +72,6 @@ GLANCE = Row(
             [
                 Query(
                     quantile_shown(0.99, "arbot_event_loop_lag_seconds"),
-                    instant=True,
                 )
             ],
             SECONDS,
@@ -91,7 +90,7 @@ GLANCE = Row(
         stat(
             "Journal errors",
             "Commits that failed, in the time shown. Any: the daemon stops rather than trade without a record; check the disk.",
-            [Query(grown(whole("arbot_journal_errors_total")), instant=True)],
+            [Query(grown(whole("arbot_journal_errors_total")))],
             COUNT,
             steps=NONE_EXPECTED,
             decimals=0,
@@ -285,7 +284,7 @@ TASKS = Row(
         stat(
             "Market data lost",
             "Messages dropped in the time shown because the disk was slow. Any: the recording has holes.",
-            [Query(grown(whole("arbot_tape_messages_lost_total")), instant=True)],
+            [Query(grown(whole("arbot_tape_messages_lost_total")))],
             COUNT,
             steps=SELDOM_EXPECTED,
             decimals=0,

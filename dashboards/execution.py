@@ -47,7 +47,6 @@ GLANCE = Row(
                         grown(pick("arbot_trades_total", 'outcome="complete"')),
                         grown(pick("arbot_trades_total", 'outcome!="unfilled"')),
                     ),
-                    instant=True,
                 )
             ],
             SHARE,
@@ -57,7 +56,7 @@ GLANCE = Row(
         stat(
             "Stranded",
             "Arbs in the time shown that could not be made flat. Each holds a position: `arbot flatten` trades it away.",
-            [Query(grown(pick("arbot_trades_total", 'outcome="failed"')), instant=True)],
+            [Query(grown(pick("arbot_trades_total", 'outcome="failed"')))],
             COUNT,
             steps=NONE_EXPECTED,
             decimals=0,
@@ -84,7 +83,6 @@ GLANCE = Row(
             [
                 Query(
                     quantile_shown(0.5, "arbot_edge_capture_ratio"),
-                    instant=True,
                 )
             ],
             SHARE,
@@ -95,7 +93,7 @@ GLANCE = Row(
         stat(
             "Fresh books",
             "Share of decisions with both books younger than half a second.",
-            [Query(share_below("arbot_decision_book_age_seconds", "0.5"), instant=True)],
+            [Query(share_below("arbot_decision_book_age_seconds", "0.5"))],
             SHARE,
             steps=((None, "red"), (0.9, "orange"), (0.99, "green")),
             alerts=("ArbotBookStale",),
@@ -107,7 +105,6 @@ GLANCE = Row(
             [
                 Query(
                     over(grown(pick("arbot_order_rejects_total")), grown(pick("arbot_orders_sent_total"))),
-                    instant=True,
                 )
             ],
             SHARE,
@@ -122,7 +119,6 @@ GLANCE = Row(
             [
                 Query(
                     f"{grown(pick('arbot_orphan_fills_total'))} + {grown(pick('arbot_fill_clashes_total'))}",
-                    instant=True,
                 )
             ],
             COUNT,

@@ -15,10 +15,13 @@ SOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 CARRIED = "${__url_time_range}&${datasource:queryparam}&${job:queryparam}&${instance:queryparam}"
 ALL = ".+"
 
-VENUE_LINK = model.DashboardLink(
-    title="Venue ${__field.labels.venue}",
-    url=f"/d/{VENUE_UID}/{VENUE_UID}?{CARRIED}&var-venue=${{__field.labels.venue}}",
-)
+
+def _to_venue(name: str) -> model.DashboardLink:
+    return model.DashboardLink(title=f"Venue {name}", url=f"/d/{VENUE_UID}/{VENUE_UID}?{CARRIED}&var-venue={name}")
+
+
+VENUE_LINK = _to_venue("${__field.labels.venue}")  # of a series
+VENUE_CELL_LINK = _to_venue("${__value.text}")  # of a cell that holds the name
 OTHERS_LINK = model.DashboardLink(
     title="arbot", type_val=model.DashboardLinkType.DASHBOARDS, tags=[TAG], include_vars=True, keep_time=True
 )

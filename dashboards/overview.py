@@ -97,7 +97,7 @@ SAFETY = Row(
         stat(
             "Tightest limit",
             "The limit nearest to its bound. At 100 % it stops new arbs; `arbot risk show` says what uses it up.",
-            [Query(top(1, by("max", "limit", whole("arbot_risk_limit_used_ratio"))), "{{limit}}", instant=True)],
+            [Query(top(1, by("max", "limit", whole("arbot_risk_limit_used_ratio"))), "{{limit}}")],
             SHARE,
             steps=LIMIT,
             named=True,
@@ -136,7 +136,7 @@ MONEY_ROW = Row(
         stat(
             "Net profit in the time shown",
             "Change of realised profit after fees, from the journal: restarts do not disturb it.",
-            [Query(changed(whole("arbot_realised")), "{{ccy}}", instant=True)],
+            [Query(changed(whole("arbot_realised")), "{{ccy}}")],
             MONEY,
             steps=PROFIT,
             named=True,
@@ -166,7 +166,7 @@ MONEY_ROW = Row(
         stat(
             "Arbs in the time shown",
             "Arbs that ended, however they ended. The execution dashboard says how.",
-            [Query(grown(whole("arbot_trades_total")), instant=True)],
+            [Query(grown(whole("arbot_trades_total")))],
             COUNT,
             decimals=0,
             wide=4,
@@ -303,7 +303,7 @@ RISK = Row(
         stat(
             "Kill switch trips in the time shown",
             "How often it was engaged, by what: operator, limit, invariant. An invariant is a defect: keep the journal.",
-            [Query(grown(whole("arbot_kill_switch_trips_total"), "reason"), "{{reason}}", instant=True)],
+            [Query(grown(whole("arbot_kill_switch_trips_total"), "reason"), "{{reason}}")],
             COUNT,
             steps=NONE_EXPECTED,
             named=True,
@@ -315,7 +315,7 @@ RISK = Row(
         stat(
             "The daemon's own alerts in the time shown",
             "Raised by the daemon itself, by severity; the log has their words. Critical ones ask for a person.",
-            [Query(grown(whole("arbot_alerts_total"), "severity"), "{{severity}}", instant=True)],
+            [Query(grown(whole("arbot_alerts_total"), "severity"), "{{severity}}")],
             COUNT,
             named=True,
             decimals=0,

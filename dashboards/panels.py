@@ -66,7 +66,8 @@ def stat(
         orientation=common.VizOrientation.AUTO,
     )
     field = _field(unit, color=THRESHOLDS, steps=steps, words=words, decimals=decimals, missing=missing)
-    return _panel("stat", title, about, queries, size=(wide, 4), field=field, options=options, alerts=alerts)
+    now = [query._replace(instant=True) for query in queries]  # the value of a daemon that is gone is no value
+    return _panel("stat", title, about, now, size=(wide, 4), field=field, options=options, alerts=alerts)
 
 
 def lines(
