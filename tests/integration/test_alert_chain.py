@@ -12,7 +12,8 @@ from tests.support.alert_chain import Pace, alert_chain, missing, served
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
 HEAR_S = 20.0  # bound of each wait; reached only by a failing test
-PACE = Pace(factor=0.01, every="500ms", range_s_min=2.0)  # a minute is 0.6 s
+PACE = Pace(factor=0.01, every="500ms", range_s_min=2.0, waits=0.01)  # a minute is 0.6 s
+SLOW = Pace(factor=0.05, for_s_max=9.0, every="500ms", waits=0.002)  # a minute is 3 s, and messages leave before that
 
 
 class Numbers:
@@ -55,7 +56,7 @@ async def test_a_daemon_that_hangs_resolves_nothing(tmp_path: Path) -> None:
     numbers = Numbers()
     app = web.Application()
     app.router.add_get("/metrics", numbers.page)
-    async with served(app) as target, alert_chain(tmp_path, target, pace=PACE) as chain:
+    async with served(app) as target, alert_chain(tmp_path, target, pace=SLOW) as chain:
         assert numbers.values is not None
         numbers.values["arbot_config_last_reload_successful"] = 0
         warned = await chain.firing("ArbotConfigReloadFailed", within_s=HEAR_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -109,6 +110,29 @@ def test_a_broken_route_is_noticed(tmp_path: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace("receiver: warn", "receiver: nobody"), encoding="utf-8")
 
     assert 0 != run("amtool", "check-config", path).returncode
+
+
+@needs_amtool
+def test_a_message_does_not_call_silence_good_news(tmp_path: Path) -> None:
+    """Say what to do about what fires, and of what is over only that it is no longer seen."""
+    alerts = [
+        {
+            "status": status,
+            "labels": {"alertname": name, "severity": "page"},
+            "annotations": {"summary": f"{name} <b>it</b>.", "description": "So.", "runbook_url": f"docs/{name}"},
+        }
+        for status, name in (("firing", "ArbotDown"), ("resolved", "ArbotDrawdown"))
+    ]
+    data = tmp_path / "data.json"
+    data.write_text(json.dumps({"receiver": "page", "status": "firing", "alerts": alerts}), encoding="utf-8")
+    glob = f"--template.glob={ALERTMANAGER.parent / 'templates' / '*.tmpl'}"
+    text = '--template.text={{ template "arbot.text" . }}'
+
+    said = run("amtool", "template", "render", glob, text, f"--template.data={data}").stdout.splitlines()
+
+    assert ["NOW: ArbotDown <b>it</b>.", "So.", "What to do: docs/ArbotDown.md"] == said[:3]
+    assert 'No longer seen (not yet "all is well": ask `arbot status`):' == said[3]
+    assert "- ArbotDrawdown: ArbotDrawdown <b>it</b>." == said[4]
 
 
 def test_inhibitions_name_alerts_there_are() -> None:

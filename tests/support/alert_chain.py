@@ -26,6 +26,7 @@ ALERTMANAGER = ROOT / "config" / "alertmanager" / "alertmanager.yml"
 HOST = "127.0.0.1"
 START_S = 15.0  # bound of waiting for a server; reached only by a failing test
 STEP_S = 0.1  # between two looks
+TARGETS_S = 12.0  # a Prometheus that has just begun knows its targets after five seconds: until then all is absent
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _WAITS = ("group_wait", "group_interval", "repeat_interval")
 
@@ -37,6 +38,7 @@ class Pace(NamedTuple):
     for_s_max: float = 3.0
     range_s_min: float = 4.0
     ages: float = 1.0
+    waits: float = 0.02  # of Alertmanager's waits for a group
     every: str = "1s"  # scrapes and evaluations
 
 
@@ -187,7 +189,8 @@ def scaled_rules(source: Path, target: Path, pace: Pace, replace: Mapping[str, s
         for group in rules["groups"]:
             for rule in group["rules"]:
                 for key in {"for", "keep_firing_for"} & rule.keys():
-                    rule[key] = _told_s(min(seconds_of(rule[key]) * pace.factor, pace.for_s_max))
+                    short_s = min(seconds_of(rule[key]) * pace.factor, pace.for_s_max)
+                    rule[key] = _told_s(TARGETS_S if rule["expr"].startswith("absent(") else short_s)
                 rule["expr"] = _scaled(rule["expr"], pace, replace)
         _write(target / path.name, rules)
 
@@ -232,7 +235,7 @@ def local_alertmanager(config: dict[str, Any], listener: str, pace: Pace) -> dic
     def hurry(route: dict[str, Any]) -> None:
         for wait in set(_WAITS) & route.keys():
             least_s = 0.0 if wait == "group_wait" else 1.0
-            route[wait] = _told_s(max(least_s, seconds_of(route[wait]) * pace.factor))
+            route[wait] = _told_s(max(least_s, seconds_of(route[wait]) * pace.waits))
         for child in route.get("routes", ()):
             hurry(child)
 
