@@ -25,6 +25,7 @@ from arbot.cli import (
     sweep,
     tax,
     tax_export,
+    tax_figures,
     tax_orders,
     transfers,
 )
@@ -59,6 +60,7 @@ app.add_typer(notify.app)
 app.add_typer(ledger.app)
 app.add_typer(tax.app)
 tax_export.register(tax.app)
+tax_figures.register(tax.app)
 tax_orders.register(tax.app)
 app.add_typer(sim.app)
 

@@ -188,8 +188,11 @@ def _services(settings: Settings, *, with_table: bool, on_stderr: bool) -> tuple
     from arbot.api.page import page
     from arbot.cli.views import live_view, page_told
     from arbot.observe.table import live_table
+    from arbot.runtime.tax_count import counting
 
-    served = (page(settings), page_told()) if settings.http.enabled else ()
+    served = (
+        (page(settings), page_told(), counting(settings)) if settings.http.enabled else ()
+    )  # who asks, asks the page
     return (*served, live_view(live_table, on_stderr=on_stderr)) if with_table else served
 
 

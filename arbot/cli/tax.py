@@ -89,7 +89,18 @@ def report(  # noqa: PLR0917 - one per option
         for words in refused.idle:
             tell(words)
         raise typer.Exit(ExitCode.OPEN_ITEMS) from refused
+    note_made(config, ledger, f"report {country} {year}")
     _tell_made(made, as_json=as_json)
+
+
+def note_made(config: Path | None, ledger: str | None, what: str) -> None:
+    """Leave word for the daemon when something was made of its own ledger."""
+    from arbot.runtime.clock import SystemClock
+    from arbot.runtime.state_dir import TaxExport, note_tax_export
+
+    if ledger is None:
+        folder = settings_of(config).run.state_dir
+        note_tax_export(folder, TaxExport(ts_ns=SystemClock().now_ns(), what=what))
 
 
 @contextmanager

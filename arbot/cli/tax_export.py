@@ -53,7 +53,7 @@ def export(  # noqa: PLR0917 - one per option
         for name, known in FORMATS.items():
             say(f"{name:<22} .{known.suffix:<10} {known.title}")
         return
-    from arbot.cli.tax import history_at
+    from arbot.cli.tax import history_at, note_made
     from arbot.domain.errors import Mistake, UserError
     from arbot.tax.bundle.asked import parse_asked
     from arbot.tax.bundle.report import Refused
@@ -78,6 +78,7 @@ def export(  # noqa: PLR0917 - one per option
     except OSError as error:
         what = f"cannot be written: {error.strerror or error}"
         raise UserError(Mistake(f"--out {out}", what, "name a place you may write to")) from error
+    note_made(config, ledger, f"export {format_}")
     _tell_made(made, as_json=as_json)
 
 

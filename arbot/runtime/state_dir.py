@@ -3,6 +3,7 @@
 <state_dir>/arbot.sqlite     journal and projections (unless store.url names another place)
 <state_dir>/daemon.json      where the running daemon's page is, and its process id; gone when it has ended
 <state_dir>/daemon.lock      held by the running daemon; the lock goes with the process, whatever ends it
+<state_dir>/tax-export.json  when a tax report or export was last made of this run's ledger
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from arbot.domain.errors import Mistake, UserError
 
 _LOCK = "daemon.lock"
 _DAEMON = "daemon.json"
+_TAX_EXPORT = "tax-export.json"
 
 
 class DaemonInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +89,27 @@ def read_daemon(path: Path) -> DaemonInfo | None:
     finally:
         os.close(lock)
     return None
+
+
+class TaxExport(msgspec.Struct, frozen=True, kw_only=True):
+    """A tax report or export that was made: when, and what it was."""
+
+    ts_ns: int
+    what: str
+
+
+def note_tax_export(path: Path, made: TaxExport) -> None:
+    """Leave word in a state folder that one was made; where there is no such folder nobody asks."""
+    if path.is_dir():
+        write_private(path / _TAX_EXPORT, msgspec.json.encode(made))
+
+
+def tax_export_ns(path: Path) -> int:
+    """Return when the last one was made; 0 when there was none, or its word cannot be read."""
+    try:
+        return msgspec.json.decode((path / _TAX_EXPORT).read_bytes(), type=TaxExport).ts_ns
+    except (OSError, msgspec.MsgspecError):
+        return 0
 
 
 def write_private(path: Path, data: bytes) -> Path:

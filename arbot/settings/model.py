@@ -284,6 +284,8 @@ class Tax(Table):
     pool: Literal["account", "universal", "until-2025"] = "account"
     custody: dict[AccountName, Literal["broker", "self"]] = {}  # "self": no U.S. digital asset broker; else "broker"
     allocation_completed: MomentOrEmpty = ""  # when the allocation of 2025 stood in the books; empty: at its import
+    country: Literal["us", "uk", "de", "ca", "au"] = "us"  # whose rules the daemon's own figures of the year follow
+    count_every_h: Annotated[Number, Field(ge=0, le=168)] = Decimal(6)  # those figures for the metrics; 0: never
 
     @property
     def allocation_completed_ns(self) -> int:

@@ -140,6 +140,10 @@ class Country(msgspec.Struct, frozen=True, kw_only=True):
             )
         return msgspec.structs.replace(options, timezone=options.timezone or self.timezone)
 
+    def year_at(self, ts_ns: int, timezone: str = "") -> int:
+        """Return the tax year of an instant."""
+        return self.year_of(LocalDays(timezone or self.timezone).of(ts_ns))
+
     def year_of(self, day: int) -> int:
         """Return the tax year of a local day."""
         return tax_year_of(day, self.year_begins)

@@ -6,17 +6,19 @@ from decimal import Decimal
 
 from arbot.domain.units import fmt
 from arbot.ledger.jurisdictions.days import day_text
-from arbot.ledger.lots.words import Acquire, OpenItem
+from arbot.ledger.lots.words import Acquire, OpenItem, Shortage
 
 
 def no_basis(line: str, account: str, qty: Decimal, asset: str, day: int) -> OpenItem:
     """Return that so many units were disposed of that nobody acquired."""
-    return OpenItem(
+    return Shortage(
         "no_basis",
         f"{line} at {account}",
         f"{fmt(qty)} {asset} disposed of on {day_text(day)} were never acquired",
         "import the history before it, or an opening line with quantity, basis and time of acquisition: "
         "`arbot ledger import FILE`",
+        asset=asset,
+        qty=qty,
     )
 
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from arbot.domain.history import format_ts
 from arbot.domain.units import EXACT, fmt
-from arbot.ledger.lots.words import Dispose, OpenItem, Remove, Send
+from arbot.ledger.lots.words import Dispose, OpenItem, Remove, Send, Shortage
 
 Leaving = Dispose | Send | Remove
 
@@ -29,11 +29,13 @@ def units_missing(event: str, effect: Leaving, ts_ns: int, missing: Decimal) -> 
     """Say that more units leave an account than have a lot there."""
     account, asset, qty = effect.account, effect.asset, effect.qty
     held = EXACT.subtract(qty, missing)
-    return OpenItem(
+    return Shortage(
         NO_BASIS,
         f"{event} at {account}",
         f"{fmt(qty)} {asset} leave {account} at {format_ts(ts_ns)}, which has lots for {fmt(held)}: {fmt(missing)} are missing",
         f"import what brought them there, or an `opening` line with their basis and time of acquisition: {_IMPORT}",
+        asset=asset,
+        qty=missing,
     )
 
 

@@ -122,6 +122,13 @@ class OpenItem(msgspec.Struct, frozen=True):
         return Mistake(self.where, f"{self.what} [{self.code}]", self.remedy)
 
 
+class Shortage(OpenItem, frozen=True, kw_only=True):
+    """So much of an asset was disposed of that no lot has."""
+
+    asset: str
+    qty: Decimal
+
+
 class LotRun(Protocol):
     """One pass over a history under the rules of one country. Feed lines in order; slices come as they are known."""
 
