@@ -83,6 +83,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 def escaped(text: str) -> str:
     """Return the text with everything that moves a cursor, hides or turns text around written out; newlines stay."""
+    if all(line.isprintable() for line in text.split("\n")):
+        return text
     return "".join(
         one if one == "\n" or unicodedata.category(one) not in _UNSEEN else f"\\u{ord(one):04x}" for one in text
     )
@@ -104,6 +106,7 @@ def cleaned(message: Message, redact: Callable[[str], str]) -> Message:
         text=clean(message.text),
         does=clean(message.does)[:300],
         todo=clean(message.todo)[:300],
+        more=tuple(clean(title).replace("\n", " ")[:220] for title in message.more),
     )
 
 

@@ -110,11 +110,8 @@ class Notifier:
                 self.counts[name, "suppressed"] += 1
             return
         self._number += 1
-        ready = cleaned(
-            msgspec.structs.replace(
-                message, id=f"{self._run_id}-{self._number}", ts_ns=message.ts_ns or now_ns, repeats=repeats
-            ),
-            self.redact,
+        ready = msgspec.structs.replace(
+            message, id=f"{self._run_id}-{self._number}", ts_ns=message.ts_ns or now_ns, repeats=repeats
         )
         for post in self._posts.values():
             post.put(ready)
@@ -217,7 +214,8 @@ class _Post:
                 await self._nap(wait_ns / _NS_PER_S)
                 continue
             now_ns = self._clock.now_ns()
-            message, self._in_hand, since_ns = self.box.take(now_ns, all_at_once=self._is_closing)
+            taken, self._in_hand, since_ns = self.box.take(now_ns, all_at_once=self._is_closing)
+            message = cleaned(taken, self._of.redact)  # here and not when it is told: that is on the order path
             self._of.waited(now_ns - since_ns)
             if await self._deliver(message):
                 self._count("sent")

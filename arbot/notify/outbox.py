@@ -26,6 +26,9 @@ class Outbox:
         self._per_minute_max = per_minute_max
         self._waiting: deque[tuple[int, Message]] = deque()  # (since when, what)
         self._left_ns: deque[int] = deque(maxlen=per_minute_max)
+        self._minor = (
+            0  # of those that wait, how many are not critical: a storm of critical ones is not searched each time
+        )
         self._lost = 0  # since something got through: dropped here, or given up by the sender
         self.dropped = 0
 
@@ -36,9 +39,13 @@ class Outbox:
     def put(self, message: Message, now_ns: int) -> bool:
         """Take a message in; return False when one had to go for want of room, this one or another."""
         self._waiting.append((now_ns, message))
+        self._minor += not message.is_critical
         if len(self._waiting) <= self._size:
             return True
-        at = next((at for at, (_, one) in enumerate(self._waiting) if not one.is_critical), 0)
+        at = 0
+        if self._minor:
+            at = next(at for at, (_, one) in enumerate(self._waiting) if not one.is_critical)
+            self._minor -= 1
         del self._waiting[at]
         self.dropped += 1
         self._lost += 1
@@ -61,6 +68,7 @@ class Outbox:
         since_ns = self._waiting[0][0]
         count = len(self._waiting) if is_last or all_at_once else 1
         taken = [self._waiting.popleft()[1] for _ in range(count)]
+        self._minor -= sum(not one.is_critical for one in taken)
         self._left_ns.append(now_ns)
         message = digest(taken)
         return msgspec.structs.replace(message, undelivered=self._lost), count, since_ns

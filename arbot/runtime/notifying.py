@@ -20,12 +20,13 @@ from arbot.domain.events import Envelope
 from arbot.domain.units import fmt
 from arbot.notify.channels import Apprise, Bot, Channel, Telegram, Webhook
 from arbot.notify.message import Kind, Sender, moment
-from arbot.notify.notifier import Notifier, Terms
+from arbot.notify.notifier import QUEUE, Notifier, Terms
 from arbot.notify.teller import Teller, ended, failing, message_of
 from arbot.observe import logs
 from arbot.runtime.clock import NS_PER_MS, NS_PER_S, Scheduler
 from arbot.runtime.daemon import Daemon
 from arbot.runtime.daily import Day, seconds_until
+from arbot.runtime.latency import LatencyHistogram
 from arbot.runtime.notify_secrets import Secrets, make_apprise
 from arbot.settings.model import Notify
 
@@ -51,8 +52,9 @@ class Notifying:
     async def _telling(self, daemon: Daemon) -> AsyncIterator[None]:
         wiring = daemon.wiring
         sender = Sender(run_name=wiring.run_name, mode=wiring.mode, version=wiring.started.code_version)
+        waits = LatencyHistogram()
         self.notifier = notifier = Notifier(
-            terms(self._table), wiring.clock, redact=logs.redact, run_id=wiring.started.run_id
+            terms(self._table), wiring.clock, redact=logs.redact, run_id=wiring.started.run_id, waited=waits.add
         )
         teller = Teller(
             notifier.tell,
@@ -70,6 +72,7 @@ class Notifying:
             except Exception:  # noqa: BLE001
                 _log.exception("a step could not be told")
 
+        daemon.durations.append(lambda: {"arbot_queue_wait_seconds": {(QUEUE,): waits}})
         daemon.numbers.append(notifier.numbers)  # every series from the start, also where nobody is told
         async with aiohttp.ClientSession() as session:
             notifier.connect(make_channels(self._table, self._secrets, session, sender, wiring.clock))

@@ -167,6 +167,12 @@ async def test_secrets_and_tricks_do_not_leave() -> None:
         told.tell(message("key a-known-secret \x1b[2J\u202e " + "x" * 5_000))
         await clock.run_for(0.1)
 
+        for number in range(70):
+            told.tell(message(f"{number} a-known-secret\x1b"))
+        await clock.run_for(61, step_s=1)
+
+    assert [] == [one for one in channel.took if "a-known-secret" in str(one) or "\x1b" in str(one.more) + one.text]
+    assert any(one.more for one in channel.took)
     text = channel.took[0].text
     assert text.startswith("key *** \\u001b[2J\\u202e xxx")
     assert 1_200 == len(text)
