@@ -34,6 +34,9 @@ GROUPS: tuple[Callable[[Metrics, RunFacts, State], Group], ...] = (
 )
 
 
+DURATIONS_AT_ONCE, NUMBERS_AT_ONCE = 10, 500
+
+
 class Collector:
     """Feeds the metrics. Every label set known at the start exists from the start.
 
@@ -82,10 +85,13 @@ class Collector:
         for group in self._groups:
             yield from group.read(readings)
             yield
-        for name, by_labels in readings.durations.items():
-            for labels, durations in by_labels.items():
-                self._metrics.put_durations(name, labels, durations)
-            yield
-        for name, numbers in readings.numbers.items():
-            for labels, number in numbers.items():
-                self._metrics.put(name, labels, number)
+        timed = [(name, *one) for name, by_labels in readings.durations.items() for one in by_labels.items()]
+        for count, (name, labels, durations) in enumerate(timed, 1):
+            self._metrics.put_durations(name, labels, durations)
+            if count % DURATIONS_AT_ONCE == 0:
+                yield
+        counted = [(name, *one) for name, numbers in readings.numbers.items() for one in numbers.items()]
+        for count, (name, labels, number) in enumerate(counted, 1):
+            self._metrics.put(name, labels, number)
+            if count % NUMBERS_AT_ONCE == 0:
+                yield
