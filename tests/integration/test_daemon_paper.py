@@ -243,6 +243,8 @@ async def test_sigterm_drains_and_leaves_nothing_open(tmp_path: Path):
     ending = await run(daemon, 60.0 / 30, lambda: os.kill(os.getpid(), signal.SIGTERM))
     assert (ending.is_clean, ending.reason) == (True, "drained")
     assert list(daemon.engine.state.live) == []
+    assert daemon.shutdown_seconds() > 0
+    assert b"arbot_shutdown_seconds 0.0\n" not in await daemon.metrics()
 
 
 async def test_a_pause_opens_nothing_and_survives_the_process(tmp_path: Path):
