@@ -18,7 +18,7 @@ from tests.support.planted import DONE, MANY, NOTHING, STOPPED
 
 pytestmark = [pytest.mark.skipif(bool(missing()), reason=missing()), pytest.mark.timeout(300)]
 
-PACE = Pace(factor=0.0003, range_s_min=4.0, every="500ms")  # six hours are six seconds
+PACE = Pace(factor=0.0003, waits=0.0003, range_s_min=4.0, every="500ms")  # six hours are six seconds
 HEAR_S = 45.0  # bound of each wait; reached only by a failing test
 
 

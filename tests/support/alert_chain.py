@@ -26,7 +26,7 @@ ALERTMANAGER = ROOT / "config" / "alertmanager" / "alertmanager.yml"
 HOST = "127.0.0.1"
 START_S = 15.0  # bound of waiting for a server; reached only by a failing test
 STEP_S = 0.1  # between two looks
-TARGETS_S = 12.0  # a Prometheus that has just begun knows its targets after five seconds: until then all is absent
+TARGETS_S = 8.0  # a Prometheus that has just begun knows its targets after five seconds: until then all is absent
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _WAITS = ("group_wait", "group_interval", "repeat_interval")
 

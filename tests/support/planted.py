@@ -29,7 +29,7 @@ MANY: dict[str, tuple[Plant, ...]] = {
     "ArbotReconciliationBreak": (Plant("arbot_reconciliation_breaks", "set", 2, COINBASE),),
     "ArbotJournalFailing": (Plant("arbot_journal_errors_total", "rise", 1),),
     "ArbotDrawdown": (Plant("arbot_risk_limit_used_ratio", "set", 0.9, {"limit": "drawdown"}),),
-    "ArbotTaskStalled": (Plant("arbot_task_last_beat_timestamp_seconds", "ago", FAR, {"task": "lag"}),),
+    "ArbotTaskStalled": (Plant("arbot_task_beat_due_timestamp_seconds", "ago", FAR, {"task": "lag"}),),
     "ArbotCriticalAlert": (Plant("arbot_alerts_total", "rise", 1, {"severity": "critical"}),),
     "ArbotBookStale": (Plant("arbot_book_last_update_timestamp_seconds", "ago", FAR, {**KRAKEN, "symbol": "BTC/USD"}),),
     "ArbotChecksumFailures": (Plant("arbot_book_checksums_total", "rise", 4, {**KRAKEN, "outcome": "mismatch"}),),
