@@ -24,6 +24,7 @@ Steps = tuple[tuple[float | None, str], ...]
 Words = tuple[tuple[str, str, str], ...]
 """Value, the word shown for it, its colour."""
 
+QUIET = "#6e7077"  # grey: neither good nor bad
 CALM: Steps = ((None, "text"),)
 GOOD: Steps = ((None, "green"),)
 NONE_EXPECTED: Steps = ((None, "green"), (1, "red"))  # counts of what should not be
@@ -33,11 +34,13 @@ LIMIT: Steps = ((None, "green"), (0.8, "orange"), (1, "red"))  # use of a limit
 PROFIT: Steps = ((None, "red"), (0, "green"))
 ZERO_LINE: Steps = ((None, "text"), (0, "green"))
 
+SEVERITY: Words = (("page", "page", "red"), ("warn", "warn", "orange"), ("none", "none", "green"))
 UP: Words = (("0", "DOWN", "red"), ("1", "UP", "green"))
 ENGAGED: Words = (("0", "off", "green"), ("1", "ENGAGED", "red"))
 YES_IS_GOOD: Words = (("0", "no", "red"), ("1", "yes", "green"))
 YES_IS_BAD: Words = (("0", "no", "green"), ("1", "yes", "red"))
-YES_IS_NOTED: Words = (("0", "no", "text"), ("1", "yes", "orange"))
+YES_IS_NOTED: Words = (("0", "no", "green"), ("1", "yes", "orange"))
+RECORDS: Words = (("0", "no", QUIET), ("1", "yes", "green"))
 OPEN_OR_NOT: Words = (("0", "may not open", "orange"), ("1", "may open", "green"))
 
 
@@ -56,7 +59,7 @@ class Missing(NamedTuple):
 
 
 ALARMING = Missing("no data", "purple")  # of what should always be known: Grafana would draw it calm and green
-ORDINARY = Missing("none yet", "transparent")  # of what needs something to have happened
+ORDINARY = Missing("none", "text")  # of what needs something to have happened
 
 
 def mappings(words: Words, missing: Missing | None = None) -> list[model.ValueMapping]:

@@ -19,12 +19,14 @@ from dashboards.looks import (
     PROFIT,
     SECONDS,
     SELDOM_EXPECTED,
+    SEVERITY,
     SHARE,
     UP,
     YES_IS_BAD,
+    YES_IS_NOTED,
     ZERO_LINE,
 )
-from dashboards.panels import bars, heatmap, lines, matrix, stat, timeline
+from dashboards.panels import Column, bars, heatmap, lines, matrix, stat, table, timeline
 from dashboards.queries import (
     Query,
     age_or_zero,
@@ -37,6 +39,7 @@ from dashboards.queries import (
     pick,
     quantile,
     rate,
+    sorted_down,
     spread_out,
     top,
     whole,
@@ -118,6 +121,22 @@ SAFETY = Row(
             steps=NONE_EXPECTED,
             alerts=("ArbotUnknownOrders",),
         ),
+        table(
+            "What fires",
+            "Alerts that fire now; their runbooks have their names, in docs/runbooks. Watchdog always fires: while it stands "
+            "here, rules are evaluated.",
+            {"A": by("max", "alertname, severity, instance, venue, asset", 'ALERTS{alertstate="firing"}')},
+            (
+                Column("alertname", "Alert"),
+                Column("severity", "Severity", words=SEVERITY),
+                Column("instance", "Instance"),
+                Column("venue", "Venue"),
+                Column("asset", "Asset"),
+                Column("Value", "Fires", words=YES_IS_NOTED),
+            ),
+            wide=24,
+            high=5,
+        ),
     ),
 )
 
@@ -135,7 +154,7 @@ MONEY_ROW = Row(
         ),
         stat(
             "Net profit in the time shown",
-            "Change of realised profit after fees, from the journal: restarts do not disturb it.",
+            "Change of realised profit after fees, from the journal: restarts do not disturb it, a new store does.",
             [Query(changed(whole("arbot_realised")), "{{ccy}}")],
             MONEY,
             steps=PROFIT,
@@ -212,7 +231,7 @@ OPPORTUNITIES = Row(
         ),
         lines(
             "Opportunities by outcome",
-            "Routes that cleared the minimum edge. None for hours while books are live: the minimum edge is too high, or the "
+            "Looks at routes that cleared the minimum edge. None for hours while books are live: the minimum edge is too high, or the "
             "books are wrong.",
             [Query(per_minute(rate(pick("arbot_opportunities_total"), "outcome")), "{{outcome}}")],
             EACH_MINUTE,
@@ -241,7 +260,7 @@ RISK = Row(
         bars(
             "Limits in use",
             "100 % is the limit: then the daemon stops what would go beyond. Orange from 80 %.",
-            [Query(by("max", "limit", whole("arbot_risk_limit_used_ratio")), "{{limit}}", instant=True)],
+            [Query(sorted_down(by("max", "limit", whole("arbot_risk_limit_used_ratio"))), "{{limit}}", instant=True)],
             SHARE,
             steps=LIMIT,
             most=1,
@@ -253,11 +272,12 @@ RISK = Row(
             [Query(by("min", "strategy", pick("arbot_trading_enabled")), "{{strategy}}")],
             OPEN_OR_NOT,
             wide=8,
+            high=8,
         ),
         bars(
             "Why no arb may be opened now",
             "Each reason that stands in the way at this moment; `arbot status` says more. Empty bars are good.",
-            [Query(by("max", "reason", whole("arbot_trading_blocked")), "{{reason}}", instant=True)],
+            [Query(sorted_down(by("max", "reason", whole("arbot_trading_blocked"))), "{{reason}}", instant=True)],
             COUNT,
             steps=NONE_EXPECTED,
             most=1,
@@ -299,10 +319,11 @@ RISK = Row(
             ],
             YES_IS_BAD,
             wide=8,
+            high=8,
         ),
         stat(
             "Kill switch trips in the time shown",
-            "How often it was engaged, by what: operator, limit, invariant. An invariant is a defect: keep the journal.",
+            "How often it was engaged, by whom: operator, asked of this daemon; outside, thrown in its store.",
             [Query(grown(whole("arbot_kill_switch_trips_total"), "reason"), "{{reason}}")],
             COUNT,
             steps=NONE_EXPECTED,
@@ -384,8 +405,8 @@ INVENTORY = Row(
             [
                 Query(
                     over(
-                        by("max", "venue, ccy", pick("arbot_counterparty_exposure")),
-                        by("max", "venue, ccy", pick("arbot_counterparty_exposure_limit")),
+                        by("max", "venue, ccy", whole("arbot_counterparty_exposure")),
+                        by("max", "venue, ccy", whole("arbot_counterparty_exposure_limit")),
                     ),
                     "{{venue}}",
                     instant=True,

@@ -65,6 +65,9 @@ def stat(
         reduce_options=_last(),
         orientation=common.VizOrientation.AUTO,
     )
+    if has_alarm:  # the colour is the background's then, and only what asks for action has one
+        steps = tuple((value, _behind(color)) for value, color in steps)
+        missing = Missing(missing.text, _behind(missing.color))
     field = _field(unit, color=THRESHOLDS, steps=steps, words=words, decimals=decimals, missing=missing)
     now = [query._replace(instant=True) for query in queries]  # the value of a daemon that is gone is no value
     return _panel("stat", title, about, now, size=(wide, 4), field=field, options=options, alerts=alerts)
@@ -170,7 +173,7 @@ def timeline(
     words: Words,
     *,
     wide: int = 24,
-    high: int = 8,
+    high: int = 6,
     alerts: tuple[str, ...] = (),
 ) -> model.Panel:
     """Return a band for each series, coloured by the state it was in."""
@@ -196,6 +199,7 @@ def table(
     columns: Sequence[Column],
     *,
     wide: int = 12,
+    high: int = 8,
     alerts: tuple[str, ...] = (),
 ) -> model.Panel:
     """Return a table of last values, one row for each set of labels; `queries` by letter, columns in order."""
@@ -221,7 +225,7 @@ def table(
         asked,
         overrides=overrides,
         transformations=transformations,
-        size=(wide, 8),
+        size=(wide, high),
         alerts=alerts,
     )
 
@@ -321,6 +325,11 @@ def _panel(
         options=options,
         field_config=model.FieldConfigSource(defaults=field, overrides=[]),
     )
+
+
+def _behind(color: str) -> str:
+    """Return the background for a colour of text."""
+    return "transparent" if color == "text" else color
 
 
 def _with_runbooks(about: str, alerts: tuple[str, ...]) -> str:

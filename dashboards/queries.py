@@ -105,9 +105,19 @@ def top(most: int, expr: str) -> str:
     return f"topk({most}, {expr})"
 
 
+def sorted_down(expr: str) -> str:
+    """Return a result with the largest first."""
+    return f"sort_desc({expr})"
+
+
 def age(selector: str, labels: str = "") -> str:
     """Return the longest time since a moment."""
     return by("max", labels, f"time() - {selector}")
+
+
+def overdue(selector: str, labels: str = "") -> str:
+    """Return the longest time since a moment by which something was due; 0 before it."""
+    return f"clamp_min({age(selector, labels)}, 0)"
 
 
 def age_or_zero(selector: str, labels: str = "") -> str:

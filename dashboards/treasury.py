@@ -38,8 +38,8 @@ from dashboards.queries import (
 NEVER = (("0", "never", "orange"),)
 
 OF_CAP = over(
-    by("max", "venue, ccy", pick("arbot_counterparty_exposure")),
-    by("max", "venue, ccy", pick("arbot_counterparty_exposure_limit")),
+    by("max", "venue, ccy", whole("arbot_counterparty_exposure")),
+    by("max", "venue, ccy", whole("arbot_counterparty_exposure_limit")),
 )
 PEGGED = by("min", "asset", whole("arbot_stablecoin_price_ratio"))
 UNMATCHED = by("max", "asset", whole("arbot_tax_unmatched_quantity"))
@@ -77,6 +77,7 @@ GLANCE = Row(
             "Transfers that are not over.",
             [Query(by("sum", "", pick("arbot_transfers_in_transit")))],
             COUNT,
+            missing=ORDINARY,
         ),
         stat(
             "Overdue",
@@ -102,6 +103,7 @@ GLANCE = Row(
             COUNT,
             steps=NONE_EXPECTED,
             alerts=("ArbotStablecoinDepeg",),
+            missing=ORDINARY,
         ),
         stat(
             "Events without a price",
@@ -269,6 +271,7 @@ OWED = Row(
             [Query(by("max", "asset", whole("arbot_stablecoin_off_peg")), "{{asset}}")],
             YES_IS_BAD,
             wide=8,
+            high=8,
             alerts=("ArbotStablecoinDepeg",),
         ),
     ),

@@ -175,15 +175,22 @@ BOOKS = Row(
             [Query(by("min", "venue, channel", pick("arbot_ws_up")), "{{venue}} {{channel}}")],
             YES_IS_GOOD,
             wide=8,
+            high=8,
             alerts=("ArbotReconnectStorm",),
         ),
-        lines(
+        bars(
             "Reconnects",
-            "Connections made, by how the one before was lost. More than a few an hour: read the reason, then the venue's status.",
-            [Query(per_minute(rate(pick("arbot_ws_connects_total"), "venue, reason")), "{{venue}} {{reason}}")],
-            EACH_MINUTE,
-            least=0,
-            seldom=True,
+            "Connections made in the time shown, by how the one before was lost. More than a few an hour: read the reason, then "
+            "the venue's own status.",
+            [
+                Query(
+                    top(8, grown(pick("arbot_ws_connects_total", 'reason!="first"'), "venue, reason")),
+                    "{{venue}} {{reason}}",
+                    instant=True,
+                )
+            ],
+            COUNT,
+            steps=SELDOM_EXPECTED,
             alerts=("ArbotReconnectStorm",),
         ),
         bars(
@@ -297,18 +304,18 @@ ANSWERS = Row(
             seldom=True,
             alerts=("ArbotUnknownOrders",),
         ),
-        lines(
+        bars(
             "REST requests that failed",
-            "Of 4xx, 429, 5xx and without answer, a minute, by group.",
+            "In the time shown, by group and class of answer. 429: too many; another program may spend from the same key.",
             [
                 Query(
-                    per_minute(rate(pick("arbot_rest_requests_total", 'status!~"2xx|3xx"'), "venue, endpoint, status")),
+                    top(10, grown(pick("arbot_rest_requests_total", 'status!~"2xx|3xx"'), "venue, endpoint, status")),
                     "{{venue}} {{endpoint}} {{status}}",
+                    instant=True,
                 )
             ],
-            EACH_MINUTE,
-            least=0,
-            seldom=True,
+            COUNT,
+            steps=SELDOM_EXPECTED,
             alerts=("ArbotRateLimited",),
         ),
         lines(
@@ -344,6 +351,7 @@ ANSWERS = Row(
             ],
             YES_IS_NOTED,
             wide=8,
+            high=8,
             alerts=("ArbotVenueQuarantined",),
         ),
         bars(
