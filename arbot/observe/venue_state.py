@@ -1,6 +1,6 @@
 """Where a venue's connection is, in one word of VENUE_STATES: the first row of RULES that fits.
 
-An announced window explains silence, silence explains everything behind it, and a venue whose books and ledger are not in
+A maintenance explains silence, silence explains everything behind it, and a venue whose books and ledger are not in
 order yet is not judged by its conduct.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from arbot.domain.ids import VenueId
+from arbot.domain.transfer import VenueStatus
 from arbot.engine.health import next_window
 from arbot.engine.state import State
 
@@ -17,7 +18,7 @@ from arbot.engine.state import State
 class Standing(NamedTuple):
     """What the word depends on."""
 
-    is_in_window: bool
+    is_in_maintenance: bool
     is_market_up: bool
     is_account_up: bool
     is_reconciled: bool
@@ -25,7 +26,7 @@ class Standing(NamedTuple):
 
 
 RULES: tuple[tuple[str, Callable[[Standing], bool]], ...] = (
-    ("maintenance", lambda one: one.is_in_window),
+    ("maintenance", lambda one: one.is_in_maintenance),
     ("down", lambda one: not one.is_market_up and not one.is_account_up),
     ("connecting", lambda one: not one.is_market_up or not one.is_account_up),
     ("reconciling", lambda one: not one.is_reconciled),
@@ -39,10 +40,11 @@ def word_of(standing: Standing) -> str:
     return next(word for word, fits in RULES if fits(standing))
 
 
-def is_in_window(state: State, venue: VenueId) -> bool:
-    """Return whether an announced maintenance is under way at a venue."""
-    window = next_window(state, venue)
-    return window is not None and window.from_ns <= state.now_ns
+def is_in_maintenance(state: State, venue: VenueId) -> bool:
+    """Return whether an announced maintenance is under way at a venue, or one that it only says it is in."""
+    window, health = next_window(state, venue), state.health.get(venue)
+    is_announced = window is not None and window.from_ns <= state.now_ns
+    return is_announced or (health is not None and health.status is VenueStatus.MAINTENANCE)
 
 
 def venue_state(state: State, venue: VenueId) -> str:
@@ -50,7 +52,7 @@ def venue_state(state: State, venue: VenueId) -> str:
     known, health = state.venues.get(venue), state.health.get(venue)
     return word_of(
         Standing(
-            is_in_window=is_in_window(state, venue),
+            is_in_maintenance=is_in_maintenance(state, venue),
             is_market_up=known is not None and known.is_market_up,
             is_account_up=known is not None and known.is_account_up,
             is_reconciled=known is not None and known.is_reconciled and known.has_balances,

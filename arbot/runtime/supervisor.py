@@ -23,6 +23,7 @@ from arbot.runtime.latency import LatencyHistogram
 
 LAG_PERIOD_S = 0.05
 RESTART_S = (1.0, 2.0, 5.0, 15.0, 60.0)
+CALLBACK = "callback"  # what exceptions are counted under that no task raised
 SILENT_S_MAX = 30.0  # of a beating task that was spawned without saying
 CALM_S = 300.0  # a kept task that has run that long has earned a quick restart again
 _log = structlog.get_logger("arbot.supervisor")
@@ -117,10 +118,12 @@ class Supervisor:
         def handle(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
             error = context.get("exception")
             if isinstance(error, Exception) and not isinstance(error, (ConnectionError, TimeoutError)):
+                self.exceptions[CALLBACK] += 1
                 self.fail(error, str(context.get("message", "callback")))
             else:
                 _log.warning("loop", message=str(context.get("message")), error=str(error))
 
+        self.exceptions[CALLBACK] += 0
         asyncio.get_running_loop().set_exception_handler(handle)
 
     async def measure_lag(self) -> None:

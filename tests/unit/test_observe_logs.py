@@ -153,3 +153,16 @@ def test_a_resting_order_that_came_too_late_is_no_warning(
     refused = OrderRejected(client_order_id="x", code=code, detail="no")
     narrate(Envelope(1, NOW_NS, refused), Outcome())
     assert stream.getvalue().count("OrderRejected") == count
+
+
+def test_lines_are_counted_by_level_and_by_nothing_else(written: Callable[..., io.StringIO]):
+    """What is written counts, whoever wrote it; what the level keeps back does not; a new set-up goes on counting."""
+    written(level="warning")
+    before = logs.counts_by_level()
+    structlog.get_logger("arbot.test").warning("one")
+    structlog.get_logger("arbot.test").info("kept back")
+    logging.getLogger("others").error("two")
+    written(level="info")
+    structlog.get_logger("arbot.test").info("three")
+    grown = {level: count - before[level] for level, count in logs.counts_by_level().items()}
+    assert grown == {"debug": 0, "info": 1, "warning": 1, "error": 1, "critical": 0}

@@ -218,3 +218,22 @@ def test_parts_of_quiet_books_are_finished_too(tmp_path: Path):
     )
     world.end()
     assert told == (2, 1, True)
+
+
+def test_portions_that_waited_tell_for_how_long(tmp_path: Path):
+    """Each portion handed to the disk says once how long it lay; those not yet taken up are counted as waiting."""
+    gate = threading.Event()
+    world = World(tmp_path)
+    world.recorder._waiting.put((world.now_ns, gate.wait))  # type: ignore[arg-type]
+    world.recorder._rotate = gate.wait  # type: ignore[method-assign,assignment]
+    world.snapshot(0)
+    world.recorder.start()
+    world.snapshot(1)
+    world.recorder.drain()
+    assert world.recorder.waiting >= 1
+    world.now_ns += 300 * MS
+    gate.set()
+    world.end()
+    waits_ns = list(world.recorder.take_waits_ns())
+    assert (0, []) == (world.recorder.waiting, list(world.recorder.take_waits_ns()))
+    assert 300 * MS <= max(waits_ns) <= 310 * MS

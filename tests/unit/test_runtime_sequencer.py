@@ -159,6 +159,7 @@ def test_no_order_leaves_when_the_commit_fails():
         world.sequencer.submit((BooksMoved(instruments=(BUY,)),))
     assert world.only("dispatched") == []
     assert world.broken == [world.commit_error]
+    assert world.sequencer.commit_errors == 1
     with pytest.raises(InvariantBroken):
         world.sequencer.submit((skew(),))
 

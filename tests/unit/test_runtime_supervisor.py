@@ -80,6 +80,7 @@ async def test_an_exception_in_a_callback_stops_the_run():
     asyncio.get_running_loop().call_soon(planted)
     await asyncio.wait_for(supervisor.stopping.wait(), 1)
     assert isinstance(supervisor.failure, ValueError)
+    assert supervisor.exceptions == {"callback": 1}
 
 
 async def test_lag_is_measured():
@@ -118,6 +119,11 @@ def test_the_collector_is_given_back():
         assert gc.get_freeze_count() > 0
         kept = [[[] for _ in range(10)] for _ in range(10_000)]
         assert policy.pauses.total > 0, kept
+        gc.collect(1)
+        of_the_middle = policy.pauses_of[1].total
+        gc.collect(1)
+        assert policy.pauses_of[1].total == of_the_middle + 1
+        assert sum(pauses.total for pauses in policy.pauses_of) == policy.pauses.total
     finally:
         policy.stop()
     assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)

@@ -107,7 +107,7 @@ ROWS: tuple[Metric, ...] = (
         ("venue", "bucket"),
         "Use of the venue's allowance of requests, 1 = none left.",
     ),
-    Metric("arbot_venue_maintenance", "gauge", "-", ("venue",), "1 while inside an announced window."),
+    Metric("arbot_venue_maintenance", "gauge", "-", ("venue",), "1 while inside an announced window, or while the venue says that it is in maintenance."),
     Metric("arbot_venue_quarantined", "gauge", "-", ("venue",), "1 while the venue is given no new arbs."),
     Metric("arbot_quarantines_total", "counter", "times", ("venue",), "Times a venue was put into quarantine."),
     Metric("arbot_venue_ack_mean_seconds", "gauge", "seconds", ("venue",), "Geometric mean of recent answer times."),

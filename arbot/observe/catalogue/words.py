@@ -80,7 +80,7 @@ LABELS: dict[str, str] = {
 
 VENUE_STATES = ("down", "connecting", "reconciling", "live", "quarantined", "maintenance")
 """In the order of the board: nothing answers; a stream is missing; ledger and venue not yet compared; all well; no new arbs
-after its own conduct or a person's word; inside an announced window."""
+after its own conduct or a person's word; inside an announced window, or in maintenance by its own word."""
 
 CONNECT_REASONS = (
     "first",

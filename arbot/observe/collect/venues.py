@@ -9,7 +9,7 @@ from arbot.domain.events import BookFault, BookInvalidated, FeedConnected, FeedD
 from arbot.observe.catalogue.words import ANSWERS, CONNECT_REASONS, ENDPOINTS, RESYNC_REASONS, VENUE_STATES
 from arbot.observe.collect.words import FeedCounters, OnDecision, OnEvent, Readings, RunFacts, Steps
 from arbot.observe.metrics import NS_PER_S, Metrics
-from arbot.observe.venue_state import is_in_window, venue_state
+from arbot.observe.venue_state import is_in_maintenance, venue_state
 from arbot.observe.watched import health_lines, quotes_resting
 
 BOOKS_AT_ONCE = 50
@@ -112,7 +112,7 @@ class Venues:
             word = venue_state(readings.state, venue_id)
             for state in VENUE_STATES:
                 put("arbot_venue_state", (venue_id, state), state == word)
-            put("arbot_venue_maintenance", (venue_id,), is_in_window(readings.state, venue_id))
+            put("arbot_venue_maintenance", (venue_id,), is_in_maintenance(readings.state, venue_id))
 
     def _read_books(self, readings: Readings) -> Steps:
         put, market = self._metrics.put, readings.state.market
