@@ -23,7 +23,6 @@ from dashboards.looks import (
     SHARE,
     UP,
     YES_IS_BAD,
-    YES_IS_NOTED,
     ZERO_LINE,
 )
 from dashboards.panels import Column, bars, heatmap, lines, matrix, stat, table, timeline
@@ -125,17 +124,17 @@ SAFETY = Row(
             "What fires",
             "Alerts that fire now; their runbooks have their names, in docs/runbooks. Watchdog always fires: while it stands "
             "here, rules are evaluated.",
-            {"A": by("max", "alertname, severity, instance, venue, asset", 'ALERTS{alertstate="firing"}')},
+            {"A": by("count", "alertname, severity, instance, venue, asset", 'ALERTS{alertstate="firing"}')},
             (
                 Column("alertname", "Alert"),
                 Column("severity", "Severity", words=SEVERITY),
                 Column("instance", "Instance"),
                 Column("venue", "Venue"),
                 Column("asset", "Asset"),
-                Column("Value", "Fires", words=YES_IS_NOTED),
+                Column("Value", "How many", COUNT),
             ),
             wide=24,
-            high=5,
+            high=6,
         ),
     ),
 )
