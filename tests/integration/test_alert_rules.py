@@ -34,7 +34,7 @@ def test_prometheus_takes_its_config() -> None:
     checked = run("promtool", "check", "config", "--lint=all", "--lint-fatal", PROMETHEUS / "prometheus.yml")
 
     assert 0 == checked.returncode, checked.stdout + checked.stderr
-    assert "6 rule files found" in checked.stdout
+    assert f"{len(list((PROMETHEUS / 'rules').glob('*.yml')))} rule files found" in checked.stdout
 
 
 @needs_promtool

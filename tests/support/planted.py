@@ -60,6 +60,7 @@ MANY: dict[str, tuple[Plant, ...]] = {
     "ArbotStressBudgetSpent": (Plant("arbot_risk_limit_used_ratio", "set", 1.1, {"limit": "stress_budget"}),),
     "ArbotTaxUnpriced": (Plant("arbot_tax_unpriced_events", "set", 3),),
     "ArbotTaxUnmatched": (Plant("arbot_tax_unmatched_quantity", "set", 0.5, {"asset": "BTC"}),),
+    "ArbotTaxCountStale": (Plant("arbot_tax_counted_timestamp_seconds", "ago", 60 * FAR),),
     "ArbotEventLoopLag": (
         Plant("arbot_event_loop_lag_seconds_count", "rise", 5_000),
         Plant("arbot_event_loop_lag_seconds_bucket", "rise", 5_000, {"le": "0.25"}),
