@@ -170,12 +170,6 @@ def test_each_metric_follows_the_naming_rules(metric: object) -> None:
 
 
 NOT_COUNTED_YET = (
-    "arbot_tax_counted_timestamp_seconds",
-    "arbot_tax_export_last_success_timestamp_seconds",
-    "arbot_tax_open_lots",
-    "arbot_tax_realized_gain",
-    "arbot_tax_unmatched_quantity",
-    "arbot_tax_unpriced_events",
 )
 
 

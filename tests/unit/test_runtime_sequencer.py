@@ -84,6 +84,7 @@ class World:
         self.now_standing = STANDING
         self.broken: list[Exception] = []
         self.commit_error: Exception | None = None
+        self.books: dict[InstrumentId, None] = {}
         self.on_dispatch: Callable[[Sequence[Command]], None] = lambda _: None
         self.sequencer = Sequencer(
             clock=self.clock,
@@ -94,7 +95,11 @@ class World:
             dispatch=self.dispatch,
             observe=lambda envelope, _: self.seen.append(("observed", type(envelope.event).__name__)),
             broken=self.broken.append,
+            edges=self,
         )
+
+    def gone(self, instrument: InstrumentId, ts_ns: int) -> None:
+        self.seen.append(("gone", (instrument, ts_ns)))
 
     def step(self, envelope: Envelope) -> Outcome:
         self.seen.append(("stepped", (envelope.seq, type(envelope.event).__name__)))
@@ -269,6 +274,17 @@ def test_an_edge_that_costs_eat_up_is_told_once_while_it_lasts():
         world.sequencer.book_moved(1)
         world.clock.advance(1)
     assert len(world.only("stepped")) == 5
+
+
+@pytest.mark.parametrize("look", [QUIET, APPARENT])
+def test_the_end_of_an_edge_is_told_to_who_waits_for_it(look: int):
+    """A book that clears no more is told once it is waited for, by name and time; one that clears, or another, is not."""
+    world = World()
+    world.books = {InstrumentId("S1@v"): None}
+    for book, seen in ((1, CLEARS), (2, look), (1, look)):
+        world.looks[book] = seen
+        world.sequencer.book_moved(book)
+    assert world.only("gone") == [("gone", ("S1@v", world.clock.now_ns()))]
 
 
 def test_a_booked_fill_of_a_forgotten_order_goes_no_further():
