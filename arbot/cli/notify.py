@@ -62,7 +62,6 @@ async def _try(settings: Settings, wanted: list[str]) -> list[dict[str, Any]]:
         severity=Severity.INFO,
         title="a test of this channel",
         text="If you can read this, messages of arbot reach you here.",
-        todo="nothing",
         ts_ns=clock.now_ns(),
         id=f"test-{clock.now_ns()}",
     )

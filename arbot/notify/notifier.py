@@ -2,7 +2,8 @@
 
 Rules:
 - `tell` is a plain call that never waits and never fails: the order path may make it.
-- What was told lately is not told again; how often it happened meanwhile is said when it is told next.
+- What was told lately is not told again; how often it happened meanwhile is said when it is told next. Good news is never
+  held back, and after it what is told of its kind is news again; after a person's deed everything is.
 - One task a channel: a channel that hangs, refuses or is slow delays no other.
 - A message is tried again with growing waits, or as long as the other side asks, until it is `GIVE_UP_S` old; then it
   counts as failed, and the next one that gets through says that some did not.
@@ -20,6 +21,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
+from arbot.domain.commands import Severity
 from arbot.notify.channels import CHANNELS, Channel, Refused, Unreached
 from arbot.notify.message import Kind, Message, cleaned
 from arbot.notify.outbox import Outbox
@@ -80,7 +82,9 @@ class Notifier:
         self.redact = redact
         self._run_id = run_id
         self.waited = waited  # told how long, in ns, the oldest of what leaves has waited
-        self._told: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()  # key -> (when, held back since)
+        self._told: OrderedDict[tuple[str, str], tuple[int, int, Kind]] = (
+            OrderedDict()
+        )  # key: when, held back since, kind
         self._number = 0
         self._posts: dict[str, _Post] = {}
         self._settled = asyncio.Event()  # a channel has nothing left, or the time is over
@@ -160,11 +164,18 @@ class Notifier:
 
     def _remember(self, message: Message, now_ns: int) -> tuple[bool, int]:
         """Return whether it was told long enough ago to be told again, and how often it was held back meanwhile."""
-        when_ns, held_back = self._told.get(message.key, (0, 0))
+        if message.severity is Severity.INFO:
+            over = [
+                key for key, (*_, kind) in self._told.items() if kind is message.kind or message.kind is Kind.OPERATOR
+            ]
+            for key in over:
+                del self._told[key]
+            return True, 0
+        when_ns, held_back, _ = self._told.get(message.key, (0, 0, message.kind))
         if when_ns and now_ns - when_ns < self._terms.dedupe_s * _NS_PER_S:
-            self._told[message.key] = (when_ns, held_back + 1)
+            self._told[message.key] = (when_ns, held_back + 1, message.kind)
             return False, held_back + 1
-        self._told[message.key] = (now_ns, 0)
+        self._told[message.key] = (now_ns, 0, message.kind)
         self._told.move_to_end(message.key)
         while len(self._told) > REMEMBERED_MAX:
             self._told.popitem(last=False)

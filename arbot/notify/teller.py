@@ -84,7 +84,7 @@ class Teller:
                 code=f"operator_{event.verb.value}",
                 severity=Severity.INFO,
                 title=f"{event.actor} asked for {what}",
-                text=f"{event.actor}: {what}" + (f", because: {event.reason}" if event.reason else ""),
+                text=f"The reason given: {event.reason}" if event.reason else "No reason was given.",
                 does=does,
                 todo=todo,
                 ts_ns=ts_ns,

@@ -146,6 +146,30 @@ async def test_the_same_is_told_once_in_its_time() -> None:
     assert {"run-1", "run-2", "run-3"} == {one.id for one in channel.took}
 
 
+async def test_good_news_and_deeds_make_the_same_news_again() -> None:
+    """Tell a quarantine again after its release, and a kill after somebody took the first one back."""
+    clock = VirtualClock()
+    channel = Scripted(clock)
+    told = Notifier(Terms(kinds=frozenset(Kind)), clock, redact=str, run_id="run")
+    async with sending(told, webhook=channel):
+        for kind, severity in (
+            (Kind.VENUE, Severity.WARNING),
+            (Kind.KILL, Severity.CRITICAL),
+            (Kind.VENUE, Severity.INFO),
+            (Kind.KILL, Severity.CRITICAL),  # nothing of it has changed
+            (Kind.VENUE, Severity.WARNING),
+            (Kind.OPERATOR, Severity.INFO),
+            (Kind.KILL, Severity.CRITICAL),
+            (Kind.OPERATOR, Severity.INFO),
+        ):
+            told.tell(message(kind=kind, severity=severity))
+        await clock.run_for(0.1)
+
+    assert ["venue", "kill", "venue", "venue", "operator", "kill", "operator"] == [
+        one.kind.value for one in channel.took
+    ]
+
+
 async def test_a_kind_that_is_not_wanted_is_not_told() -> None:
     """Pass over what the file does not name."""
     clock = VirtualClock()
