@@ -22,7 +22,7 @@ from dashboards.frame import SOURCE, VENUE_CELL_LINK, VENUE_LINK
 from dashboards.looks import ALARMING, CALM, Missing, Steps, Words, mappings, thresholds
 from dashboards.queries import Query
 
-SELDOM = "1m"  # least step of a panel of events that are minutes apart: the rate interval grows with it
+SELDOM = "2m"  # least step of a panel of events that are minutes apart: the rate interval grows with it
 LAST = "lastNotNull"
 THRESHOLDS = model.FieldColorModeId.THRESHOLDS
 PALETTE = model.FieldColorModeId.PALETTE_CLASSIC

@@ -69,9 +69,10 @@ def share_below(name: str, bound: str, labels: str = "") -> str:
     return over(below, grown(pick(name, suffix="_count"), labels))
 
 
-def quantile_shown(share: float, name: str) -> str:
+def quantile_shown(share: float, name: str, labels: str = "") -> str:
     """Return a quantile of a histogram's observations in the time shown."""
-    return f"histogram_quantile({share}, {grown(pick(name, suffix='_bucket'), 'le')})"
+    keys = f"le, {labels}" if labels else "le"
+    return f"histogram_quantile({share}, {grown(pick(name, suffix='_bucket'), keys)})"
 
 
 def spread_out(name: str, *matchers: str) -> Query:

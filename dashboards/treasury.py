@@ -29,7 +29,7 @@ from dashboards.queries import (
     over,
     per_minute,
     pick,
-    quantile,
+    quantile_shown,
     rate,
     top,
     whole,
@@ -179,13 +179,11 @@ TRANSFERS = Row(
             (Column("asset", "Asset"), Column("src", "From"), Column("dst", "To"), Column("Value", "Transfers", COUNT)),
             wide=8,
         ),
-        lines(
+        bars(
             "Time to be credited, 95th percentile",
-            "By network. A network that slows down ties up what is sent over it.",
-            [Query(quantile(0.95, "arbot_transfer_duration_seconds", "network"), "{{network}}")],
+            "Of transfers credited in the time shown, by network. A network that slows down ties up what is sent over it.",
+            [Query(quantile_shown(0.95, "arbot_transfer_duration_seconds", "network"), "{{network}}", instant=True)],
             SECONDS,
-            logarithmic=True,
-            seldom=True,
             alerts=("ArbotTransferLate",),
         ),
         bars(
