@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from decimal import Decimal
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -46,9 +47,10 @@ from arbot.settings.registry import shipped
 from strategies.cross_venue import CrossVenue
 
 VENUES, PAIRS, OPEN, IN_FLIGHT, LEVELS = 20, 50, 20, 10, 20
-TAKER = Decimal("0.001")
+TAKER = Decimal("0.0004")
 EDGE_NET_BPS_MIN = "5"
 START_NS = 1_763_631_000_000_000_000
+ENDPOINTS = ("market", "account", "orders", "transfers")
 MOVES_KEPT = 4  # shapes of a book's touch, taken in turns
 LIMITS = RiskLimits(
     notional_per_arb_max=Decimal("0.0001"), arbs_open_max=100, edge_gross_bps_max=Decimal(5_000),
@@ -131,6 +133,7 @@ class World:
                 "arbot_decision_latency_seconds": {("cross_venue",): self.latency},
                 "arbot_journal_write_seconds": {(): self.latency},
                 "arbot_event_loop_lag_seconds": {(): self.latency},
+                "arbot_rest_request_duration_seconds": dict.fromkeys(product(self.known, ENDPOINTS), self.latency),
             },
         )
 

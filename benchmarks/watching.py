@@ -2,8 +2,9 @@
 
 Three states in turns, in one process: alone; scraped every SCRAPE_S; scraped and followed by a live page. Books move all the
 time, some wake the engine, balances change once a second. Scraper and page are processes of their own that ask over loopback,
-through the daemon's own metrics, view and stream. Told are the processor time a second that each state adds, and how late a
-task that sleeps for a millisecond is woken; others on the machine lengthen that in all three states alike.
+through the daemon's own metrics, view and stream. Told are the share of a processor that each state adds to what as many
+moves take alone, and how late a task that sleeps for a millisecond is woken; whatever else runs on the machine lengthens that
+in all three states alike.
 
 Apart from that every slice of a scrape, of a view and of a status is timed by itself, in processor time of this thread: what
 holds the loop at a stretch.
@@ -70,6 +71,7 @@ class Watched:
             lambda: sections(self.source, self.rates), now_ns=time.perf_counter_ns, sleep=asyncio.sleep
         )
         self.late_ms: list[float] = []
+        self.moves = 0
         self.bytes = 0
 
     async def move(self) -> None:
@@ -77,6 +79,7 @@ class Watched:
         count = 0
         while True:
             self.world.move(MOVES)
+            self.moves += MOVES
             count += 1
             if count % round(1 / MOVE_S) == 0:
                 self.world.change()
@@ -125,7 +128,7 @@ class Watched:
 
 async def measured(watched: Watched, seconds: float, rounds: int) -> dict[str, dict[str, list[float]]]:
     """Return by state what each round's processor share and lateness were."""
-    found: dict[str, dict[str, list[float]]] = {state: {"cpu": [], "late_ms": []} for state in STATES}
+    found: dict[str, dict[str, list[float]]] = {state: {"cpu": [], "moves": [], "late_ms": []} for state in STATES}
     async with watched.served() as url, asyncio.TaskGroup() as group:
         running = [group.create_task(one()) for one in (watched.move, watched.probe, watched.stream.run)]
         for _ in range(rounds):
@@ -133,9 +136,11 @@ async def measured(watched: Watched, seconds: float, rounds: int) -> dict[str, d
                 watchers = await started(state, url)
                 drawing = [group.create_task(watched.draw_curve())] if len(watchers) > 1 else []
                 await asyncio.sleep(1.0)
-                watched.late_ms, cpu, wall = [], time.process_time(), time.perf_counter()
+                watched.late_ms, moves, cpu, wall = [], watched.moves, time.process_time(), time.perf_counter()
                 await asyncio.sleep(seconds)
-                found[state]["cpu"].append((time.process_time() - cpu) / (time.perf_counter() - wall))
+                taken = time.perf_counter() - wall
+                found[state]["cpu"].append((time.process_time() - cpu) / taken)
+                found[state]["moves"].append((watched.moves - moves) / taken)
                 found[state]["late_ms"] += watched.late_ms
                 for task in drawing:
                     task.cancel()
@@ -202,17 +207,18 @@ def looks(watched: Watched) -> list[dict]:
 
 
 def rows(found: dict[str, dict[str, list[float]]]) -> list[dict]:
-    """Return a row a state: processor share and lateness, and what is added to being alone."""
-    alone = float(np.median(found["alone"]["cpu"]))
+    """Return a row a state: processor share and lateness, and what is added to being alone with as many moves."""
+    per_move = float(np.median(np.divide(found["alone"]["cpu"], found["alone"]["moves"])))
     told = []
     for state, numbers in found.items():
         cpu, late = float(np.median(numbers["cpu"])), np.array(numbers["late_ms"])
+        added = float(np.median(np.subtract(numbers["cpu"], np.multiply(per_move, numbers["moves"]))))
         told.append(
             {
                 "state": state,
                 "cpu_percent": round(100 * cpu, 1),
-                "cpu_added_percent": round(100 * (cpu - alone), 1),
-                "ratio": round(cpu / alone, 3),
+                "moves_a_second": round(float(np.median(numbers["moves"]))),
+                "cpu_added_percent": round(100 * added, 2),
                 "late_p50_ms": round(float(np.percentile(late, 50)), 2),
                 "late_p99_ms": round(float(np.percentile(late, 99)), 2),
                 "late_max_ms": round(float(late.max()), 1),
