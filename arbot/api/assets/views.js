@@ -4,6 +4,7 @@ import { NONE, age, bp, money, moment, number, plain, qty, share, span, words } 
 import { Table } from "./table.js";
 
 export const staleMs = (state) => state.run.book_age_ms_max;
+const WHY_CHARS = 90;  // of what is wrong with a venue; all of it when pointed at, and in /status
 const GOOD_STATES = new Set(["live"]);
 
 export function bookRows(state, now) {
@@ -23,6 +24,11 @@ export function bookRows(state, now) {
 function bookState(row) {
   if (!row.isValid) return { text: "not valid", cls: "bad" };
   return row.isStale ? { text: "stale", cls: "warn" } : { text: "live", cls: "good" };
+}
+
+function venueState(row) {
+  const why = row.why.join("; ");
+  return { text: row.state, cls: venueLevel(row), note: why.length > WHY_CHARS ? `${why.slice(0, WHY_CHARS)} \u2026` : why || undefined, title: why };
 }
 
 const venueLevel = (row) => (GOOD_STATES.has(row.state) ? "good" : row.state === "not reconciled" ? "warn" : "bad");
@@ -69,7 +75,7 @@ export function makeTables(section, clock) {
   return {
     venues: make("venues", [
       { name: "Venue", cell: (r) => r.venue },
-      { name: "State", cell: (r) => ({ text: r.state, cls: venueLevel(r), note: r.why.join("; ") || undefined }) },
+      { name: "State", cell: venueState },
       { name: "Books", num: true, cell: (r) => ({ text: `${r.books_valid} of ${r.books}`, cls: r.books_valid < r.books ? "warn" : "" }) },
       { name: "Answer, ms", num: true, cell: (r) => number(r.ack_ms, 0) },
       { name: "Refused", num: true, cell: (r) => share(r.reject_share) },
