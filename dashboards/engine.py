@@ -234,6 +234,7 @@ TASKS = Row(
                 Query(grown(whole("arbot_exceptions_total"), "task"), "{{task}} exception", instant=True),
             ],
             COUNT,
+            decimals=0,
             steps=SELDOM_EXPECTED,
             alerts=("ArbotTaskRestarting",),
         ),
@@ -321,6 +322,7 @@ PEOPLE = Row(
                 )
             ],
             COUNT,
+            decimals=0,
             alerts=("ArbotControlDenied",),
         ),
         lines(

@@ -267,6 +267,7 @@ LEGS = Row(
             "numbers.",
             [Query(top(10, grown(pick("arbot_orders_refused_total"), "reason")), "{{reason}}", instant=True)],
             COUNT,
+            decimals=0,
             steps=SELDOM_EXPECTED,
             alerts=("ArbotRiskLimitBreached",),
         ),
@@ -281,6 +282,7 @@ LEGS = Row(
                 )
             ],
             COUNT,
+            decimals=0,
             steps=SELDOM_EXPECTED,
             alerts=("ArbotOrderRejects",),
         ),
@@ -350,6 +352,7 @@ CHANCES = Row(
             "In the time shown, by reason.",
             [Query(top(10, grown(pick("arbot_opportunity_rejects_total"), "reason")), "{{reason}}", instant=True)],
             COUNT,
+            decimals=0,
         ),
         lines(
             "Looks that led to nothing",
@@ -383,6 +386,7 @@ CHANCES = Row(
             "In the time shown, by reason. Only with a maker strategy.",
             [Query(top(8, grown(pick("arbot_quotes_pulled_total"), "reason")), "{{reason}}", instant=True)],
             COUNT,
+            decimals=0,
             wide=6,
         ),
     ),

@@ -98,8 +98,14 @@ SAFETY = Row(
         ),
         stat(
             "Tightest limit",
-            "The limit nearest to its bound. At 100 % it stops new arbs; `arbot risk show` says what uses it up.",
-            [Query(top(1, by("max", "limit", whole("arbot_risk_limit_used_ratio"))), "{{limit}}")],
+            "The limit nearest to its bound. At 100 % it stops new arbs; `arbot risk show` says what uses it up. Left out are "
+            "those that only set the pace and may be full: arbs open, order rate.",
+            [
+                Query(
+                    top(1, by("max", "limit", whole("arbot_risk_limit_used_ratio", 'limit!~"arbs_open|order_rate"'))),
+                    "{{limit}}",
+                )
+            ],
             SHARE,
             steps=LIMIT,
             named=True,
@@ -249,6 +255,7 @@ OPPORTUNITIES = Row(
                 )
             ],
             COUNT,
+            decimals=0,
         ),
     ),
 )
@@ -304,6 +311,7 @@ RISK = Row(
             "Arbs kept from opening, or trading stopped, in the time shown. `arbot risk show` says what used a limit up.",
             [Query(top(10, grown(whole("arbot_risk_limit_breaches_total"), "limit")), "{{limit}}", instant=True)],
             COUNT,
+            decimals=0,
             steps=SELDOM_EXPECTED,
             alerts=("ArbotRiskLimitBreached",),
         ),

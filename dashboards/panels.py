@@ -116,6 +116,7 @@ def bars(
     unit: str,
     *,
     steps: Steps = CALM,
+    decimals: int | None = None,
     most: float | None = None,
     wide: int = 8,
     alerts: tuple[str, ...] = (),
@@ -128,7 +129,7 @@ def bars(
         show_unfilled=True,
         reduce_options=_last(),
     )
-    field = _field(unit, color=THRESHOLDS, steps=steps)
+    field = _field(unit, color=THRESHOLDS, steps=steps, decimals=decimals)
     field.min_val, field.max_val = 0, most
     return _panel("bargauge", title, about, queries, size=(wide, 8), field=field, options=options, alerts=alerts)
 

@@ -191,12 +191,14 @@ TRANSFERS = Row(
             "In the time shown: credited, failed, stuck.",
             [Query(grown(whole("arbot_transfers_total"), "outcome"), "{{outcome}}", instant=True)],
             COUNT,
+            decimals=0,
         ),
         bars(
             "Transfers not begun",
             "In the time shown, by reason. Not allow-listed or an address changed: nobody may send there; check by hand.",
             [Query(top(10, grown(whole("arbot_transfers_refused_total"), "reason")), "{{reason}}", instant=True)],
             COUNT,
+            decimals=0,
             steps=SELDOM_EXPECTED,
         ),
     ),
@@ -241,15 +243,26 @@ OWED = Row(
             wide=16,
             alerts=("ArbotCounterpartyExposure",),
         ),
-        lines(
+        table(
             "Stress loss",
-            "At the worst node of each scenario, and what it may cost.",
-            [
-                Query(by("max", "scenario, ccy", whole("arbot_stress_loss")), "{{scenario}} {{ccy}}"),
-                Query(by("max", "scenario, ccy", whole("arbot_stress_budget")), "{{scenario}} budget {{ccy}}"),
-            ],
-            MONEY,
-            least=0,
+            "At the worst node of each scenario, and what it may cost. At 100 % nothing is opened that adds to it.",
+            {
+                "A": by("max", "scenario, ccy", whole("arbot_stress_loss")),
+                "B": by("max", "scenario, ccy", whole("arbot_stress_budget")),
+                "C": over(
+                    by("max", "scenario, ccy", whole("arbot_stress_loss")),
+                    by("max", "scenario, ccy", whole("arbot_stress_budget")),
+                ),
+            },
+            (
+                Column("scenario", "Scenario"),
+                Column("ccy", "Currency"),
+                Column("Value #A", "Loss", MONEY),
+                Column("Value #B", "Budget", MONEY),
+                Column("Value #C", "Of budget", SHARE, steps=LIMIT),
+            ),
+            wide=8,
+            alerts=("ArbotStressBudgetSpent",),
         ),
         lines(
             "Stablecoins against their peg",

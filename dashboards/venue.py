@@ -190,6 +190,7 @@ BOOKS = Row(
                 )
             ],
             COUNT,
+            decimals=0,
             steps=SELDOM_EXPECTED,
             alerts=("ArbotReconnectStorm",),
         ),
@@ -210,6 +211,7 @@ BOOKS = Row(
                 ),
             ],
             COUNT,
+            decimals=0,
             steps=SELDOM_EXPECTED,
             alerts=("ArbotChecksumFailures",),
         ),
@@ -292,6 +294,7 @@ ANSWERS = Row(
                 )
             ],
             COUNT,
+            decimals=0,
             steps=SELDOM_EXPECTED,
             alerts=("ArbotOrderRejects",),
         ),
@@ -315,6 +318,7 @@ ANSWERS = Row(
                 )
             ],
             COUNT,
+            decimals=0,
             steps=SELDOM_EXPECTED,
             alerts=("ArbotRateLimited",),
         ),
@@ -359,6 +363,7 @@ ANSWERS = Row(
             "In the time shown. Each relapse doubles the wait until it is let out.",
             [Query(grown(pick("arbot_quarantines_total"), "venue"), "{{venue}}", instant=True)],
             COUNT,
+            decimals=0,
             steps=SELDOM_EXPECTED,
         ),
     ),
