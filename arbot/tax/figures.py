@@ -22,7 +22,7 @@ from arbot.ledger.jurisdictions.base import CountryOptions
 from arbot.ledger.jurisdictions.registry import country as country_of
 from arbot.ledger.lots.policy import Custody, Pool
 from arbot.ledger.lots.refusals import MISSING_PRICE
-from arbot.ledger.lots.words import Shortage, Slice
+from arbot.ledger.lots.words import OpenItem, Shortage, Slice, Unvalued
 from arbot.runtime.clock import SystemClock
 from arbot.tax.bundle.asked import Asked, choose
 from arbot.tax.collecting import collected_seldom
@@ -93,9 +93,15 @@ def figures(history: History, country: str, now_ns: int) -> Figures:
         open_lots=dict(sorted(lots.items())),
         gain_short=gains[False],
         gain_long=gains[True],
-        unpriced=sum(1 for item in items if item.code == MISSING_PRICE),
+        unpriced=sum(_events_without_price(item) for item in items),
         unmatched=dict(sorted(unmatched.items())),
     )
+
+
+def _events_without_price(item: OpenItem) -> int:
+    if isinstance(item, Unvalued):
+        return item.lines
+    return 1 if item.code == MISSING_PRICE else 0
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ from arbot.domain.history import (
 from arbot.domain.units import EXACT, ONE, WIDE, ZERO
 from arbot.ledger.jurisdictions.us.effects import unpriced_effects
 from arbot.ledger.lots import refusals
-from arbot.ledger.lots.words import Acquire, Dispose, LotEffect, OpenItem, Send, Why
+from arbot.ledger.lots.words import Acquire, Dispose, LotEffect, OpenItem, Send, Unvalued, Why
 
 _times, _over = WIDE.multiply, WIDE.divide
 _plus, _minus = EXACT.add, EXACT.subtract
@@ -93,12 +93,13 @@ class LocalEffects:
             return self._unpriced
         first, last = self._unrated
         lines = f"line {first}" if self._unrated_lines == 1 else f"{self._unrated_lines} lines, {first} to {last}"
-        rates = OpenItem(
+        rates = Unvalued(
             "missing_rate",
             lines,
             f"no fx.{self._ccy}: how many {self._ccy} one USD was worth: they cannot be valued, and what they bring has no lot",
             f'give one rate for all of them (--rate-default), or add "fx": {{"{self._ccy}": "..."}} to the lines of `arbot '
             "ledger export` and import them into a new ledger (`arbot ledger import FILE --ledger NEW.db`)",
+            lines=self._unrated_lines,
         )
         return [*self._unpriced, rates]
 

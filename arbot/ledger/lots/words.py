@@ -129,6 +129,12 @@ class Shortage(OpenItem, frozen=True, kw_only=True):
     qty: Decimal
 
 
+class Unvalued(OpenItem, frozen=True, kw_only=True):
+    """So many lines lack the same thing to be valued by."""
+
+    lines: int
+
+
 class LotRun(Protocol):
     """One pass over a history under the rules of one country. Feed lines in order; slices come as they are known."""
 
