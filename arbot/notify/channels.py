@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 import aiohttp
@@ -191,7 +192,7 @@ class Apprise:
             # any of a hundred plug-ins: told as a failure of this channel
             except Exception:  # noqa: BLE001
                 is_sent = False
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # the run has ended meanwhile: nobody waits for the answer any more
                 loop.call_soon_threadsafe(lambda: settle(is_sent=is_sent))
 
         # Not the loop's executor: the loop waits for that at its end, and this may hang.

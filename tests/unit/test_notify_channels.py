@@ -16,6 +16,7 @@ from arbot.domain.commands import Severity
 from arbot.notify.channels import Apprise, Bot, Channel, Refused, Telegram, Undelivered, Unreached, Webhook, spoken
 from arbot.notify.message import Kind, Message, Sender
 from arbot.ports import Secret
+from arbot.runtime.notify_secrets import make_apprise
 from tests.support.chat_server import CHAT, TOKEN, Chats, chatting
 
 SENDER = Sender(run_name="desk", mode="paper", version="1.2")
@@ -177,6 +178,21 @@ async def test_apprise_works_in_a_thread_and_never_piles_up() -> None:
     channel._timeout_s = 5
     assert "ok" == await channel.send(MESSAGE)
     assert 2 == len(told)
+
+
+async def test_the_real_apprise_posts_to_its_services(chats: Chats) -> None:
+    """Reach a service over apprise's own plug-in, and say so when one of two does not take it."""
+    pytest.importorskip("apprise", reason='apprise is an extra: pip install "arbot[notify]"')
+    good = Secret(chats.url.replace("http", "json") + "/hook/one")
+    (notify,) = make_apprise([good])
+
+    assert "ok" == await Apprise(notify, SENDER, timeout_s=10).send(MESSAGE)
+    assert "A title" in chats.documents()[0]["title"]
+    assert "a <b>text</b>" in chats.documents()[0]["message"]
+    (both,) = make_apprise([good, Secret("json://127.0.0.1:1/a-long-secret")])
+    with pytest.raises(Unreached, match="at least one service") as raised:
+        await Apprise(both, SENDER, timeout_s=10).send(MESSAGE)
+    assert_hidden(raised.value)
 
 
 async def test_a_broken_plug_in_is_a_failure_and_no_more() -> None:

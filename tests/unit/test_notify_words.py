@@ -11,9 +11,10 @@ import typer.main
 from arbot.cli.main import app
 from arbot.domain.commands import RaiseAlert, Severity
 from arbot.domain.decisions import Reason
+from arbot.domain.errors import Mistake, UserError
 from arbot.domain.events import Verb
 from arbot.notify.message import Kind, Message, Sender, body, digest, document, headline
-from arbot.notify.teller import _DOES, _TOLD_OTHERWISE, ended, message_of
+from arbot.notify.teller import _DOES, _TOLD_OTHERWISE, ended, failing, message_of
 from arbot.notify.words import ALERTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,6 +111,17 @@ def test_an_end_is_in_order_only_when_nothing_is_left() -> None:
 
     assert (Severity.INFO, Severity.CRITICAL) == (clean.severity, dirty.severity)
     assert "nobody can say how many orders are open" in dirty.text
+
+
+def test_a_mistake_to_mend_comes_with_its_remedy() -> None:
+    """Tell a key that a venue refuses by what is wrong and what to do, not by a traceback."""
+    error = UserError(Mistake("venues.kraken", "the venue refused us: EAPI:Invalid key", "check the key file"))
+    told = failing(error, "venue:kraken failed: UserError: ...")
+
+    assert ("venues.kraken: the venue refused us: EAPI:Invalid key", "check the key file; then start it again") == (
+        told.text,
+        told.todo,
+    )
 
 
 def test_the_document_holds_every_field_of_the_guide() -> None:
