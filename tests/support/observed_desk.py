@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -104,18 +104,34 @@ def address_of(daemon: Daemon) -> str:
     return str(told["url"]).removeprefix("http://")
 
 
-def exercise(daemon: Daemon) -> None:
+def ask(daemon: Daemon, verb: str) -> None:
+    """Ask the daemon for something, as the page does."""
+    told = json.loads((daemon.desk.state / "daemon.json").read_text())
+    request = urllib.request.Request(  # noqa: S310 - loopback
+        told["url"] + "/operator",
+        json.dumps({"verb": verb, "reason": "drill"}).encode(),
+        {"Authorization": f"Bearer {Path(told['token_file']).read_text()}"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
+        assert answer.status == http.HTTPStatus.OK
+
+
+def exercise(daemon: Daemon, is_kill_seen: Callable[[], object]) -> None:
     """Let happen what a dashboard is to show. Fails when something of it does not happen."""
     desk, venues = daemon.desk, daemon.desk.venues
     daemon.wait(lambda status: status["totals"]["arbs_flat"] >= 3, "trades")
-    for verb in (("pause",), ("resume",), ("kill", "--reason", "drill"), ("unkill", "--reason", "drill"), ("resume",)):
-        assert desk.run(*verb).code == 0, verb
+    ask(daemon, "pause")
+    daemon.wait(lambda status: not status["arbs_open"], "the arbs under way to end")  # or a kill would strand one
+    ask(daemon, "kill")
+    until(is_kill_seen, "the kill to be scraped")
+    ask(daemon, "unkill")
+    ask(daemon, "resume")
     os.kill(daemon.process.pid, signal.SIGHUP)
     asked = desk.run(*TRANSFER)
     assert asked.code == 0, asked
     venues.fault("bad-checksum:venue=kraken,rate=0.2,at_ms=0,every_ms=500,count=4")
     venues.fault("leg2-reject:rate=0.5,at_ms=0,count=3", "ws-cut:venue=coinbase,at_ms=1000,every_ms=60000")
-    before = daemon.wait(lambda status: status["totals"]["arbs_flat"] >= 1, "arbs")["totals"]["arbs_flat"]
+    before = daemon.status()["totals"]["arbs_flat"]
     daemon.wait(lambda status: status["totals"]["arbs_flat"] >= before + 3, "trades after the faults")
     venues.disarm()
     until(lambda: any(one["count"] == 0 for one in daemon.status().get("transit", ())), "the transfer's arrival")
