@@ -59,7 +59,6 @@ MANY: dict[str, tuple[Plant, ...]] = {
     "ArbotStablecoinDepeg": (Plant("arbot_stablecoin_off_peg", "set", 1, {"asset": "USDT"}),),
     "ArbotStressBudgetSpent": (Plant("arbot_risk_limit_used_ratio", "set", 1.1, {"limit": "stress_budget"}),),
     "ArbotTaxUnpriced": (Plant("arbot_tax_unpriced_events", "set", 3),),
-    "ArbotTaxCountStale": (Plant("arbot_tax_counted_timestamp_seconds", "ago", 10 * 86_400),),
     "ArbotTaxUnmatched": (Plant("arbot_tax_unmatched_quantity", "set", 0.5, {"asset": "BTC"}),),
     "ArbotTaxCountStale": (Plant("arbot_tax_counted_timestamp_seconds", "ago", 60 * FAR),),
     "ArbotEventLoopLag": (
