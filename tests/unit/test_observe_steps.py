@@ -369,6 +369,15 @@ def test_what_has_no_price_is_absent_and_comes_back() -> None:
     assert 22011.5 == value(world, "equity", "USD")
 
 
+def test_what_is_not_traded_is_no_capital() -> None:
+    """Hold a coin that no instrument here trades: it has a balance, no value, and does not hide the equity."""
+    world = told(OPEN, balances={"BTC": "10", "USD": "10000", "DOGE": "500"})
+    assert 22011.5 == value(world, "equity", "USD")
+    assert 500 == value(world, "balance", "kraken", "DOGE", "free")
+    with pytest.raises(KeyError):
+        value(world, "balance_value", "kraken", "DOGE", "USD")
+
+
 def test_nothing_is_wanted_where_the_shares_say_so() -> None:
     """Want a venue to hold none of a coin: there is no deviation there, and the other one lacks half of all."""
     world = ObservedWorld.__new__(ObservedWorld)

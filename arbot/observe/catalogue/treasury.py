@@ -114,7 +114,7 @@ ROWS: tuple[Metric, ...] = (
         "gauge",
         "ccy",
         ("ccy",),
-        "All balances and what is under way, at present prices; absent while some has none.",
+        "Balances of traded assets and what of them is under way, at present prices; absent while one has none.",
     ),
     Metric(
         "arbot_drawdown_ratio",

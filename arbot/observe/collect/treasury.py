@@ -4,6 +4,8 @@ Rules of this file:
 - A gauge that cannot be told is absent, never zero and never old: the value of what has no price, equity as long as anything
   held or under way has none or a venue has not told its balances, the drawdown as long as there is no equity, a cap while the
   capital has no price. Counts of things do not need a price and are always there.
+- Equity is what the engine takes for capital: the assets that are traded here. What else an account holds has a balance and
+  no value.
 - A deviation is measured against [rebalance]: the share wanted at a venue of all that venues hold and of what is under way.
   Where nothing is wanted there is none.
 - Values are by the books of this moment, all by the same rates, read a few at a time just before.
@@ -149,13 +151,13 @@ def _worth(rates: Rates, asset: Asset, qty: Decimal) -> Decimal | None:
 
 
 def _equity(state: State, rates: Rates) -> Decimal | None:
-    """Return the worth of all that venues hold and of what is under way; None while any of it is not known."""
+    """Return the worth of all that counts as capital, at venues and under way; None while any of it is not known."""
     if not all(venue in state.venues and state.venues[venue].has_balances for venue in state.config.venues):
         return None
-    equity = ZERO
+    equity, traded = ZERO, frozenset(state.assets)
     held = [(asset, total) for venue in state.venues.values() for asset, total in venue.totals.items()]
     for asset, qty in (*held, *((one.asset, one.qty) for one in state.in_flight())):
-        worth = _worth(rates, asset, qty)
+        worth = _worth(rates, asset, qty) if asset in traded else ZERO
         if worth is None:
             return None
         equity += worth
