@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,7 @@ def test_it_lives(browser: Browser, url: str, daemon: Daemon) -> None:
         assert "USD" in page.locator("#tile-pnl dd").first.inner_text()
         heard = page.locator("#heard").inner_text()
         page.locator("#heard").filter(has_not_text=heard).wait_for()  # the next message is here
+        assert re.search(r"^arbot_sse_clients [1-9]", daemon.metrics(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("how", [DESKTOP, DARK, PHONE], ids=["light", "dark", "phone"])
