@@ -21,7 +21,9 @@ from arbot.observe.collect.words import Readings, RunFacts
 from arbot.observe.edges import EdgeLine, best_edges, edge_lines, edges_told, routes_count
 from arbot.observe.metrics import Metrics
 from arbot.observe.recent import Recent
-from arbot.observe.risk import tails_told
+from arbot.observe.risk import look_at_risk, tails_told
+from arbot.observe.slices import at_once
+from arbot.observe.status import About, Moment, look
 from arbot.observe.summary import Summary
 
 Touches = dict[InstrumentId, tuple[Decimal, Decimal]]
@@ -32,11 +34,13 @@ class Touched:
 
     def __init__(self, touches: Touches) -> None:
         self.touches = touches
+        self.asked = 0  # for one side of a book
 
     def state(self, instrument: InstrumentId) -> BookState:
         return BookState(instrument in self.touches, 1, 1)
 
     def best(self, instrument: InstrumentId, side: Side) -> Level | None:
+        self.asked += 1
         touch = self.touches.get(instrument)
         return None if touch is None else Level(touch[side is Side.BUY], Decimal(1))
 
@@ -70,9 +74,9 @@ def world(touches: dict[tuple[str, str], tuple[int, int, int]]) -> State:
     return state
 
 
-def many() -> State:
+def many(venues_count: int = 10) -> State:
     """Return a state with more routes than are told one by one."""
-    venues, symbols = range(10), range(5)
+    venues, symbols = range(venues_count), range(5)
     return world({(f"v{v}", f"C{s}/USD"): (100 + v, 101 + v, 10) for v in venues for s in symbols})
 
 
@@ -170,3 +174,21 @@ def test_an_edge_between_unlike_quotes_says_so() -> None:
     lines: list[EdgeLine] = list(edge_lines(state, Recent()))
     assert {"quote_mismatch"} == {line.reason for line in lines}
     assert list(best_edges(state, Recent())) == []
+
+
+@pytest.mark.parametrize("looks", ["scrape", "status", "risk"])
+def test_no_look_grows_with_the_square_of_the_venues(looks: str) -> None:
+    """With twice the venues, and four times the routes, a look asks twice as often for a side of a book."""
+    asked = []
+    for venues in (10, 20):
+        state, metrics = many(venues), Metrics()
+        assert isinstance(state.market, Touched)
+        about = About(version="1", mode="demo", run_name="x", pid=1, started_ts_ns=0)
+        if looks == "scrape":
+            scraped(state, metrics, Collector(metrics, facts_of(state), state))
+        elif looks == "status":
+            at_once(look(Moment(about, 1, state, Summary(), Recent(), {})))
+        else:
+            at_once(look_at_risk(state))
+        asked.append(state.market.asked)
+    assert asked[1] <= 2 * asked[0]
