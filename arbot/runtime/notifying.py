@@ -7,7 +7,7 @@ is a kept task. At the end what still waits is sent, within CLOSE_S.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
@@ -32,6 +32,7 @@ from arbot.settings.model import Notify
 
 REQUEST_S = 10.0
 CLOSE_S = 5.0
+COMPLAIN_NS = 60 * NS_PER_S
 LOOK_S = 2.0  # between two looks at what is unhedged
 _log = structlog.get_logger("arbot.notify")
 
@@ -64,20 +65,23 @@ class Notifying:
         )
         day = Day(daemon.engine.state, teller.alerts, wiring.clock.now_ns())
 
+        harmless = _Harmless(wiring.clock.now_ns)
+
         def observe(envelope: Envelope, outcome: Outcome) -> None:
-            try:
+            with harmless:
                 teller.observe(envelope, outcome)
                 day.observe(envelope, outcome)
-            # a message must never break the sequencer: told in the log
-            except Exception:  # noqa: BLE001
-                _log.exception("a step could not be told")
+
+        def alerted(alert: RaiseAlert) -> None:
+            with harmless:
+                teller.alerted(alert)
 
         daemon.durations.append(lambda: {"arbot_queue_wait_seconds": {(QUEUE,): waits}})
         daemon.numbers.append(notifier.numbers)  # every series from the start, also where nobody is told
         async with aiohttp.ClientSession() as session:
             notifier.connect(make_channels(self._table, self._secrets, session, sender, wiring.clock))
             daemon.observers.append(observe)
-            daemon.alert_observers.append(teller.alerted)
+            daemon.alert_observers.append(alerted)
             keep = daemon.supervisor.keep
             tasks = [keep(partial(notifier.run, name), f"notify:{name}") for name in notifier.channels]
             tasks.append(keep(lambda: _tell_failure(daemon, notifier), "notify:failure"))
@@ -90,7 +94,7 @@ class Notifying:
                 _tell_end(daemon, notifier)
                 await notifier.close(CLOSE_S)
                 daemon.observers.remove(observe)
-                daemon.alert_observers.remove(teller.alerted)
+                daemon.alert_observers.remove(alerted)
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
@@ -99,6 +103,27 @@ class Notifying:
         while True:
             await clock.sleep(seconds_until(self._table.daily_summary_at, clock.now_ns()))
             self.notifier.tell(day.take(clock.now_ns()))
+
+
+class _Harmless:
+    """Keeps a mistake in telling away from the sequencer and from whoever raised an alert; the log has it once a minute."""
+
+    def __init__(self, now_ns: Callable[[], int]) -> None:
+        self._now_ns = now_ns
+        self._told_ns = 0
+        self._times = 0
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> bool:
+        if kind is None or not issubclass(kind, Exception):
+            return False
+        self._times += 1
+        if self._now_ns() - self._told_ns > COMPLAIN_NS:  # it may happen with every step
+            self._told_ns = self._now_ns()
+            _log.error("messages cannot be made", times=self._times, error=repr(error), exc_info=error)
+        return True
 
 
 def terms(table: Notify) -> Terms:

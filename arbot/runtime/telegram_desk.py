@@ -16,6 +16,7 @@ import secrets as chance
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,19 @@ class TelegramDesk:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-                await listener.hang_up()
+                # beside the end of the run: cancelling all waits for no chat
+                daemon.supervisor.keep(partial(self._hang_up, listener.offset), "telegram:bye")
+
+    async def _hang_up(self, offset: int) -> None:
+        """Let Telegram know what was taken, so that it is not told again at the next start, if there is time for it."""
+        if not offset:
+            return
+        async with aiohttp.ClientSession() as session:
+            bot = Bot(session, self._table.telegram_api_url, self._token)
+            try:
+                await bot.call("getUpdates", {"offset": offset, "timeout": 0, "limit": 1}, ANSWER_S)
+            except (Refused, Unreached) as error:
+                _log.info("Telegram does not know what was taken", error=logs.redact(str(error)))
 
 
 class _Listener:
@@ -115,7 +128,7 @@ class _Listener:
         self._desk = desk
         self._seen = seen
         self._clock = daemon.wiring.clock
-        self._offset = 0
+        self.offset = 0  # the first update that Telegram is still to tell
         self._answers: deque[tuple[int, str]] = deque(maxlen=ANSWERS_MAX)
         self._has_answers = asyncio.Event()
         self._strangers = 0
@@ -134,7 +147,7 @@ class _Listener:
             try:
                 updates = await self._bot.call(
                     "getUpdates",
-                    {"offset": self._offset, "timeout": POLL_S, "allowed_updates": ["message"]},
+                    {"offset": self.offset, "timeout": POLL_S, "allowed_updates": ["message"]},
                     POLL_S + ANSWER_S,
                 )
             except (Refused, Unreached) as error:
@@ -144,11 +157,13 @@ class _Listener:
                 await self._clock.sleep(wait_s or WAITS_S[min(failures, len(WAITS_S) - 1)])
                 failures += 1
                 continue
-            failures, before = 0, self._offset
+            failures, before = 0, self.offset
             for raw in updates if isinstance(updates, list) else ():
                 await self._take(raw)
-            if updates and self._offset == before:  # nothing in it has a number: it would be told again at once, for ever
-                await self._clock.sleep(WAITS_S[0])
+            if updates and self.offset == before:
+                await self._clock.sleep(
+                    WAITS_S[0]
+                )  # nothing in it has a number: it would be told again at once, for ever
 
     async def speak(self) -> None:
         """Send the answers, for ever. One that does not get through is dropped: the verb was obeyed all the same."""
@@ -162,20 +177,12 @@ class _Listener:
                     _log.warning("an answer did not get through", error=logs.redact(str(error)))
             await self._has_answers.wait()
 
-    async def hang_up(self) -> None:
-        """Let Telegram know what was taken, so that it is not told again at the next start."""
-        if self._offset:
-            try:
-                await self._bot.call("getUpdates", {"offset": self._offset, "timeout": 0, "limit": 1}, 1.0)
-            except (Refused, Unreached) as error:
-                _log.info("Telegram does not know what was taken", error=logs.redact(str(error)))
-
     async def _take(self, raw: Any) -> None:
         number = raw.get("update_id") if isinstance(raw, dict) else None
         if not isinstance(number, int):
             _log.warning("an update without a number was passed over")
             return
-        self._offset = number + 1  # they come in order; after a quiet week the numbers begin anew anywhere
+        self.offset = number + 1  # they come in order; after a quiet week the numbers begin anew anywhere
         try:
             update = msgspec.convert(raw, Update)
         except msgspec.ValidationError as error:

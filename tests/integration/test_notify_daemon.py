@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from arbot.domain.commands import SubmitOrder
+from arbot.domain.commands import RaiseAlert, Severity, SubmitOrder
 from arbot.domain.errors import InvariantBroken
 from arbot.domain.events import OperatorRequested, OrderRejected, RejectCode, Verb
 from arbot.journal.store import SqlStore
@@ -239,8 +239,50 @@ async def test_a_verb_that_fails_is_said_to_have_failed(tmp_path: Path, chats: C
         assert daemon.supervisor.failure is None
 
 
-async def test_no_secret_reaches_a_log_a_message_or_a_chat(tmp_path: Path, chats: Chats) -> None:
+async def test_a_chat_that_hangs_does_not_delay_the_end(
+    tmp_path: Path, chats: Chats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancel all and write the end down while Telegram answers nothing any more."""
+    monkeypatch.setattr("arbot.runtime.notifying.CLOSE_S", 0.2)
+    settings = configured(tmp_path, chats, webhook_url_file=None, webhook_secret_file=None)
+    async with running(tmp_path, settings) as daemon:
+        chats.say("status", now_s(daemon) + 1)
+        await until(lambda: [text for text in chats.texts() if "Venues:" in text])
+        chats.always |= {"sendMessage": "hang", "getUpdates": "hang"}
+
+    assert daemon.ending is not None
+    assert daemon.ending.is_clean
+    assert {"telegram", "notify"} <= set(daemon.supervisor.restarts)
+    assert 0 == daemon.supervisor.restarts.total()
+
+
+async def test_a_mistake_in_telling_stops_nothing(
+    tmp_path: Path, chats: Chats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Go on trading when no message can be made of a step or of an alert."""
+
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    async with running(tmp_path, configured(tmp_path, chats)) as daemon:
+        monkeypatch.setattr("arbot.notify.teller.message_of", broken)
+        monkeypatch.setattr("arbot.notify.teller.Teller.observe", broken)
+        await until(lambda: daemon.summary.totals(0).arbs_opened)
+        for tell in daemon.alert_observers:
+            tell(RaiseAlert(severity=Severity.CRITICAL, code="orders_open", text="one"))
+        opened = daemon.summary.totals(0).arbs_opened
+        await until(lambda: daemon.summary.totals(0).arbs_opened > opened)
+
+    assert daemon.ending is not None
+    assert daemon.ending.is_clean
+
+
+async def test_no_secret_reaches_a_log_a_message_or_a_chat(
+    tmp_path: Path, chats: Chats, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Search everything that was written for the token and the address, with every fault on the way and the log at debug."""
+    monkeypatch.setattr("arbot.runtime.telegram_desk.WAITS_S", (0.05,))
+    monkeypatch.setattr("arbot.notify.notifier.RETRY_S", (0.05,))
     settings = configured(tmp_path, chats)
     for path, faults in {
         "webhook": ("500", "cut", "404"),
