@@ -11,7 +11,7 @@ from aiohttp import web
 from arbot.domain.events import FeedDisconnected, Stream
 from arbot.domain.ids import InstrumentId, VenueId
 from arbot.venues.codec import NOTHING, Decoded, StreamStats
-from arbot.venues.session import Session, SessionPolicy, Wiring
+from arbot.venues.session import Beat, Session, SessionPolicy, Wiring
 from tests.support.loopback import serving_app
 from tests.support.streams import RecordingSink
 
@@ -71,7 +71,7 @@ class Silence:
 
 
 async def dial(
-    url: str, clock: PretendClock, policy: SessionPolicy, seed: int = 7
+    url: str, clock: PretendClock, policy: SessionPolicy, seed: int = 7, beat: Beat = lambda _quiet_s: None
 ) -> tuple[StreamStats, RecordingSink]:
     """Run a session until the clock has enough."""
     stats, sink = StreamStats(), RecordingSink()
@@ -86,6 +86,7 @@ async def dial(
             chance=Random(seed),
             stats=stats,
             policy=policy,
+            beat=beat,
         )
     )
     with pytest.raises(asyncio.CancelledError):
@@ -113,6 +114,15 @@ async def test_no_more_dials_than_the_budget_whatever_happens():
     stats, _ = await dial(NOBODY, clock, policy)
     assert {"connect_failed": 3} == stats.drops
     assert 99 < clock.waits[3] <= 100
+
+
+async def test_a_stream_says_how_long_it_is_going_to_be_quiet():
+    """Each wait is announced before it begins, whole, so that a long one is no sign of a stream that hangs."""
+    clock, told = PretendClock(4), []
+    policy = SessionPolicy(backoff_s_min=0.01, backoff_s_max=0.01, dials_max=3, dials_window_s=100.0)
+    await dial(NOBODY, clock, policy, beat=told.append)
+    assert clock.waits == [quiet_s for quiet_s in told if quiet_s != policy.connect_timeout_s]
+    assert 3 == told.count(policy.connect_timeout_s)
 
 
 @pytest.mark.parametrize(("asked", "expected"), [("17", 17), ("99999", 300), ("soon", None)])
