@@ -22,10 +22,9 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Say whether the file is valid; every mistake comes with its line and remedy (exit code 2)."""
     from arbot.runtime.notify_secrets import CHECKED
     from arbot.runtime.strategy_loader import load_strategy
-    from arbot.settings.load import load
     from arbot.settings.show import digest
 
-    settings = settings_of(config) if config is None else load(config, rules=CHECKED)
+    settings = settings_of(config, None, CHECKED)
     load_strategy(settings.strategy.name, settings.strategy.params, Path.cwd())
     facts = {
         "valid": True,
