@@ -10,9 +10,9 @@ import pytest
 
 from arbot.domain.errors import InvariantBroken
 from arbot.runtime.clock import VirtualClock
-from arbot.runtime.daemon import BEAT_AGE_MS_MAX, Daemon
+from arbot.runtime.daemon import Daemon
 from arbot.runtime.service_manager import ServiceManager, reloading, watched
-from arbot.runtime.supervisor import Supervisor
+from arbot.runtime.supervisor import SILENT_S_MAX, Supervisor
 
 
 class Bare(Daemon):
@@ -70,7 +70,7 @@ async def test_a_task_that_stalls_stops_the_pings(heard):
     lag = daemon.supervisor.spawn(beating(daemon, ("lag", "kill-switch")), "lag")
     daemon.supervisor.beat("gc")
     async with watched(manager)(daemon):
-        await daemon.clock.run_for(BEAT_AGE_MS_MAX / 1000 - 2, step_s=0.5)
+        await daemon.clock.run_for(SILENT_S_MAX - 2, step_s=0.5)
         assert all("WATCHDOG=1" in line for line in heard.take()[1:])
         await daemon.clock.run_for(4, step_s=0.5)
         heard.take()
