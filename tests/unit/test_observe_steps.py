@@ -453,7 +453,7 @@ def test_a_transfer_is_counted_from_request_to_credit() -> None:
     world = told(SENT, ObservedTransfers())
     assert 1 == value(world, "transfers_in_transit", "BTC", "kraken", "coinbase")
     assert 100 == value(world, "transfers_in_transit_value", "BTC", "USD")
-    told("coinbase deposit D1 1 done tx X\ncoinbase deposit D1 1 done tx X", world)
+    told("coinbase deposit D1 1 done tx X\ncoinbase deposit D2 1 done tx X", world)  # the second is told, not counted
     counts = world.counts_now()
 
     assert 0 == value(world, "transfers_in_transit", "BTC", "kraken", "coinbase")
