@@ -12,7 +12,7 @@ from rich.console import Console
 from arbot.domain.decisions import Outcome, PegChanged, Reason, TransferMoved, TransferRefused, VenueHealthChanged
 from arbot.domain.events import Envelope, TimerFired, TransferRestored
 from arbot.domain.ids import Asset, VenueId
-from arbot.domain.registry import AssetEntry, Registry
+from arbot.domain.registry import AssetEntry, Registry, VenueEntry
 from arbot.domain.transfer import Network, TransferId, TransferIntent, TransferState
 from arbot.engine.config import HealthPolicy
 from arbot.observe.collect import Collector
@@ -175,3 +175,22 @@ def test_decisions_are_counted(decision: object, name: str, labels: tuple[str, .
 def test_people_are_told_of_health_and_pegs() -> None:
     """Log what a person would ask about first."""
     assert {VenueHealthChanged, PegChanged, TransferMoved, TransferRefused} <= set(_LEVELS)
+
+
+def test_venues_of_one_company_tell_what_it_owes() -> None:
+    """Put a company's whole exposure, and its cap, beside every configured venue that it runs; none under its own name."""
+    world = World(
+        VENUES,
+        instruments=tuple(an_instrument(venue) for venue in VENUES),
+        registry=Registry(venues={VenueId(venue): VenueEntry(entity="one-inc") for venue in VENUES}),
+    )
+    for venue in VENUES:
+        world.line(f"{venue} book bid 100.0x2 ask 100.1x2")
+    metrics, view = metrics_of(world), risk_view(world.engine.state)
+    (owed,) = (row.value for row in view.exposures if row.kind == "venue")
+
+    told = dict(metrics.children("arbot_counterparty_exposure"))
+    assert {(venue, "USD"): pytest.approx(float(owed)) for venue in VENUES} == told
+    assert {(venue, "USD") for venue in VENUES} == {
+        one for one, _ in metrics.children("arbot_counterparty_exposure_limit")
+    }

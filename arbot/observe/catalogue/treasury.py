@@ -85,7 +85,7 @@ ROWS: tuple[Metric, ...] = (
         "gauge",
         "ccy",
         ("venue", "ccy"),
-        "Everything a venue owes us, what is under way to it included.",
+        "Everything the company behind a venue owes us, what is under way to it included; of venues of one company each tells it all.",
     ),
     Metric(
         "arbot_counterparty_exposure_limit",

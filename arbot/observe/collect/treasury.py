@@ -8,6 +8,8 @@ Rules of this file:
   no value.
 - A deviation is measured against [rebalance]: the share wanted at a venue of all that venues hold and of what is under way.
   Where nothing is wanted there is none.
+- What a venue owes us is what the company behind it owes us: venues of one company are capped together, and each of them
+  tells the whole.
 - Values are by the books of this moment, all by the same rates, read a few at a time just before.
 """
 
@@ -120,13 +122,16 @@ class Treasury:
     def _read_exposure(self, state: State) -> None:
         ccy, is_priced = self._facts.ccy, not table_of(state).unpriced
         present: dict[tuple[str, tuple[str, ...]], tuple[Decimal, Decimal | None]] = {}
+        venues: dict[str, list[str]] = {}  # of each company that runs one
+        for venue in state.config.venues:
+            venues.setdefault(state.config.registry.venue(venue).entity or venue, []).append(venue)
         for line in cap_lines(state):
             kind, node = line.node[0], line.node[1]
-            if kind is NodeKind.VENUE:
-                place: tuple[str, tuple[str, ...]] = ("arbot_counterparty_exposure", (node, ccy))
+            told = (line.value, line.limit if is_priced else None)
+            if kind is NodeKind.VENUE and node in venues:
+                present.update({("arbot_counterparty_exposure", (venue, ccy)): told for venue in venues[node]})
             else:
-                place = ("arbot_exposure", (kind.value, node, ccy))
-            present[place] = (line.value, line.limit if is_priced else None)
+                present["arbot_exposure", (kind.value, node, ccy)] = told
         for place in self._capped:
             present.setdefault(place, (ZERO, None))  # nothing stands there any more
         for (name, labels), (value, limit) in present.items():
