@@ -14,6 +14,7 @@ from pathlib import Path
 
 from arbot.domain.errors import Mistake, UserError
 from arbot.runtime.state_dir import write_private
+from arbot.venues.credentials import is_handed_over
 
 TOKEN_FILE = "operator.token"  # noqa: S105 - the name of the file
 CHARS_MIN = 24  # of one's own: guessing is slow (ten tries a minute), but nobody should live by that
@@ -47,7 +48,7 @@ def read_token(path: Path) -> str:
         facts = os.fstat(file.fileno())  # of the file that is open, so it cannot be swapped between check and read
         if not stat.S_ISREG(facts.st_mode):
             raise UserError(Mistake(_WHERE, f"{path} is not a regular file", "point it at a text file"))
-        if facts.st_mode & 0o177:
+        if facts.st_mode & 0o177 and not is_handed_over(path, facts, os.environ):
             raise UserError(
                 Mistake(_WHERE, f"{path}: mode {stat.S_IMODE(facts.st_mode):04o} lets others in", f"chmod 600 {path}")
             )

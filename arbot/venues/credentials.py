@@ -33,7 +33,7 @@ def load_credentials(
     `owner` is the user id the file must belong to (ours unless given). Raises: UserError naming what to mend.
     """
     key, secret = (
-        _from_file(path, os.getuid() if owner is None else owner)
+        _from_file(path, os.getuid() if owner is None else owner, environ)
         if path is not None
         else _from_environment(config, environ)
     )
@@ -44,9 +44,9 @@ def load_credentials(
     return Credentials(key=Secret(key), secret=Secret(secret))
 
 
-def _from_file(path: Path, owner: int) -> tuple[str, str]:
+def _from_file(path: Path, owner: int, environ: Mapping[str, str]) -> tuple[str, str]:
     where = str(path)
-    text = read_private(path, owner, setting="key_file")
+    text = read_private(path, owner, setting="key_file", environ=environ)
     try:
         found = msgspec.json.decode(text, type=dict[str, object])
     except msgspec.DecodeError as error:
@@ -60,7 +60,7 @@ def _from_file(path: Path, owner: int) -> tuple[str, str]:
     )
 
 
-def read_private(path: Path, owner: int, *, setting: str) -> bytes:
+def read_private(path: Path, owner: int, *, setting: str, environ: Mapping[str, str] = os.environ) -> bytes:
     """Return what is in a file that only `owner` may read. Raises: UserError naming `setting` and what to mend."""
     where = str(path)
     try:
@@ -77,6 +77,8 @@ def read_private(path: Path, owner: int, *, setting: str) -> bytes:
         facts = os.fstat(file.fileno())  # of the file that is open, so it cannot be swapped between check and read
         if not stat.S_ISREG(facts.st_mode):
             raise UserError(Mistake(where, "is not a regular file", f"point {setting} at a file"))
+        if is_handed_over(path, facts, environ):
+            return file.read(BYTES_MAX)
         if facts.st_uid != owner:
             raise UserError(Mistake(where, f"belongs to user {facts.st_uid}, we are {owner}", f"chown {owner} {where}"))
         if facts.st_mode & 0o177:
@@ -84,6 +86,21 @@ def read_private(path: Path, owner: int, *, setting: str) -> bytes:
                 Mistake(where, f"mode {stat.S_IMODE(facts.st_mode):04o} lets others in", f"chmod 600 {where}")
             )
         return file.read(BYTES_MAX)
+
+
+def is_handed_over(path: Path, facts: os.stat_result, environ: Mapping[str, str]) -> bool:
+    """Return whether systemd put this file where our service alone can enter (LoadCredential).
+
+    It may then be root's, and look readable by a group: of a file with an access list, which names us and nobody else, the
+    mode shows the list's mask there.
+    Source: systemd.exec(5), and https://github.com/systemd/systemd/issues/29435.
+    """
+    folder = environ.get("CREDENTIALS_DIRECTORY", "")
+    if not folder or path.parent.resolve() != Path(folder).resolve():
+        return False
+    around = path.parent.stat()
+    owners = {0, os.getuid()}
+    return {facts.st_uid, around.st_uid} <= owners and not facts.st_mode & 0o137 and not around.st_mode & 0o027
 
 
 def _from_environment(config: VenueConfig, environ: Mapping[str, str]) -> tuple[str, str]:

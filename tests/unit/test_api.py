@@ -470,6 +470,16 @@ def test_an_own_token_is_taken_from_a_private_file_only(tmp_path: Path) -> None:
         read_token(tmp_path / "none")
 
 
+def test_a_token_that_the_service_manager_hands_over_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In systemd's own folder mode 0440 is that of an access list, which names our service alone."""
+    file = tmp_path / "token"
+    file.write_text("a" * 32)
+    file.chmod(0o440)
+    tmp_path.chmod(0o550)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert read_token(file) == "a" * 32
+
+
 def test_a_token_of_the_run_goes_with_the_run(tmp_path: Path) -> None:
     """Without a file of one's own a new token lies in the state folder, for us alone, for as long as the run lasts."""
     with operator_token(tmp_path, None) as (token, where):

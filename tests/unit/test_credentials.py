@@ -51,6 +51,25 @@ def test_file_of_another_user_is_refused(tmp_path):
         load_credentials(KRAKEN, path, {}, owner=os.getuid() + 1)
 
 
+def test_file_of_the_service_manager_is_read(tmp_path):
+    """What systemd hands over looks like 0440 where it uses an access list; only in its own folder that is good enough."""
+    path = write(tmp_path / "k", {"key": "K", "secret": "c2VjcmV0"}, 0o440)
+    tmp_path.chmod(0o550)
+    handed = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert load_credentials(KRAKEN, path, handed).key.reveal() == "K"
+    with pytest.raises(UserError, match="mode 0440 lets others in"):
+        load_credentials(KRAKEN, path, {"CREDENTIALS_DIRECTORY": f"{tmp_path}2"})
+
+
+@pytest.mark.parametrize(("file_mode", "folder_mode"), [(0o444, 0o550), (0o460, 0o550), (0o440, 0o555)])
+def test_credentials_folder_that_others_enter_is_no_excuse(tmp_path, file_mode, folder_mode):
+    """A file that others may read or the group may write is refused wherever it lies."""
+    path = write(tmp_path / "k", {"key": "K", "secret": "c2VjcmV0"}, file_mode)
+    tmp_path.chmod(folder_mode)
+    with pytest.raises(UserError, match="lets others in"):
+        load_credentials(KRAKEN, path, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+
+
 @pytest.mark.parametrize(
     ("config", "content", "told"),
     [
