@@ -19,6 +19,7 @@ import structlog
 from arbot.api.app import Adjustment, Closing, Desk, Request, TransferWish
 from arbot.api.assets import Assets, load_assets
 from arbot.api.guard import Counts
+from arbot.api.pace import Pace
 from arbot.api.server import LOOPBACK_NAMES, serve
 from arbot.api.stream import Stream
 from arbot.api.token import operator_token
@@ -31,13 +32,12 @@ from arbot.domain.units import ONE, ZERO, div, parse_decimal
 from arbot.observe.live import Rates, Source, sections
 from arbot.observe.live_log import NS_PER_MS, LiveLog
 from arbot.runtime import operating
-from arbot.runtime.clock import NS_PER_S
 from arbot.runtime.daemon import Daemon
 from arbot.runtime.lot_orders import mistakes_of
 from arbot.runtime.state_dir import DaemonInfo, StateDir
 from arbot.settings.model import Settings
 
-POINT_S = 2.0
+POINT_S, POINT_MAX_S = 2.0, 10.0
 CURVE_SHARE_MAX = 0.0025  # of the loop's time for rates: on a very large desk they are asked less often
 _log = structlog.get_logger("arbot.page")
 
@@ -110,6 +110,7 @@ class _Live:
 
     async def _draw_curve(self) -> None:
         sleep, now_ns = self._daemon.wiring.clock.sleep, self.source.now_ns
+        pace = Pace(period_s=POINT_S, period_s_max=POINT_MAX_S, loop_share_max=CURVE_SHARE_MAX)
         while True:
             began_ns, spent_ns = now_ns(), 0
             for _ in self.rates.refresh():
@@ -117,7 +118,8 @@ class _Live:
                 await sleep(0)
                 began_ns = now_ns()
             self.log.curve.add(self.rates.point(self.source))
-            await sleep(max(POINT_S, spent_ns / (CURVE_SHARE_MAX * NS_PER_S)))
+            pace.took(spent_ns)
+            await sleep(pace.period_s)
 
     def _numbers(self) -> Mapping[str, Mapping[tuple[str, ...], float]]:
         requests: Counter[tuple[str, ...]] = Counter(self.counts.requests)

@@ -2,6 +2,7 @@
 
 Rules: a page that is slow misses steps between, never the last state: what it has not been sent yet is a set of names, and what
 is sent is how those sections stand at that moment. A view is built only while somebody looks, at most once a period, in slices.
+A large desk's period is longer, but bounded: one view held up by whatever else the machine does must not silence the pages.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 import msgspec
 from aiohttp import web
 
+from arbot.api.pace import Pace
 from arbot.observe.live import Section
-from arbot.runtime.clock import NS_PER_S
+from arbot.runtime.clock import NS_PER_MS, NS_PER_S
 
 CLIENTS_MAX = 16
-PERIOD_S = 0.5
+PERIOD_S, PERIOD_MAX_S = 0.5, 1.5  # the longest leaves room to be seen within two seconds
 LOOP_SHARE_MAX = 0.025  # of the loop's time for building views: a very large desk is drawn less often
 FRESH_NS = 800_000_000  # of each second of a period: the one who builds in time finds it old enough
-HEARTBEAT_S = 5.0
+BEAT_S = 1.0  # without news a page hears the time, and so knows that we live
 SEND_S = 10.0  # a page that takes nothing for so long is let go; it comes back by itself
 _RETRY = b"retry: 1000\n\n"
-_BEAT = b": beat\n\n"
 _EVENTS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-store",
@@ -58,7 +59,7 @@ class Stream:
         self._clients: dict[_Client, None] = {}
         self._building = asyncio.Lock()
         self._built_ns = 0
-        self._spent_ns = 0  # on the last view, the loop's own time between slices left out
+        self._pace = Pace(period_s=PERIOD_S, period_s_max=PERIOD_MAX_S, loop_share_max=LOOP_SHARE_MAX)
         self.is_closing = False
         self.conflated = 0  # sections replaced before a slow page took them
 
@@ -69,15 +70,20 @@ class Stream:
 
     @property
     def period_s(self) -> float:
-        """How long a view is fresh: half a second, longer where one takes long to build."""
-        return max(PERIOD_S, self._spent_ns / (LOOP_SHARE_MAX * NS_PER_S))
+        """How long a view is fresh: half a second, up to three times that where one takes long to build."""
+        return self._pace.period_s
 
     async def run(self) -> None:
         """Keep the pages up to date for ever."""
         while True:
-            await self._sleep(self.period_s)
+            await self._sleep(self._due_s())
             if self._clients:
                 await self._refresh()
+
+    def _due_s(self) -> float:
+        """Return how long until the next view: a period after the last one, whoever that was built for."""
+        age_s = (self._now_ns() - self._built_ns) / NS_PER_S
+        return self.period_s - age_s if age_s < self.period_s else self.period_s
 
     async def state(self) -> bytes:
         """Return all sections as one JSON object, not older than a period."""
@@ -114,10 +120,11 @@ class Stream:
             if not client.unsent:
                 client.is_awaited.clear()
                 try:
-                    async with asyncio.timeout(HEARTBEAT_S):
+                    async with asyncio.timeout(BEAT_S):
                         await client.is_awaited.wait()
                 except TimeoutError:
-                    await response.write(_BEAT)
+                    async with asyncio.timeout(SEND_S):
+                        await response.write(b"event: beat\ndata: %d\n\n" % (self._now_ns() // NS_PER_MS))
                     continue
             names, client.unsent = client.unsent, {}
             if names:
@@ -138,7 +145,8 @@ class Stream:
                 spent_ns += self._now_ns() - began_ns
                 await self._sleep(0)
                 began_ns = self._now_ns()
-            self._built_ns, self._spent_ns = began_ns, spent_ns
+            self._built_ns = began_ns
+            self._pace.took(spent_ns)  # the loop's own time between slices left out
         for client in self._clients:
             self.conflated += len(client.unsent.keys() & changed.keys())
             client.unsent |= changed
