@@ -131,7 +131,10 @@ def test_a_clock_that_is_off_is_declined(desk: Desk, venues: Venues) -> None:
     [
         (
             "bad-checksum:venue=kraken",
-            ('arbot_book_checksums_total{outcome="mismatch",venue="kraken"}', 'arbot_book_resyncs_total{reason="checksum",venue="kraken"}'),
+            (
+                'arbot_book_checksums_total{outcome="mismatch",venue="kraken"}',
+                'arbot_book_resyncs_total{reason="checksum",venue="kraken"}',
+            ),
         ),
         (
             "seq-gap:venue=coinbase",
