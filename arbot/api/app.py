@@ -23,10 +23,13 @@ twice to what opens trading again or trades by itself: `is_confirmed` (409 witho
 
 from __future__ import annotations
 
+import asyncio
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -36,8 +39,11 @@ from arbot.api.guard import Counts, TokenDoor, add_headers, guard, refuse
 from arbot.api.stream import Stream
 from arbot.domain.events import Verb
 from arbot.domain.history import LotMethod, PickedLot
+from arbot.observe.logs import redact
+from arbot.runtime.operating import KillUnwritten
 
 BODY_BYTES_MAX = 4_096
+BODY_S = 10.0
 TEXT_CHARS_MAX = 300
 NEEDS_REASON = (Verb.UNKILL, Verb.RESET_LIMIT, Verb.QUARANTINE, Verb.RELEASE)
 NEEDS_ARGUMENT = {
@@ -53,6 +59,7 @@ NEEDS_CONFIRMATION = {  # from a browser
     Verb.RELEASE: "the venue will be traded at again",
 }
 _PROMETHEUS = {"Content-Type": CONTENT_TYPE_LATEST}
+_log = structlog.get_logger("arbot.page")
 
 
 Asked = TypeVar("Asked", "Request", "Adjustment", "TransferWish", "Closing", "LotOrder", "LotPick", "TokenCheck")
@@ -191,7 +198,7 @@ def _posted(desk: Desk, door: TokenDoor, kind: type[Asked], act: Callable[[Asked
             desk.counts.commands[command, "denied"] += 1
             return denial
         try:
-            asked = msgspec.json.decode(await request.read(), type=kind)
+            asked = msgspec.json.decode(await _body(request), type=kind)
             command = asked.verb.value if isinstance(asked, Request) else command
             _check(asked)
             unsaid = _unconfirmed(request, asked)
@@ -201,9 +208,30 @@ def _posted(desk: Desk, door: TokenDoor, kind: type[Asked], act: Callable[[Asked
         except (msgspec.DecodeError, ValueError) as error:
             desk.counts.commands[command, "refused"] += 1
             return refuse(400, str(error))
+        except web.HTTPException:
+            raise
+        except KillUnwritten as error:
+            desk.counts.commands[command, "refused"] += 1
+            return refuse(503, str(error))
+        # whatever it was, the one who asked has to know that it was not done; everybody else reads it in the log
+        except Exception as error:  # noqa: BLE001
+            desk.counts.commands[command, "refused"] += 1
+            _log.exception("not carried out", command=command, error=type(error).__name__)
+            return refuse(503, f"NOT carried out: {redact(f'{type(error).__name__}: {error}')[:TEXT_CHARS_MAX]}")
         return _json(200, {"done": asked} if answer is None else {"done": asked, "answer": answer})
 
     return posted
+
+
+async def _body(request: web.Request) -> bytes:
+    """Return what was sent, if it comes whole and in time."""
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    except (web.RequestPayloadError, zlib.error):
+        raise web.HTTPBadRequest from None
 
 
 def _denial(request: web.Request, desk: Desk, door: TokenDoor) -> web.Response | None:

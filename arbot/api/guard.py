@@ -8,12 +8,14 @@ cannot read. There are no cookies, so a page that is not ours has nothing of the
 from __future__ import annotations
 
 import hmac
+import re
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -33,6 +35,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_log = structlog.get_logger("arbot.page")
 
 
 class Counts:
@@ -41,26 +44,35 @@ class Counts:
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str]] = Counter()  # by route and status
         self.commands: Counter[tuple[str, str]] = Counter()  # by verb and outcome: refused, denied
+        self.in_hand: set[object] = set()  # connections of which a request is being answered
 
 
 class TokenDoor:
-    """Compares tokens in constant time, and stops listening for a while after too many wrong ones."""
+    """Compares tokens in constant time. After too many wrong ones a wrong one is told to wait; the right one never is.
+
+    Whoever guesses must not be able to keep the owner from `kill`. What makes guessing hopeless is the length of a token.
+    """
 
     def __init__(self, token: str, now_ns: Callable[[], int]) -> None:
         self._token = token.encode()
         self._now_ns = now_ns
         self._failures: deque[int] = deque(maxlen=FAILURES_MAX)
+        self._told_ns = 0
 
     def refusal(self, request: web.Request) -> web.Response | None:
         """Return why the bearer of this request may not pass; None when it may."""
-        now_ns = self._now_ns()
-        if len(self._failures) == FAILURES_MAX and now_ns - self._failures[0] < _MINUTE_NS:
-            return refuse(429, "too many wrong tokens; wait a minute")
         kind, _, given = request.headers.get("Authorization", "").partition(" ")
         if hmac.compare_digest(given.encode(errors="replace"), self._token) and kind == "Bearer":
             return None
+        now_ns = self._now_ns()
+        is_flood = len(self._failures) == FAILURES_MAX and now_ns - self._failures[0] < _MINUTE_NS
         self._failures.append(now_ns)
-        return refuse(401, "the token is missing or wrong")
+        if not is_flood:
+            return refuse(401, "the token is missing or wrong")
+        if now_ns - self._told_ns >= _MINUTE_NS:
+            self._told_ns = now_ns
+            _log.warning("somebody guesses at the token of the page", wrong_a_minute=FAILURES_MAX)
+        return refuse(429, "too many wrong tokens; wait a minute")
 
 
 def guard(hosts: frozenset[str], counts: Counts) -> Any:
@@ -68,7 +80,11 @@ def guard(hosts: frozenset[str], counts: Counts) -> Any:
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = _stopped(request, hosts) or await _answered(request, handler)
+        counts.in_hand.add(request.protocol)
+        try:
+            response = _stopped(request, hosts) or await _answered(request, handler)
+        finally:
+            counts.in_hand.discard(request.protocol)
         counts.requests[_route(request), str(response.status)] += 1
         return response
 
@@ -91,6 +107,12 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         return await handler(request)
     except web.HTTPException as error:  # unknown path, wrong method, body too large: told without echo
         return refuse(error.status, error.reason)
+    except (ConnectionError, TimeoutError):
+        raise  # whoever asked has gone
+    # a bug of ours in showing something: told in the log and by the status, and the run goes on
+    except Exception as error:  # noqa: BLE001
+        _log.exception("the page could not answer", route=_route(request), error=type(error).__name__)
+        return refuse(500, "an error inside; the log has it")
 
 
 def _stopped(request: web.Request, hosts: frozenset[str]) -> web.Response | None:
@@ -121,10 +143,9 @@ def _is_followed_link(request: web.Request) -> bool:
 
 
 def hostname(host: str) -> str:
-    """Return a Host header without its port."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if ":" in host else host
+    """Return a Host header without its port; nothing for what is no name with or without a port."""
+    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/?#@\[\]]+))(?::[0-9]{1,5})?", host)
+    return (found[1] or found[2]) if found else ""
 
 
 def _route(request: web.Request) -> str:

@@ -27,8 +27,10 @@ from arbot.domain.commands import RaiseAlert
 from arbot.domain.decisions import TransferMoved, TransferRefused
 from arbot.domain.events import AdjustmentRecorded, LotOrderRecorded, LotsPicked, TransferRequested
 from arbot.domain.ids import Asset, VenueId
+from arbot.domain.redact import redactor
 from arbot.domain.transfer import Network, TransferId
 from arbot.domain.units import ONE, ZERO, div, parse_decimal
+from arbot.observe import logs
 from arbot.observe.live import Rates, Source, sections
 from arbot.observe.live_log import NS_PER_MS, LiveLog
 from arbot.runtime import operating
@@ -49,6 +51,7 @@ def page(settings: Settings) -> Callable[[Daemon], AbstractAsyncContextManager[o
     @asynccontextmanager
     async def served(daemon: Daemon) -> AsyncIterator[str]:
         with operator_token(settings.run.state_dir, settings.http.token_file) as (token, token_file):
+            logs.blot_out(redactor([token]))
             live = _Live(daemon, settings)
             desk = _desk(daemon, live, settings, token, assets)
             async with live.following(), serve(desk, bind=settings.http.bind, port=settings.http.port) as url:
@@ -92,10 +95,8 @@ class _Live:
         daemon.observers.append(self.log.observe)
         daemon.alert_observers.append(self._alerted)
         daemon.numbers.append(self._numbers)
-        tasks = [
-            daemon.supervisor.spawn(self.stream.run(), "page", is_endless=True),
-            daemon.supervisor.spawn(self._draw_curve(), "curve", is_endless=True),
-        ]
+        keep = daemon.supervisor.keep  # trading does not depend on them
+        tasks = [keep(self.stream.run, "page"), keep(self._draw_curve, "curve")]
         try:
             yield
         finally:

@@ -138,15 +138,20 @@ class Stream:
                 return
             changed: dict[Name, None] = {}
             began_ns, spent_ns = self._now_ns(), 0
-            for name, inner, body in self._slices():
-                if name and self._sections.get((name, inner)) != body:
-                    self._sections[name, inner] = body
-                    changed[name, inner] = None
-                spent_ns += self._now_ns() - began_ns
-                await self._sleep(0)
-                began_ns = self._now_ns()
-            self._built_ns = began_ns
-            self._pace.took(spent_ns)  # the loop's own time between slices left out
+            try:
+                for name, inner, body in self._slices():
+                    if name and self._sections.get((name, inner)) != body:
+                        self._sections[name, inner] = body
+                        changed[name, inner] = None
+                    spent_ns += self._now_ns() - began_ns
+                    await self._sleep(0)
+                    began_ns = self._now_ns()
+                self._built_ns = began_ns
+                self._pace.took(spent_ns)  # the loop's own time between slices left out
+            finally:  # also of a view that a bug or a leaving page cut short: the next one finds no difference there
+                self._tell(changed)
+
+    def _tell(self, changed: Mapping[Name, None]) -> None:
         for client in self._clients:
             self.conflated += len(client.unsent.keys() & changed.keys())
             client.unsent |= changed

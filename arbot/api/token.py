@@ -14,10 +14,11 @@ from pathlib import Path
 
 from arbot.domain.errors import Mistake, UserError
 from arbot.runtime.state_dir import write_private
+from arbot.settings.model import Settings
 from arbot.venues.credentials import is_handed_over
 
 TOKEN_FILE = "operator.token"  # noqa: S105 - the name of the file
-CHARS_MIN = 24  # of one's own: guessing is slow (ten tries a minute), but nobody should live by that
+CHARS_MIN = 24  # of one's own: what keeps guessers out is the length, for the door never shuts the owner out
 _BYTES_MAX = 4_096
 _WHERE = "http.token_file"
 
@@ -36,18 +37,28 @@ def operator_token(state_dir: Path, own: Path | None) -> Iterator[tuple[str, Pat
         file.unlink(missing_ok=True)
 
 
+def token_mistakes(settings: Settings) -> Iterator[Mistake]:
+    """Yield what is wrong with the token's file, for `arbot config check`."""
+    try:
+        if settings.http.token_file is not None:
+            read_token(settings.http.token_file)
+    except UserError as error:
+        yield from error.mistakes
+
+
 def read_token(path: Path) -> str:
     """Return the token that a file holds. Raises: UserError naming what to mend; the token is never shown."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe is not waited for
     except OSError as error:
         raise UserError(
             Mistake(_WHERE, f"{path}: {error.strerror}", "create it: `openssl rand -hex 32`, then chmod 600")
         ) from error
+    facts = os.fstat(descriptor)  # of the file that is open, so it cannot be swapped between check and read
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(descriptor)
+        raise UserError(Mistake(_WHERE, f"{path} is not a regular file", "point it at a text file"))
     with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(file.fileno())  # of the file that is open, so it cannot be swapped between check and read
-        if not stat.S_ISREG(facts.st_mode):
-            raise UserError(Mistake(_WHERE, f"{path} is not a regular file", "point it at a text file"))
         if facts.st_mode & 0o177 and not is_handed_over(path, facts, os.environ):
             raise UserError(
                 Mistake(_WHERE, f"{path}: mode {stat.S_IMODE(facts.st_mode):04o} lets others in", f"chmod 600 {path}")

@@ -197,7 +197,9 @@ def _services(settings: Settings, *, with_table: bool, on_stderr: bool) -> tuple
 
 
 def set_up_logs(settings: Settings) -> None:
-    """Log from here on; API keys join what is blotted out when the runtime reads them."""
+    """Log from here on; API keys join what is blotted out when the runtime reads them. A crash leaves no core behind."""
+    import resource
+
     from sqlalchemy.engine import make_url
 
     from arbot.domain.redact import redactor
@@ -205,6 +207,7 @@ def set_up_logs(settings: Settings) -> None:
     from arbot.runtime.clock import SystemClock
 
     password = make_url(settings.store_url()).password
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))  # memory holds keys
     logs.set_up(
         now_ns=SystemClock().now_ns,
         redact=redactor([str(password)] if password else []),

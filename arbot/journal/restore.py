@@ -93,6 +93,10 @@ def _demand_digest(backup: Path) -> bool:
     """Check the backup against the digest beside it and return whether there is one. Raises: CopyUnsound, UserError."""
     if not backup.is_file():
         raise UserError(Mistake(str(backup), "there is no backup here", "name what `arbot ledger backup` wrote"))
+    log = backup.with_name(f"{backup.name}-wal")
+    if log.exists() and log.stat().st_size:  # left out, the last writes would be gone: a kill switch, perhaps
+        what, todo = "holds writes that are not in the file yet: that is a store, not a backup", "arbot ledger backup"
+        raise UserError(Mistake(str(log), what, f"make a backup of it with `{todo} --ledger sqlite:///{backup}`"))
     told = told_digest(backup)
     try:
         is_same = not told or told == digest_of(backup)

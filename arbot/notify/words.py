@@ -173,6 +173,12 @@ ALERTS: dict[str, Words] = {
     "transfer_reversed": Words(Kind.TRANSFER, "A deposit was taken back", "What is left of it is booked.", _SHOW),
     "transfer_returned": Words(Kind.TRANSFER, "A transfer came back to its source", "It has ended.", _SHOW),
     "transfer_moves": Words(Kind.TRANSFER, "A stuck transfer goes on", "", ""),
+    "observer_failed": Words(
+        Kind.WARNING,
+        "Something that watches has failed: what it shows may lack something",
+        "Trading goes on as before.",
+        "the log has the traceback: report it; a restart makes it whole again",
+    ),
     "transfer_tx_replaced": Words(Kind.WARNING, "A transfer has another transaction", "It is followed.", ""),
 }
 """Every code there is. INFO alerts of a kind that is told end the story that began with a warning."""

@@ -20,7 +20,11 @@ from structlog.typing import EventDict, WrappedLogger
 Redact = Callable[[str], str]
 
 _QUIET = ("ccxt", "aiohttp", "asyncio", "sqlalchemy", "urllib3", "numba")
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), 127)}  # tab and newline stay
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}  # tab and newline stay
+_CONTROL |= {  # what turns text around, hides in it, or begins a line in some viewers
+    code: f"\\u{code:04x}"
+    for code in (0x061C, *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0xFEFF)
+}
 LEVELS = ("debug", "info", "warning", "error", "critical")
 NS_PER_S = 1_000_000_000
 
@@ -107,6 +111,13 @@ def set_up(
 def set_level(level: str) -> None:
     """Log from this level on; the libraries that speak from WARNING on still do."""
     logging.getLogger().setLevel(level.upper())
+
+
+def blot_out(redact: Redact) -> None:
+    """Blot out more from here on, in a log that is set up already."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, RedactingFormatter):
+            handler.formatter.redactors = (*handler.formatter.redactors, redact)
 
 
 def redact(text: str) -> str:

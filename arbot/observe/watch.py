@@ -57,22 +57,22 @@ class Watch:
             ),
             state,
         )
+        self._observers = (self._recent.observe, self._collector.observe, narrate)
 
-    def observe(self, envelope: Envelope, outcome: Outcome) -> None:
-        """Take over one step."""
-        self._recent.observe(envelope, outcome)
-        self._collector.observe(envelope, outcome)
-        narrate(envelope, outcome)
+    @property
+    def observers(self) -> tuple[Callable[[Envelope, Outcome], None], ...]:
+        """What takes over every step: each by itself, so that a mistake in one leaves the others whole."""
+        return self._observers
 
     @property
     def lifetimes(self) -> Lifetimes:
         """Who wants to know when a book has no edge any more."""
         return self._collector.lifetimes
 
-    def alerted(self, alert: RaiseAlert) -> None:
-        """Take over an alert of the shell's own, which no step raised."""
-        self._collector.alerted(alert)
-        tell_alert(alert)
+    @property
+    def alert_observers(self) -> tuple[Callable[[RaiseAlert], None], ...]:
+        """What takes over an alert of the shell's own, which no step raised."""
+        return self._collector.alerted, tell_alert
 
     @property
     def recent(self) -> Recent:

@@ -65,6 +65,7 @@ from arbot.runtime.feed_delays import FeedDelays
 from arbot.runtime.gc_policy import PERIOD_S as GC_PERIOD_S
 from arbot.runtime.gc_policy import GcPolicy
 from arbot.runtime.lot_orders import order_to_record
+from arbot.runtime.onlookers import Onlookers
 from arbot.runtime.pollers import poll_venue
 from arbot.runtime.reconcile import Reconciler
 from arbot.runtime.recover import recover_venue, restore
@@ -156,6 +157,7 @@ class Daemon:
             self.about, wiring.venues, self.engine.state, strategy=wiring.strategy.name, shares=wiring.shares
         )
         self.supervisor = Supervisor(clock)
+        self.onlookers = Onlookers(self.supervisor.exceptions, self._alerted)
         self.gc = GcPolicy(clock.now_ns)
         self.ledger = Ledger(store.all_balances(), store.transaction)
         self.screen = BookScreen(wiring.books, wiring.book_depths, wiring.strategy.edge_net_bps_min)
@@ -170,7 +172,7 @@ class Daemon:
             observe=self._observe,
             broken=lambda error: self.supervisor.fail(error, "sequencer"),
             look_ms=wiring.strategy.look_ms,
-            edges=self._watch.lifetimes,
+            edges=self.onlookers.guarded(self._watch.lifetimes),
         )
         self.feeds: dict[VenueId, CountedFeed] = {}
         self.dispatch.connect(self.sequencer, self.feeds, lambda venue: self.reconcilers[venue].catch_up_transfers())
@@ -187,6 +189,7 @@ class Daemon:
             )
             for venue in wiring.venues
         }
+        self.partners: list[Callable[[Envelope, Outcome], None]] = []  # told first: what fails in one ends the run
         self.observers: list[Callable[[Envelope, Outcome], None]] = []  # told of every step, after all others
         self.alert_observers: list[
             Callable[[RaiseAlert], None]
@@ -265,6 +268,11 @@ class Daemon:
     def problems_ready(self) -> tuple[str, ...]:
         """Return why no arb would be opened now."""
         return (*self.problems_live(), *(reason.value for reason in self.engine.blocked_by))
+
+    def stop_at_once(self, error: Exception, where: str) -> None:
+        """Let no order leave from this moment, and end the run: cancel all without writing anything first."""
+        self.dispatch.halt_submits()
+        self.supervisor.fail(error, where)
 
     def shutdown_seconds(self) -> float:
         """Return for how long the run has been ending; 0 before it was asked to."""
@@ -391,13 +399,13 @@ class Daemon:
 
     def _alerted(self, alert: RaiseAlert) -> None:
         """Tell everybody of an alert of the shell's own."""
-        self._watch.alerted(alert)
-        for tell in self.alert_observers:
-            tell(alert)
+        for tell in (*self._watch.alert_observers, *self.alert_observers):
+            self.onlookers.show(tell, alert)
 
     def _observe(self, envelope: Envelope, outcome: Outcome) -> None:
         event = envelope.event
-        self.summary.observe(envelope, outcome)
+        for take in self.partners:
+            take(envelope, outcome)
         if isinstance(event, InstrumentsLoaded | FeesLoaded):
             self.screen.follow(event)
         if isinstance(event, InstrumentsLoaded) and event.venue not in self.feeds:
@@ -405,9 +413,8 @@ class Daemon:
             feed = self.wiring.make_feed(self, config, event.instruments)
             self.feeds[event.venue] = feed
             self.supervisor.spawn(feed.run(), f"feed:{event.venue}", is_endless=True)
-        self._watch.observe(envelope, outcome)
-        for observe in self.observers:
-            observe(envelope, outcome)
+        for observe in (self.summary.observe, *self._watch.observers, *self.observers):
+            self.onlookers.show(observe, envelope, outcome)
 
     # --- its end --------------------------------------------------------------------------------------------------------
 
@@ -449,7 +456,11 @@ class Daemon:
         _log.info("ending", reason=reason)
         self.dispatch.halt_submits()
         if failure is not None and not self.sequencer.is_broken:
-            self.request(Verb.HALT, "supervisor", reason)
+            try:
+                self.request(Verb.HALT, "supervisor", reason)
+            # a journal that cannot be written: the supervisor has been told, and cancelling does not wait for it
+            except Exception:  # noqa: BLE001
+                _log.error("the end is not in the journal", reason=reason)
         await self.supervisor.cancel("venue:")  # what the venues still allow us is for cancelling
         await self.supervisor.finish("submit:", LAST_REQUESTS_S)
         left = await asyncio.gather(*(self._leave(venue) for venue in self.wiring.gateways))

@@ -353,11 +353,11 @@ async def _resting_on_paper(daemon: Daemon) -> AsyncIterator[None]:
                 if told:
                     daemon.sequencer.submit(told)
 
-    daemon.observers.append(show)
+    daemon.partners.append(show)  # the venues of this run: one that fails ends it
     try:
         yield
     finally:
-        daemon.observers.remove(show)
+        daemon.partners.remove(show)
 
 
 async def _patiently(call: Callable[[], Coroutine[Any, Any, T]], clock: SystemClock) -> T:

@@ -147,7 +147,7 @@ def reloadable(
                 await asyncio.to_thread(_write, report, came)
 
         daemon.numbers.append(reloader.numbers)
-        task = daemon.supervisor.spawn(serve(), "reload", is_endless=True)
+        task = daemon.supervisor.keep(serve, "reload")  # a mistake here, or in reading a strange file, ends no run
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, asked.set)
         try:

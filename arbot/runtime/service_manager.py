@@ -57,7 +57,7 @@ class ServiceManager:
             return
         text = "\n".join(line.replace("\n", " ") for line in lines)
         try:
-            self._socket.sendto(text.encode(), self._address)
+            self._socket.sendto(text.encode(errors="replace"), self._address)
             self._is_heard = True
         except OSError as error:
             if self._is_heard:  # once, not twice a second
@@ -80,7 +80,7 @@ def watched(manager: ServiceManager) -> Callable[[Daemon], AbstractAsyncContextM
             yield
             return
         manager.say("READY=1", f"STATUS={status_of(daemon)}")
-        task = daemon.supervisor.spawn(_ping(daemon, manager), "service-manager", is_endless=True)
+        task = daemon.supervisor.keep(lambda: _ping(daemon, manager), "service-manager")
         try:
             yield
         finally:

@@ -32,7 +32,7 @@ from arbot.observe import logs
 from arbot.ports import Secret
 from arbot.runtime.clock import NS_PER_S
 from arbot.runtime.daemon import Daemon
-from arbot.runtime.operating import operate
+from arbot.runtime.operating import KillUnwritten, operate
 from arbot.runtime.state_dir import write_private
 from arbot.settings.model import Notify
 
@@ -208,6 +208,9 @@ class _Listener:
             await self._seen.add(mark)
         try:
             operate(self._daemon, verb, asked.actor, asked.reason)
+        except KillUnwritten as error:
+            self._counts[asked.command, "refused"] += 1
+            self._say(asked.chat_id, f"{verb.value}: {error}")
         # whatever it was, the person who asked has to know that it was not done
         except Exception as error:  # noqa: BLE001
             _log.exception("a verb was not carried out", verb=verb.value, actor=asked.actor)

@@ -215,27 +215,44 @@ async def test_a_broken_invariant_is_told_before_the_end(tmp_path: Path, chats: 
     assert ("critical", "critical") == (told["failure"]["severity"], told["ended"]["severity"])
 
 
-async def test_a_verb_that_fails_is_said_to_have_failed(tmp_path: Path, chats: Chats) -> None:
-    """Answer that the kill was not carried out when the switch could not be written, and obey the next one."""
+async def test_a_kill_that_cannot_be_written_stops_trading_and_is_told(tmp_path: Path, chats: Chats) -> None:
+    """Stop at once when the switch could not be written, and tell that nothing will remember it after a restart."""
 
-    def break_once(daemon: Daemon) -> None:
-        first = [True]
-        real = daemon.wiring.store.set_killed
-
-        def set_killed(*args: Any, **more: Any) -> None:
-            if first.pop() if first else False:
-                raise RuntimeError("the disk is full")
-            real(*args, **more)
+    def break_it(daemon: Daemon) -> None:
+        def set_killed(*_: Any, **__: Any) -> None:
+            raise RuntimeError("the disk is full")
 
         store: Any = daemon.wiring.store
         store.set_killed = set_killed
 
+    async with running(tmp_path, configured(tmp_path, chats), break_it) as daemon:
+        chats.say("kill", now_s(daemon) + 1)
+        await until(lambda: daemon.ending is not None)
+        assert "the kill switch failed: RuntimeError: the disk is full" == daemon.supervisor.reason
+    assert any(one["code"] == "failure" and "the kill switch failed" in one["text"] for one in chats.documents())
+
+
+async def test_a_verb_that_fails_is_said_to_have_failed(tmp_path: Path, chats: Chats) -> None:
+    """Answer that a pause was not carried out, and obey the next one."""
+
+    def break_once(daemon: Daemon) -> None:
+        first = [True]
+        real = daemon.request
+
+        def request(verb: Verb, *more: Any) -> None:
+            if verb is Verb.PAUSE and first and first.pop():
+                raise RuntimeError("the disk is full")
+            real(verb, *more)
+
+        broken: Any = daemon
+        broken.request = request
+
     async with running(tmp_path, configured(tmp_path, chats), break_once) as daemon:
-        chats.say("kill", now_s(daemon) + 1)
-        await until(lambda: [text for text in chats.texts() if "kill was NOT carried out" in text])
-        assert not daemon.engine.state.standing.killed
-        chats.say("kill", now_s(daemon) + 1)
-        await until(lambda: daemon.engine.state.standing.killed)
+        chats.say("pause", now_s(daemon) + 1)
+        await until(lambda: [text for text in chats.texts() if "pause was NOT carried out" in text])
+        assert not daemon.engine.state.standing.paused
+        chats.say("pause", now_s(daemon) + 1)
+        await until(lambda: daemon.engine.state.standing.paused)
         assert daemon.supervisor.failure is None
 
 
