@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from arbot.cli.errors import DaemonRefused, NotRunning
+from arbot.cli.errors import DaemonRefused, NotRunning, pageless, silent
 from arbot.runtime.state_dir import DaemonInfo, read_daemon
 
 TIMEOUT_S = 10
@@ -26,8 +26,10 @@ class Client:
     def find(cls, state_dir: Path) -> Client:
         """Return the client of the daemon that runs in a state folder. Raises: NotRunning."""
         info = read_daemon(state_dir)
-        if info is None or not info.url:
+        if info is None:
             raise NotRunning(str(state_dir))
+        if not info.url:
+            raise pageless(state_dir)
         return cls(info)
 
     def status(self) -> bytes:
@@ -91,7 +93,7 @@ class Client:
             response = connection.getresponse()
             answer = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise NotRunning(f"{self.info.url} does not answer: {error}") from error
+            raise silent(self.info.pid, self.info.url, error) from error
         finally:
             connection.close()
         if response.status != http.HTTPStatus.OK:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from arbot.cli.errors import NotRunning
+from arbot.cli.errors import NotRunning, silent
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.output import say, tell, to_json
 from arbot.cli.where import ConfigOption, JsonOption, settings_of
@@ -20,11 +20,13 @@ app = typer.Typer(name="config", help="Check and show config files.", no_args_is
 @app.command()
 def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Say whether the file is valid; every mistake comes with its line and remedy (exit code 2)."""
+    from arbot.api.token import token_mistakes
     from arbot.runtime.notify_secrets import CHECKED
     from arbot.runtime.strategy_loader import load_strategy
+    from arbot.settings.rules import Rule
     from arbot.settings.show import digest
 
-    settings = settings_of(config, None, CHECKED)
+    settings = settings_of(config, None, (*CHECKED, Rule(("http",), token_mistakes)))
     load_strategy(settings.strategy.name, settings.strategy.params, Path.cwd())
     facts = {
         "valid": True,
@@ -79,7 +81,7 @@ def reload(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             break
         time.sleep(POLL_S)
     else:
-        raise NotRunning(f"{state_dir}: process {info.pid} did not answer within {RELOAD_S:g} s")
+        raise silent(info.pid, info.url or str(state_dir), f"nothing within {RELOAD_S:g} s")
     if as_json:
         say(to_json(came))
     else:

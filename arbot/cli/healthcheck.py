@@ -6,15 +6,18 @@ import http.client
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 
-from arbot.cli.errors import NotRunning
+from arbot.cli.errors import NotRunning, pageless, silent
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.output import say, tell
 from arbot.cli.where import ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    from arbot.runtime.state_dir import DaemonInfo
 
 DEMO_STATE = Path("state", "demo")
 PLAIN_STATE = "state"
@@ -36,9 +39,11 @@ def healthcheck(
 
     state_dir = _state_dir(config)
     info = read_daemon(state_dir)
-    if info is None or not info.url:
+    if info is None:
         raise NotRunning(str(state_dir))
-    status, body = _asked(info.url, "/readyz" if ready else "/livez", timeout)
+    if not info.url:
+        raise pageless(state_dir)
+    status, body = _asked(info, "/readyz" if ready else "/livez", timeout)
     if as_json:
         say(body)
     if status == http.HTTPStatus.OK:
@@ -71,16 +76,16 @@ def _state_dir(config: Path | None) -> Path:
         ) from error
 
 
-def _asked(url: str, path: str, timeout_s: float) -> tuple[int, str]:
-    """Return status and text of the answer. Raises: NotRunning."""
-    parts = urlsplit(url)
+def _asked(info: DaemonInfo, path: str, timeout_s: float) -> tuple[int, str]:
+    """Return status and text of the answer. Raises: NotAnswering."""
+    parts = urlsplit(info.url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
-        raise NotRunning(f"{url} does not answer: {error}") from error
+        raise silent(info.pid, info.url, error) from error
     finally:
         connection.close()
 

@@ -29,7 +29,7 @@ from arbot.cli import (
     tax_orders,
     transfers,
 )
-from arbot.cli.errors import DaemonRefused, NotRunning
+from arbot.cli.errors import DaemonRefused, NotAnswering, NotRunning
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.output import tell, tell_mistakes
 from arbot.domain.errors import ArbotError, UserError
@@ -88,6 +88,9 @@ def run(arguments: list[str]) -> int:
     except UserError as error:
         tell_mistakes(error)
         return ExitCode.USAGE
+    except NotAnswering as error:
+        tell(f"{error}\n    -> {error.remedy}")
+        return ExitCode.NOT_RUNNING
     except NotRunning as error:
         tell(
             f"no daemon runs: {error}\n    -> start one with `arbot demo` or `arbot run -c FILE`, or name its config: -c"
@@ -98,6 +101,9 @@ def run(arguments: list[str]) -> int:
         return ExitCode.FAILURE
     except ArbotError as error:
         tell(f"{type(error).__name__}: {error}")
+        return ExitCode.FAILURE
+    except PermissionError as error:
+        tell(f"{error.filename}: {error.strerror}\n    -> give the command as the user whose file or folder it is")
         return ExitCode.FAILURE
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from arbot.cli import parsing
-from arbot.cli.errors import DaemonRefused, NotRunning
+from arbot.cli.errors import DaemonRefused, NotAnswering, NotRunning
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.output import say, tell, to_json
 from arbot.cli.where import ConfigOption, JsonOption, settings_of
@@ -45,6 +45,8 @@ def status(
             say(client.status().decode())
         else:
             _show(client, watch=watch)
+    except NotAnswering:
+        raise  # told as such: what the store knows could be taken for how things stand
     except NotRunning:
         _status_when_down(settings, as_json=as_json)
         raise typer.Exit(ExitCode.NOT_RUNNING) from None
@@ -90,6 +92,9 @@ def unkill(reason: NeededReason, config: ConfigOption = None, as_json: JsonOptio
     try:
         _client(settings).operate("unkill", reason=reason)
         daemon = "told; it stays paused until `arbot resume`"
+    except NotAnswering as error:
+        _throw(settings, killed=False, reason=reason)
+        daemon = f"not told ({error}); it stays killed until it is started again"
     except NotRunning:
         _throw(settings, killed=False, reason=reason)
         daemon = "not running"

@@ -192,7 +192,7 @@ def _sqlite_path(url: URL) -> Path | None:
 
 def _prepare_file(path: Path, *, may_create: bool) -> None:
     """Make sure that the file is there, readable by its owner only when new, and nobody else's. Raises: UserError."""
-    if path.exists():
+    if _is_there(path):
         _demand_ours(path)
         return
     if not may_create:
@@ -204,6 +204,18 @@ def _prepare_file(path: Path, *, may_create: bool) -> None:
         raise UserError(
             Mistake(str(path), f"cannot be created: {error.strerror}", "check the folder and its permissions")
         ) from error
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is something. Raises: UserError when we may not know."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        todo = "give the command as the user that arbot runs as, or check the path"
+        raise UserError(Mistake(str(path), f"cannot be looked at: {error.strerror}", todo)) from error
+    return True
 
 
 def _demand_ours(path: Path) -> None:

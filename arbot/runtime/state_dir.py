@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -76,19 +77,47 @@ class StateDir:
 
 
 def read_daemon(path: Path) -> DaemonInfo | None:
-    """Return who runs in a state folder, or None when nobody does (a file left by a crash does not count)."""
+    """Return who runs in a state folder, or None when nobody does (a file left by a crash does not count).
+
+    Raises: UserError when the folder is not ours to look into, or the daemon's word is damaged.
+    """
     try:
         text = (path / _DAEMON).read_bytes()
         lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise UserError(
+            Mistake("run.state_dir", f"{path}: {error.strerror}", f"give the command as its user: {_sudo(path)}")
+        ) from error
     except OSError:
         return None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return msgspec.json.decode(text, type=DaemonInfo)
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who look do not take each other for the daemon
+    except BlockingIOError as held:
+        try:
+            return msgspec.json.decode(text, type=DaemonInfo)
+        except msgspec.MsgspecError:
+            raise UserError(
+                Mistake(
+                    str(path / _DAEMON),
+                    "is damaged, and a daemon runs",
+                    "stop that one by its process and start it again",
+                )
+            ) from held
     finally:
         os.close(lock)
     return None
+
+
+def _sudo(path: Path) -> str:
+    """Return how to give a command as the owner of a folder."""
+    try:
+        uid = path.stat().st_uid
+    except OSError:
+        return "sudo -u USER arbot ..."
+    try:
+        return f"sudo -u {pwd.getpwuid(uid).pw_name} arbot ..."
+    except KeyError:
+        return f"sudo -u '#{uid}' arbot ..."
 
 
 class TaxExport(msgspec.Struct, frozen=True, kw_only=True):

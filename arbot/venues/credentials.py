@@ -64,7 +64,7 @@ def read_private(path: Path, owner: int, *, setting: str, environ: Mapping[str, 
     """Return what is in a file that only `owner` may read. Raises: UserError naming `setting` and what to mend."""
     where = str(path)
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe is not waited for
     except OSError as error:
         raise UserError(
             Mistake(
@@ -73,10 +73,11 @@ def read_private(path: Path, owner: int, *, setting: str, environ: Mapping[str, 
                 f"create it, or correct {setting}",
             )
         ) from error
+    facts = os.fstat(descriptor)  # of the file that is open, so it cannot be swapped between check and read
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(descriptor)
+        raise UserError(Mistake(where, "is not a regular file", f"point {setting} at a file"))
     with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(file.fileno())  # of the file that is open, so it cannot be swapped between check and read
-        if not stat.S_ISREG(facts.st_mode):
-            raise UserError(Mistake(where, "is not a regular file", f"point {setting} at a file"))
         if is_handed_over(path, facts, environ):
             return file.read(BYTES_MAX)
         if facts.st_uid != owner:
