@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 DEMO   ?=
 TAX_RIVALS ?= .venv-rivals-tax
 
-.PHONY: run test check observability-test drill format lock benchmark benchmark-watching benchmark-backtest benchmark-tax rivals-tax container-test pin-images clean
+.PHONY: run test check observability-test dashboard-pictures drill format lock benchmark benchmark-watching benchmark-backtest benchmark-tax rivals-tax container-test pin-images clean
 
 run: $(VENV)/run.stamp ## start the simulated venues and the daemon that trades on them
 	$(BIN)/arbot demo $(DEMO)
@@ -25,6 +25,18 @@ check: $(VENV)/dev.stamp ## the quick half of `make test`
 observability-test: $(VENV)/dev.stamp ## dashboards, rules and alerts against a real Prometheus and Alertmanager; needs Debian's packages
 	$(BIN)/python -m dashboards --check
 	$(BIN)/pytest -n 2 tests/observability tests/integration/test_alert_rules.py tests/integration/test_alert_chain.py tests/tidy
+
+VIEWER := tools/dashboard-viewer
+
+dashboard-pictures: $(VENV)/dev.stamp $(VIEWER)/dist/index.html ## docs/guide/pictures/grafana-*.png anew; 650 MB of npm packages, ten minutes; needs Debian's packages and Node
+	PYTHONPATH=. $(BIN)/python $(VIEWER)/picture.py $(PICTURES)
+
+$(VIEWER)/dist/index.html: $(VIEWER)/node_modules/made.stamp $(VIEWER)/index.html $(wildcard $(VIEWER)/src/*) $(VIEWER)/vite.config.js
+	cd $(VIEWER) && npm run --silent build
+
+$(VIEWER)/node_modules/made.stamp: $(VIEWER)/package.json ## without a lock file, which would hold addresses; versions are in package.json
+	cd $(VIEWER) && npm install --no-package-lock --no-audit --no-fund
+	touch $@
 
 drill: $(VENV)/run.stamp ## trip every limit once on the pretend venues; some minutes
 	$(BIN)/arbot drill
@@ -90,4 +102,4 @@ pin-images: ## write .env: every image pinned to the digest it has now; needs Do
 	config/container/pin-images
 
 clean:
-	rm -rf $(VENV) $(RIVALS) $(TAX_RIVALS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(RIVALS) $(TAX_RIVALS) $(VIEWER)/node_modules $(VIEWER)/dist build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -9,6 +9,7 @@ from dashboards.looks import (
     COUNT,
     EACH_MINUTE,
     EACH_SECOND,
+    LEVEL_COLORS,
     NONE_EXPECTED,
     RECORDS,
     SECONDS,
@@ -22,23 +23,24 @@ from dashboards.looks import (
 from dashboards.panels import Column, bars, heatmap, lines, stat, table, timeline
 from dashboards.queries import (
     Query,
+    above_zero,
     age,
     by,
     grown,
     in_ms,
     over,
-    overdue,
     per_minute,
     quantile,
     quantile_shown,
     rate,
+    some,
     spread_out,
     state_of,
     top,
     whole,
 )
 
-MODE_COLORS = {"paper": "blue", "live": "green", "demo": "purple"}
+MODE_COLORS = {"paper": "transparent", "live": "green", "demo": "transparent"}
 
 GLANCE = Row(
     "Is the daemon well?",
@@ -67,8 +69,8 @@ GLANCE = Row(
             alerts=("ArbotRestarting",),
         ),
         stat(
-            "Loop lag, 99 of 100",
-            "How late a task that slept is woken, in the time shown. Above 5 ms prices are decided on late.",
+            "Loop lag",
+            "How late a task that slept is woken, in 99 of 100 times of the time shown. Above 5 ms prices are decided on late.",
             [
                 Query(
                     quantile_shown(0.99, "arbot_event_loop_lag_seconds"),
@@ -81,7 +83,7 @@ GLANCE = Row(
         stat(
             "Latest task",
             "How long a task has been due to show life again; each has its own pace. Red: it hangs, and only a restart helps.",
-            [Query(overdue(whole("arbot_task_beat_due_timestamp_seconds")))],
+            [Query(age(whole("arbot_task_beat_due_timestamp_seconds")))],
             SECONDS,
             steps=((None, "green"), (1, "orange"), (10, "red")),
             decimals=1,
@@ -214,7 +216,7 @@ TASKS = Row(
         lines(
             "Tasks that are late",
             "How long each has been due to show life again. A slope is a task that hangs.",
-            [Query(overdue(whole("arbot_task_beat_due_timestamp_seconds"), "task"), "{{task}}")],
+            [Query(top(5, age(whole("arbot_task_beat_due_timestamp_seconds"), "task")), "{{task}}")],
             SECONDS,
             steps=((None, "text"), (10, "red")),
             least=0,
@@ -223,15 +225,23 @@ TASKS = Row(
         bars(
             "Since a task's last sign of life",
             "The quietest first. Tasks have paces of their own: what counts is whether one is late.",
-            [Query(top(12, age(whole("arbot_task_last_beat_timestamp_seconds"), "task")), "{{task}}", instant=True)],
+            [Query(top(10, age(whole("arbot_task_last_beat_timestamp_seconds"), "task")), "{{task}}", instant=True)],
             SECONDS,
         ),
         bars(
             "Restarts and exceptions of tasks",
             "In the time shown. Restarted tasks are those trading does not depend on; the log has the exception.",
             [
-                Query(grown(whole("arbot_task_restarts_total"), "task"), "{{task}} restarted", instant=True),
-                Query(grown(whole("arbot_exceptions_total"), "task"), "{{task}} exception", instant=True),
+                Query(
+                    some(5, grown(whole("arbot_task_restarts_total"), "task"), "task"),
+                    "restarts: {{task}}",
+                    instant=True,
+                ),
+                Query(
+                    some(5, grown(whole("arbot_exceptions_total"), "task"), "task"),
+                    "exceptions: {{task}}",
+                    instant=True,
+                ),
             ],
             COUNT,
             decimals=0,
@@ -298,17 +308,18 @@ TASKS = Row(
 PEOPLE = Row(
     "People, messages and being watched",
     (
-        lines(
+        bars(
             "Messages to people",
-            "A minute, by channel. Failed: nobody would hear of an alert; try the channel by hand.",
+            "In the time shown, by channel. Failed: nobody would hear of an alert; try the channel by hand.",
             [
                 Query(
-                    per_minute(rate(whole("arbot_notifications_total"), "channel, outcome")), "{{channel}} {{outcome}}"
+                    some(10, grown(whole("arbot_notifications_total"), "channel, outcome"), "outcome"),
+                    "{{channel}} {{outcome}}",
+                    instant=True,
                 )
             ],
-            EACH_MINUTE,
-            stacked=True,
-            seldom=True,
+            COUNT,
+            decimals=0,
             alerts=("ArbotNotifyFailing",),
         ),
         bars(
@@ -316,7 +327,7 @@ PEOPLE = Row(
             "In the time shown, by verb and outcome. Denied: somebody without the right tried.",
             [
                 Query(
-                    top(12, grown(whole("arbot_control_commands_total"), "command, outcome")),
+                    some(10, grown(whole("arbot_control_commands_total"), "command, outcome"), "outcome"),
                     "{{command}} {{outcome}}",
                     instant=True,
                 )
@@ -328,7 +339,12 @@ PEOPLE = Row(
         lines(
             "Requests to the page",
             "A minute, by route and status. 401, 403 and 421 in numbers: somebody tries doors.",
-            [Query(per_minute(rate(whole("arbot_http_requests_total"), "route, status")), "{{route}} {{status}}")],
+            [
+                Query(
+                    per_minute(above_zero(rate(whole("arbot_http_requests_total"), "route, status"))),
+                    "{{route}} {{status}}",
+                )
+            ],
             EACH_MINUTE,
             stacked=True,
         ),
@@ -338,6 +354,7 @@ PEOPLE = Row(
             [Query(rate(whole("arbot_log_messages_total"), "level"), "{{level}}")],
             EACH_SECOND,
             stacked=True,
+            colors=LEVEL_COLORS,
         ),
         lines(
             "Live pages connected",

@@ -11,6 +11,7 @@ from dashboards.looks import (
     MONEY,
     NONE_EXPECTED,
     ORDINARY,
+    QUIET,
     SECONDS,
     SELDOM_EXPECTED,
     SHARE,
@@ -19,6 +20,7 @@ from dashboards.looks import (
 from dashboards.panels import Column, bars, heatmap, lines, stat, table
 from dashboards.queries import (
     Query,
+    above_zero,
     age_or_zero,
     by,
     grown,
@@ -30,9 +32,27 @@ from dashboards.queries import (
     quantile_shown,
     rate,
     share_below,
+    some,
     spread_out,
     top,
 )
+
+OUTCOME_COLORS = {
+    "complete": "green",
+    "hedged_late": "yellow",
+    "unwound": "orange",
+    "failed": "red",
+    "unfilled": QUIET,
+}
+STATE_COLORS = {
+    "planned": QUIET,
+    "working": "blue",
+    "one_sided": "yellow",
+    "hedging": "orange",
+    "unwinding": "semi-dark-orange",
+    "unknown": "purple",
+    "stranded": "red",
+}
 
 GLANCE = Row(
     "Do arbs end as meant?",
@@ -113,7 +133,7 @@ GLANCE = Row(
             missing=ORDINARY,
         ),
         stat(
-            "Fills nobody expected",
+            "Stray fills",
             "Fills of orders or arbs that had ended, and trade ids that came again with another body. The first makes a position; "
             "the second is a venue that contradicts itself.",
             [
@@ -139,6 +159,7 @@ ARBS = Row(
             EACH_MINUTE,
             stacked=True,
             seldom=True,
+            colors=OUTCOME_COLORS,
         ),
         lines(
             "Arbs that are not flat, by state",
@@ -146,6 +167,7 @@ ARBS = Row(
             [Query(by("sum", "state", pick("arbot_trades_open")), "{{state}}")],
             COUNT,
             stacked=True,
+            colors=STATE_COLORS,
             alerts=("ArbotUnhedgedExposure",),
         ),
         lines(
@@ -228,9 +250,13 @@ LEGS = Row(
             "What slippage costs",
             "Lost to worse prices and gained by better ones, a minute, in the quote currency.",
             [
-                Query(per_minute(rate(pick("arbot_slippage_cost_total"), "venue, ccy")), "{{venue}} lost {{ccy}}"),
                 Query(
-                    "-" + per_minute(rate(pick("arbot_slippage_gain_total"), "venue, ccy")), "{{venue}} gained {{ccy}}"
+                    per_minute(above_zero(rate(pick("arbot_slippage_cost_total"), "venue, ccy"))),
+                    "{{venue}} lost {{ccy}}",
+                ),
+                Query(
+                    "-" + per_minute(above_zero(rate(pick("arbot_slippage_gain_total"), "venue, ccy"))),
+                    "{{venue}} gained {{ccy}}",
                 ),
             ],
             MONEY,
@@ -248,7 +274,12 @@ LEGS = Row(
         lines(
             "Fills by liquidity",
             "A minute. Maker fills where only takers are meant: prices are worse than decided, or fees are wrong.",
-            [Query(per_minute(rate(pick("arbot_fills_total"), "venue, liquidity")), "{{venue}} {{liquidity}}")],
+            [
+                Query(
+                    per_minute(above_zero(rate(pick("arbot_fills_total"), "venue, liquidity"))),
+                    "{{venue}} {{liquidity}}",
+                )
+            ],
             EACH_MINUTE,
             stacked=True,
             seldom=True,
@@ -256,7 +287,7 @@ LEGS = Row(
         lines(
             "Orders sent, by purpose",
             "A minute. Many hedges, unwinds or flushes beside few legs: legs are missed.",
-            [Query(per_minute(rate(pick("arbot_orders_sent_total"), "purpose")), "{{purpose}}")],
+            [Query(per_minute(above_zero(rate(pick("arbot_orders_sent_total"), "purpose"))), "{{purpose}}")],
             EACH_MINUTE,
             stacked=True,
             seldom=True,
@@ -265,7 +296,11 @@ LEGS = Row(
             "Reducing orders our own risk stopped",
             "In the time shown, by reason. Any: the daemon wanted to become flat and was not let; `arbot risk show` has the "
             "numbers.",
-            [Query(top(10, grown(pick("arbot_orders_refused_total"), "reason")), "{{reason}}", instant=True)],
+            [
+                Query(
+                    some(10, grown(pick("arbot_orders_refused_total"), "reason"), "reason"), "{{reason}}", instant=True
+                )
+            ],
             COUNT,
             decimals=0,
             steps=SELDOM_EXPECTED,
@@ -276,7 +311,7 @@ LEGS = Row(
             "In the time shown, by reason.",
             [
                 Query(
-                    top(10, grown(pick("arbot_order_rejects_total"), "venue, reason")),
+                    some(10, grown(pick("arbot_order_rejects_total"), "venue, reason"), "reason"),
                     "{{venue}} {{reason}}",
                     instant=True,
                 )
@@ -336,29 +371,37 @@ CHANCES = Row(
             "Best bid over best ask between two venues; after fees above zero is an opportunity.",
             [
                 Query(
-                    in_bps(top(5, by("max", "pair, route", pick("arbot_spread_net_ratio")))),
-                    "{{pair}} {{route}} net",
+                    in_bps(top(5, by("max", "route", pick("arbot_spread_net_ratio")))),
+                    "{{route}}",
                 ),
                 Query(
-                    in_bps(by("max", "pair", pick("arbot_spread_gross_ratio"))),
-                    "{{pair}} best before fees",
+                    in_bps(by("max", "", pick("arbot_spread_gross_ratio"))),
+                    "best before fees",
                 ),
             ],
             BPS,
             steps=ZERO_LINE,
+            wide=16,
         ),
         bars(
             "Opportunities rejected",
             "In the time shown, by reason.",
-            [Query(top(10, grown(pick("arbot_opportunity_rejects_total"), "reason")), "{{reason}}", instant=True)],
+            [
+                Query(
+                    some(10, grown(pick("arbot_opportunity_rejects_total"), "reason"), "reason"),
+                    "{{reason}}",
+                    instant=True,
+                )
+            ],
             COUNT,
             decimals=0,
         ),
         lines(
             "Looks that led to nothing",
             "At routes, a second, by reason; also those below the minimum edge. All zero: nothing is looked at.",
-            [Query(top(8, rate(pick("arbot_routes_declined_total"), "reason")), "{{reason}}")],
+            [Query(top(8, above_zero(rate(pick("arbot_routes_declined_total"), "reason"))), "{{reason}}")],
             EACH_SECOND,
+            wide=16,
             alerts=("ArbotNoOpportunities",),
         ),
         table(
@@ -372,6 +415,7 @@ CHANCES = Row(
                 Column("symbol", "Symbol"),
                 Column("Value", "Tail", BPS),
             ),
+            wide=8,
         ),
         lines(
             "Resting orders",
@@ -379,15 +423,15 @@ CHANCES = Row(
             [Query(by("sum", "venue", pick("arbot_quotes_resting")), "{{venue}}")],
             COUNT,
             least=0,
-            wide=6,
+            wide=12,
         ),
         bars(
             "Resting orders pulled",
             "In the time shown, by reason. Only with a maker strategy.",
-            [Query(top(8, grown(pick("arbot_quotes_pulled_total"), "reason")), "{{reason}}", instant=True)],
+            [Query(some(8, grown(pick("arbot_quotes_pulled_total"), "reason"), "reason"), "{{reason}}", instant=True)],
             COUNT,
             decimals=0,
-            wide=6,
+            wide=12,
         ),
     ),
 )

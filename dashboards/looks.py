@@ -41,6 +41,7 @@ YES_IS_GOOD: Words = (("0", "no", "red"), ("1", "yes", "green"))
 YES_IS_BAD: Words = (("0", "no", "green"), ("1", "yes", "red"))
 YES_IS_NOTED: Words = (("0", "no", "green"), ("1", "yes", "orange"))
 RECORDS: Words = (("0", "no", QUIET), ("1", "yes", "green"))
+LEVEL_COLORS = {"critical": "dark-red", "error": "red", "warning": "orange", "info": "blue", "debug": QUIET}
 OPEN_OR_NOT: Words = (("0", "may not open", "orange"), ("1", "may open", "green"))
 
 

@@ -11,12 +11,14 @@ from dashboards.looks import (
     EACH_MINUTE,
     EACH_SECOND,
     ENGAGED,
+    LEVEL_COLORS,
     LIMIT,
     MONEY,
     NONE_EXPECTED,
     OPEN_OR_NOT,
     ORDINARY,
     PROFIT,
+    QUIET,
     SECONDS,
     SELDOM_EXPECTED,
     SEVERITY,
@@ -38,12 +40,14 @@ from dashboards.queries import (
     pick,
     quantile,
     rate,
+    some,
     sorted_down,
     spread_out,
     top,
     whole,
 )
 
+STOPPING = 'limit!~"arbs_open|order_rate"'  # those two only set the pace and may be full
 COST = rate(pick("arbot_slippage_cost_total"), "venue, ccy")
 GAIN = rate(pick("arbot_slippage_gain_total"), "venue, ccy")
 
@@ -102,7 +106,7 @@ SAFETY = Row(
             "those that only set the pace and may be full: arbs open, order rate.",
             [
                 Query(
-                    top(1, by("max", "limit", whole("arbot_risk_limit_used_ratio", 'limit!~"arbs_open|order_rate"'))),
+                    top(1, by("max", "limit", whole("arbot_risk_limit_used_ratio", STOPPING))),
                     "{{limit}}",
                 )
             ],
@@ -127,8 +131,8 @@ SAFETY = Row(
             alerts=("ArbotUnknownOrders",),
         ),
         table(
-            "What fires",
-            "Alerts that fire now; their runbooks have their names, in docs/runbooks. Watchdog always fires: while it stands "
+            "What fires now: for each, what to do is in docs/runbooks under its name",
+            "Its runbook says what it means and what to do. Watchdog always fires: while it stands "
             "here, rules are evaluated.",
             {"A": by("count", "alertname, severity, instance, venue, asset", 'ALERTS{alertstate="firing"}')},
             (
@@ -214,10 +218,10 @@ MONEY_ROW = Row(
             MONEY,
         ),
         lines(
-            "Traded by venue",
-            "Filled notional a minute. A venue at zero while others trade has a fault or no balance.",
+            "Traded a minute, by venue",
+            "Filled notional. A venue at zero while others trade has a fault or no balance.",
             [Query(per_minute(rate(pick("arbot_traded_notional_total"), "venue, ccy")), "{{venue}} {{ccy}}")],
-            EACH_MINUTE,
+            MONEY,
             stacked=True,
             seldom=True,
         ),
@@ -241,6 +245,7 @@ OPPORTUNITIES = Row(
             [Query(per_minute(rate(pick("arbot_opportunities_total"), "outcome")), "{{outcome}}")],
             EACH_MINUTE,
             stacked=True,
+            colors={"taken": "green", "rejected": QUIET, "expired": "yellow"},
             alerts=("ArbotNoOpportunities",),
         ),
         bars(
@@ -249,7 +254,7 @@ OPPORTUNITIES = Row(
             "is one of feeds.",
             [
                 Query(
-                    top(10, grown(pick("arbot_opportunity_rejects_total"), "reason")),
+                    some(10, grown(pick("arbot_opportunity_rejects_total"), "reason"), "reason"),
                     "{{reason}}",
                     instant=True,
                 )
@@ -282,8 +287,12 @@ RISK = Row(
         ),
         bars(
             "Why no arb may be opened now",
-            "Each reason that stands in the way at this moment; `arbot status` says more. Empty bars are good.",
-            [Query(sorted_down(by("max", "reason", whole("arbot_trading_blocked"))), "{{reason}}", instant=True)],
+            "Each reason that stands in the way at this moment; `arbot status` says more. none is good.",
+            [
+                Query(
+                    some(10, by("max", "reason", whole("arbot_trading_blocked")), "reason"), "{{reason}}", instant=True
+                )
+            ],
             COUNT,
             steps=NONE_EXPECTED,
             most=1,
@@ -308,8 +317,14 @@ RISK = Row(
         ),
         bars(
             "Limits that stopped something",
-            "Arbs kept from opening, or trading stopped, in the time shown. `arbot risk show` says what used a limit up.",
-            [Query(top(10, grown(whole("arbot_risk_limit_breaches_total"), "limit")), "{{limit}}", instant=True)],
+            "Arbs kept from opening, or trading stopped, in the time shown; not by arbs open or order rate, which set the pace. `arbot risk show` says what used a limit up.",
+            [
+                Query(
+                    some(10, grown(whole("arbot_risk_limit_breaches_total", STOPPING), "limit"), "limit"),
+                    "{{limit}}",
+                    instant=True,
+                )
+            ],
             COUNT,
             decimals=0,
             steps=SELDOM_EXPECTED,
@@ -452,6 +467,7 @@ ENGINE = Row(
             [Query(rate(whole("arbot_log_messages_total", 'level=~"warning|error|critical"'), "level"), "{{level}}")],
             EACH_SECOND,
             least=0,
+            colors=LEVEL_COLORS,
         ),
     ),
 )

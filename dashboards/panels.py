@@ -19,11 +19,27 @@ from grafana_foundation_sdk.models import table as table_model
 from grafana_foundation_sdk.models import timeseries as timeseries_model
 
 from dashboards.frame import SOURCE, VENUE_CELL_LINK, VENUE_LINK
-from dashboards.looks import ALARMING, CALM, Missing, Steps, Words, mappings, thresholds
+from dashboards.looks import (
+    ALARMING,
+    CALM,
+    COUNT,
+    EACH_MINUTE,
+    EACH_SECOND,
+    SECONDS,
+    SHARE,
+    Missing,
+    Steps,
+    Words,
+    mappings,
+    thresholds,
+)
 from dashboards.queries import Query
 
 SELDOM = "2m"  # least step of a panel of events that are minutes apart: the rate interval grows with it
 LAST = "lastNotNull"
+COLUMN_PX_MIN = 60.0  # Grafana's own least is 150: the last of five columns would have to be scrolled to
+AXIS_ENDS: dict[str, float] = {COUNT: 1, EACH_MINUTE: 1, EACH_SECOND: 1, SHARE: 0.01, SECONDS: 0.01}
+"""Where an axis ends at least, by unit: of a line that is zero all along Grafana would draw it up to 100, or 10,000 %."""
 THRESHOLDS = model.FieldColorModeId.THRESHOLDS
 PALETTE = model.FieldColorModeId.PALETTE_CLASSIC
 DASHED = common.GraphThresholdsStyleConfig(mode=common.GraphThresholdsStyleMode.DASHED)
@@ -85,12 +101,17 @@ def lines(
     most: float | None = None,
     logarithmic: bool = False,
     seldom: bool = False,
+    colors: Mapping[str, str] | None = None,
     wide: int = 8,
     alerts: tuple[str, ...] = (),
 ) -> model.Panel:
-    """Return lines over time; thresholds are dashed lines. `seldom` widens the step where events are minutes apart."""
+    """Return lines over time; thresholds are dashed lines. `seldom` widens the step where events are minutes apart.
+
+    `colors` gives series their colour by name, where one of them is worse than another.
+    """
     custom = common.GraphFieldConfig(
         draw_style=common.GraphDrawStyle.LINE,
+        axis_soft_max=None if logarithmic else AXIS_ENDS.get(unit),
         line_width=1,
         fill_opacity=25 if stacked else 0,
         show_points=common.VisibilityMode.AUTO,
@@ -103,10 +124,19 @@ def lines(
     )
     options = timeseries_model.Options(legend=_legend(), tooltip=_tooltip())
     field = _field(unit, color=PALETTE, steps=steps, custom=custom)
-    field.min_val, field.max_val = least, most
+    field.min_val, field.max_val = 0 if stacked and least is None else least, most
     panel = _panel("timeseries", title, about, queries, size=(wide, 8), field=field, options=options, alerts=alerts)
     panel.interval = SELDOM if seldom else None
+    if panel.field_config is not None:
+        panel.field_config.overrides = [_colored(name, color) for name, color in (colors or {}).items()]
     return panel
+
+
+def _colored(name: str, color: str) -> model.DashboardFieldConfigSourceOverrides:
+    fixed = model.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": color})
+    return model.DashboardFieldConfigSourceOverrides(
+        matcher=model.MatcherConfig(id_val="byName", options=name), properties=[fixed]
+    )
 
 
 def bars(
@@ -128,6 +158,11 @@ def bars(
         value_mode=common.BarGaugeValueMode.TEXT,
         show_unfilled=True,
         reduce_options=_last(),
+        name_placement=common.BarGaugeNamePlacement.LEFT,
+        sizing=common.BarGaugeSizing.MANUAL,  # or few bars become as large as headlines
+        min_viz_height=16,
+        max_viz_height=24,
+        text=common.VizTextDisplayOptions(title_size=12, value_size=15),
     )
     field = _field(unit, color=THRESHOLDS, steps=steps, decimals=decimals)
     field.min_val, field.max_val = 0, most
@@ -276,7 +311,7 @@ def _table(
     alerts: tuple[str, ...],
 ) -> model.Panel:
     options = table_model.Options(show_header=True, cell_height=common.TableCellHeight.SM)
-    custom = common.TableFieldOptions(align=common.FieldTextAlignment.AUTO)
+    custom = common.TableFieldOptions(align=common.FieldTextAlignment.AUTO, min_width=COLUMN_PX_MIN)
     field = _field("short", color=THRESHOLDS, custom=custom)
     panel = _panel("table", title, about, queries, size=size, field=field, options=options, alerts=alerts)
     panel.transformations = transformations

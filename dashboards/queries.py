@@ -60,7 +60,7 @@ def changed(selector: str) -> str:
 def quantile(share: float, name: str, labels: str = "", *matchers: str) -> str:
     """Return a quantile of a histogram."""
     keys = f"le, {labels}" if labels else "le"
-    return f"histogram_quantile({share}, {rate(pick(name, *matchers, suffix='_bucket'), keys)})"
+    return _known(f"histogram_quantile({share}, {rate(pick(name, *matchers, suffix='_bucket'), keys)})")
 
 
 def share_below(name: str, bound: str, labels: str = "") -> str:
@@ -73,6 +73,11 @@ def quantile_shown(share: float, name: str, labels: str = "") -> str:
     """Return a quantile of a histogram's observations in the time shown."""
     keys = f"le, {labels}" if labels else "le"
     return f"histogram_quantile({share}, {grown(pick(name, suffix='_bucket'), keys)})"
+
+
+def _known(quantiles: str) -> str:
+    """Return the quantiles of what was observed at all: the others are NaN, and would only fill the legend."""
+    return f"({quantiles} < Inf)"
 
 
 def spread_out(name: str, *matchers: str) -> Query:
@@ -106,24 +111,34 @@ def top(most: int, expr: str) -> str:
     return f"topk({most}, {expr})"
 
 
+def at_least(least: float, expr: str) -> str:
+    """Return values with a floor, so that they can stand on a logarithmic axis."""
+    return f"clamp_min({expr}, {least})"
+
+
+def some(most: int, expr: str, label: str) -> str:
+    """Return the largest few above zero; where all are zero one that is called none, so that a panel is never blank."""
+    return f'{top(most, f"{expr} > 0")} or label_replace(sum({expr}) == 0, "{label}", "none", "", "")'
+
+
+def above_zero(expr: str) -> str:
+    """Return what is not zero: a label whose set is closed has many values that never come."""
+    return f"({expr} > 0)"
+
+
 def sorted_down(expr: str) -> str:
     """Return a result with the largest first."""
     return f"sort_desc({expr})"
 
 
 def age(selector: str, labels: str = "") -> str:
-    """Return the longest time since a moment."""
-    return by("max", labels, f"time() - {selector}")
-
-
-def overdue(selector: str, labels: str = "") -> str:
-    """Return the longest time since a moment by which something was due; 0 before it."""
-    return f"clamp_min({age(selector, labels)}, 0)"
+    """Return the longest time since a moment, 0 before it, as it was when it was scraped: time() would add what has passed since."""
+    return f"clamp_min({by('max', labels, f'timestamp({selector}) - {selector}')}, 0)"
 
 
 def age_or_zero(selector: str, labels: str = "") -> str:
     """Return the longest time since a moment that is 0 while there is none; then 0."""
-    return by("max", labels, f"(time() - {selector}) * ({selector} > bool 0)")
+    return by("max", labels, f"(timestamp({selector}) - {selector}) * ({selector} > bool 0)")
 
 
 def state_of(name: str, labels: str) -> str:

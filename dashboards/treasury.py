@@ -31,11 +31,12 @@ from dashboards.queries import (
     pick,
     quantile_shown,
     rate,
+    some,
     top,
     whole,
 )
 
-NEVER = (("0", "never", "orange"),)
+NEVER = (("0", "never", "transparent"),)  # of a new desk nothing is amiss
 
 OF_CAP = over(
     by("max", "venue, ccy", whole("arbot_counterparty_exposure")),
@@ -106,8 +107,8 @@ GLANCE = Row(
             missing=ORDINARY,
         ),
         stat(
-            "Events without a price",
-            "Of the ledger, at the last count: the tax year is not complete with them. `arbot ledger openings` prints which.",
+            "Without a price",
+            "Events of the ledger, at the last count: the tax year is not complete with them. `arbot ledger openings` prints which.",
             [Query(by("max", "", whole("arbot_tax_unpriced_events")))],
             COUNT,
             steps=SELDOM_EXPECTED,
@@ -196,7 +197,13 @@ TRANSFERS = Row(
         bars(
             "Transfers not begun",
             "In the time shown, by reason. Not allow-listed or an address changed: nobody may send there; check by hand.",
-            [Query(top(10, grown(whole("arbot_transfers_refused_total"), "reason")), "{{reason}}", instant=True)],
+            [
+                Query(
+                    some(10, grown(whole("arbot_transfers_refused_total"), "reason"), "reason"),
+                    "{{reason}}",
+                    instant=True,
+                )
+            ],
             COUNT,
             decimals=0,
             steps=SELDOM_EXPECTED,
@@ -261,7 +268,6 @@ OWED = Row(
                 Column("Value #B", "Budget", MONEY),
                 Column("Value #C", "Of budget", SHARE, steps=LIMIT),
             ),
-            wide=8,
             alerts=("ArbotStressBudgetSpent",),
         ),
         lines(
@@ -274,6 +280,7 @@ OWED = Row(
                 )
             ],
             BPS,
+            wide=12,
             alerts=("ArbotStablecoinDepeg",),
         ),
         timeline(
@@ -281,8 +288,7 @@ OWED = Row(
             "And not traded until they hold a narrower band for a while.",
             [Query(by("max", "asset", whole("arbot_stablecoin_off_peg")), "{{asset}}")],
             YES_IS_BAD,
-            wide=8,
-            high=8,
+            high=4,
             alerts=("ArbotStablecoinDepeg",),
         ),
     ),
@@ -372,7 +378,7 @@ TAX = Row(
             wide=4,
         ),
         stat(
-            "Assets with unmatched disposals",
+            "Unmatched assets",
             "Assets of which more was disposed of than was ever acquired in the books: a statement is missing: `arbot ledger import`.",
             [Query(by("sum", "", f"{UNMATCHED} > bool 0"))],
             COUNT,
@@ -397,7 +403,7 @@ TAX = Row(
         bars(
             "Unmatched quantity",
             "Disposed of without a lot it came from, by asset, in its own unit.",
-            [Query(top(12, by("max", "asset", whole("arbot_tax_unmatched_quantity"))), "{{asset}}", instant=True)],
+            [Query(some(10, UNMATCHED, "asset"), "{{asset}}", instant=True)],
             COUNT,
             steps=SELDOM_EXPECTED,
         ),

@@ -22,7 +22,21 @@ from dashboards.looks import (
     numbered,
 )
 from dashboards.panels import Column, bars, lines, stat, table, timeline
-from dashboards.queries import Query, age, by, grown, over, per_minute, pick, quantile, rate, state_of, top
+from dashboards.queries import (
+    Query,
+    above_zero,
+    age,
+    at_least,
+    by,
+    grown,
+    over,
+    per_minute,
+    pick,
+    quantile,
+    rate,
+    some,
+    state_of,
+)
 
 STATE_COLORS = {
     "down": "red",
@@ -132,7 +146,12 @@ BOOKS = Row(
         lines(
             "Book age",
             "Since the last update, of the quietest book of each pair. Steps that climb together are one stream that stopped.",
-            [Query(age(pick("arbot_book_last_update_timestamp_seconds"), "venue, symbol"), "{{venue}} {{symbol}}")],
+            [
+                Query(
+                    at_least(0.01, age(pick("arbot_book_last_update_timestamp_seconds"), "venue, symbol")),
+                    "{{venue}} {{symbol}}",
+                )
+            ],
             SECONDS,
             logarithmic=True,
             wide=12,
@@ -184,7 +203,7 @@ BOOKS = Row(
             "the venue's own status.",
             [
                 Query(
-                    top(8, grown(pick("arbot_ws_connects_total", 'reason!="first"'), "venue, reason")),
+                    some(8, grown(pick("arbot_ws_connects_total", 'reason!="first"'), "venue, reason"), "reason"),
                     "{{venue}} {{reason}}",
                     instant=True,
                 )
@@ -200,12 +219,12 @@ BOOKS = Row(
             "venue's.",
             [
                 Query(
-                    top(6, grown(pick("arbot_book_resyncs_total"), "venue, reason")),
-                    "{{venue}} asked anew: {{reason}}",
+                    some(5, grown(pick("arbot_book_resyncs_total"), "venue, reason"), "reason"),
+                    "{{venue}} anew: {{reason}}",
                     instant=True,
                 ),
                 Query(
-                    top(6, grown(pick("arbot_book_faults_total"), "venue, fault")),
+                    some(5, grown(pick("arbot_book_faults_total"), "venue, fault"), "fault"),
                     "{{venue}} dropped: {{fault}}",
                     instant=True,
                 ),
@@ -278,7 +297,11 @@ ANSWERS = Row(
         lines(
             "Orders by outcome",
             "A minute. Much partial or cancelled: our prices come too late for this venue.",
-            [Query(per_minute(rate(pick("arbot_orders_total"), "venue, outcome")), "{{venue}} {{outcome}}")],
+            [
+                Query(
+                    per_minute(above_zero(rate(pick("arbot_orders_total"), "venue, outcome"))), "{{venue}} {{outcome}}"
+                )
+            ],
             EACH_MINUTE,
             stacked=True,
             seldom=True,
@@ -288,7 +311,7 @@ ANSWERS = Row(
             "In the time shown. Funds: treasury. Step or price: its rules changed. Rate: see the budget.",
             [
                 Query(
-                    top(10, grown(pick("arbot_order_rejects_total"), "venue, reason")),
+                    some(10, grown(pick("arbot_order_rejects_total"), "venue, reason"), "reason"),
                     "{{venue}} {{reason}}",
                     instant=True,
                 )
@@ -312,7 +335,11 @@ ANSWERS = Row(
             "In the time shown, by group and class of answer. 429: too many; another program may spend from the same key.",
             [
                 Query(
-                    top(10, grown(pick("arbot_rest_requests_total", 'status!~"2xx|3xx"'), "venue, endpoint, status")),
+                    some(
+                        10,
+                        grown(pick("arbot_rest_requests_total", 'status!~"2xx|3xx"'), "venue, endpoint, status"),
+                        "status",
+                    ),
                     "{{venue}} {{endpoint}} {{status}}",
                     instant=True,
                 )
@@ -361,7 +388,7 @@ ANSWERS = Row(
         bars(
             "Times in quarantine",
             "In the time shown. Each relapse doubles the wait until it is let out.",
-            [Query(grown(pick("arbot_quarantines_total"), "venue"), "{{venue}}", instant=True)],
+            [Query(some(10, grown(pick("arbot_quarantines_total"), "venue"), "venue"), "{{venue}}", instant=True)],
             COUNT,
             decimals=0,
             steps=SELDOM_EXPECTED,

@@ -27,7 +27,7 @@ SETTLE_S = 60.0  # until everything has an answer; reached only by a failing tes
 
 
 async def test_every_panel_and_variable_has_an_answer(tmp_path: Path) -> None:
-    """After a lively demo no query of a dashboard is empty, every series is known, and there are not too many of them."""
+    """After a lively demo no query is empty, no colour is for a series that is not, every series is known, and not too many."""
     boards = dashboard_check.load(FOLDER)
     queries = [query for board in boards for query in dashboard_check.queries(board)]
     with listening() as (webhook, _told), observed(tmp_path, webhook) as desk, desk.daemon() as daemon:
@@ -49,6 +49,8 @@ async def test_every_panel_and_variable_has_an_answer(tmp_path: Path) -> None:
     families = {family.name: family for family in text_string_to_metric_families(text)}
     ours = {name for name in families if name.startswith("arbot_")}
     assert set() == ours - {name.removesuffix("_total") for name in CATALOGUE} - set(CATALOGUE)
+    told = {value for family in families.values() for sample in family.samples for value in sample.labels.values()}
+    assert set() == set().union(*map(dashboard_check.colored, boards)) - told
     assert sum(len(family.samples) for family in families.values()) <= SERIES_MAX
     assert "" == _complaints(text)
     assert 0 == ended.code, ended

@@ -77,6 +77,16 @@ def panels(dashboard: Dashboard) -> list[dict[str, Any]]:
     return [panel for panel in _all_panels(dashboard) if panel["type"] != "row"]
 
 
+def colored(dashboard: Dashboard) -> set[str]:
+    """Return the names of series that have a colour of their own: each is the value of a label."""
+    return {
+        override["matcher"]["options"]
+        for panel in panels(dashboard)
+        for override in panel["fieldConfig"].get("overrides", [])
+        if panel["type"] == "timeseries"
+    }
+
+
 def queries(dashboard: Dashboard) -> list[Query]:
     """Return every expression of panels, variables and annotations."""
     found = [
@@ -160,7 +170,7 @@ def _columns(dashboard: Dashboard, catalogue: Mapping[str, Metric]) -> Iterator[
             titles |= set(named.get("renameByName", {}).values())
         for override in panel["fieldConfig"].get("overrides", []):
             matcher = override["matcher"]
-            if matcher["id"] == "byName" and matcher["options"] not in titles:
+            if panel["type"] == "table" and matcher["id"] == "byName" and matcher["options"] not in titles:
                 yield f"{panel['title']}: an override is for {matcher['options']}, which is no column"
 
 

@@ -18,6 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from arbot.sim.market import SeededSpec
 from arbot.sim.model import RegisteredAddress
 from arbot.sim.serve import VenueOptions
 from tests.support.daemon_world import LIVELY, Daemon, Desk, serving, until
@@ -75,9 +76,9 @@ def _venues() -> tuple[VenueOptions, ...]:
 
 
 @contextmanager
-def observed(folder: Path, webhook: str, **tables: dict[str, Any]) -> Iterator[Desk]:
+def observed(folder: Path, webhook: str, *, market: SeededSpec = LIVELY, **tables: dict[str, Any]) -> Iterator[Desk]:
     """Serve venues and yield a desk whose daemon does everything; `tables` are laid over its config."""
-    with serving(venues=_venues(), symbols=SYMBOLS, market=LIVELY, chain_speed=600) as venues:
+    with serving(venues=_venues(), symbols=SYMBOLS, market=market, chain_speed=600) as venues:
         desk = Desk(folder / "desk", venues)
         address = desk.folder / "keys" / "webhook"
         address.touch(mode=0o600)
