@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
@@ -15,6 +17,10 @@ from arbot.domain.errors import Mistake, UserError
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 _CLOSE_S = 1.0
+_OF_THE_PORT = {
+    errno.EADDRINUSE: "end what listens there (`ss -ltnp` names it), or set another port; 0 takes any that is free",
+    errno.EACCES: "set a port above 1023; 0 takes any that is free",
+}
 
 
 @asynccontextmanager
@@ -31,7 +37,9 @@ async def serve(desk: Desk, *, bind: str, port: int, connections: Connections | 
         except OSError as error:
             raise UserError(
                 Mistake(
-                    "http.port", f"{bind}:{port} cannot be used: {error.strerror}", "set http.port = 0 for a free one"
+                    "http.port" if (error.errno or 0) in _OF_THE_PORT else "http.bind",
+                    f"{bind}:{port} cannot be used: {_why(error)}",
+                    _OF_THE_PORT.get(error.errno or 0, "name an address of this machine; 127.0.0.1 is always one"),
                 )
             ) from error
         taken = listening.sockets[0].getsockname()[1]
@@ -41,3 +49,11 @@ async def serve(desk: Desk, *, bind: str, port: int, connections: Connections | 
             listening.close()
     finally:
         await runner.cleanup()
+
+
+def _why(error: OSError) -> str:
+    """Return what the system says, out of the sentence that asyncio makes of it."""
+    number = error.errno or 0
+    return (
+        os.strerror(number) if number in errno.errorcode else str(error.strerror)
+    )  # below zero: of names, not in the table

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
@@ -14,13 +12,10 @@ import typer
 from arbot.cli.errors import NotRunning, pageless, silent
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.output import say, tell
-from arbot.cli.where import ConfigOption, JsonOption
+from arbot.cli.where import ConfigOption, JsonOption, bare_place
 
 if TYPE_CHECKING:
     from arbot.runtime.state_dir import DaemonInfo
-
-DEMO_STATE = Path("state", "demo")
-PLAIN_STATE = "state"
 
 
 def healthcheck(
@@ -37,7 +32,7 @@ def healthcheck(
     """
     from arbot.runtime.state_dir import read_daemon
 
-    state_dir = _state_dir(config)
+    state_dir = bare_place(config).state_dir
     info = read_daemon(state_dir)
     if info is None:
         raise NotRunning(str(state_dir))
@@ -58,22 +53,6 @@ def healthcheck(
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("healthcheck")(healthcheck)
-
-
-def _state_dir(config: Path | None) -> Path:
-    """Return the state folder that a config names, without reading the rest: the daemon has. Raises: UserError."""
-    from arbot.domain.errors import Mistake, UserError
-
-    if config is None:
-        return Path.cwd() / DEMO_STATE
-    try:
-        table = tomllib.loads(config.read_text(encoding="utf-8")).get("run", {})
-        named = table.get("state_dir", PLAIN_STATE)
-        return config.parent.resolve() / Path(named)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError, AttributeError) as error:
-        raise UserError(
-            Mistake(str(config), f"cannot be read: {error}", "look at it with `arbot config check`")
-        ) from error
 
 
 def _asked(info: DaemonInfo, path: str, timeout_s: float) -> tuple[int, str]:

@@ -17,15 +17,20 @@ from arbot.cli import parsing
 from arbot.cli.errors import DaemonRefused, NotAnswering, NotRunning
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.output import say, tell, to_json
-from arbot.cli.where import ConfigOption, JsonOption, settings_of
+from arbot.cli.where import ConfigOption, JsonOption, Place, place_of
 
 if TYPE_CHECKING:
     from arbot.cli.client import Client
     from arbot.observe.status import Status
-    from arbot.settings.model import Settings
 
 WAIT_S = 60.0
 _POLL_S = 0.2
+_FIRST = {
+    "killed": "`arbot unkill --reason TEXT`, when you have looked",
+    "stranded": "`arbot flatten`, or wait for its fills",
+    "loss_day": "`arbot reset-limit loss_day --reason TEXT`",
+    "drawdown": "`arbot reset-limit drawdown --reason TEXT`",
+}  # what `resume` does not open, and only a person does
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is written into the journal.")]
 NeededReason = Annotated[
     str, typer.Option("--reason", help="Why; it is written into the journal.", callback=parsing.reason)
@@ -38,9 +43,9 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep the table up until Ctrl-C.")] = False,
 ) -> None:
     """Show how the run stands: books, edges, arbs, money, limits, and why it does not trade if it does not."""
-    settings = settings_of(config)
+    place = place_of(config)
     try:
-        client = _client(settings)
+        client = _client(place)
         if as_json:
             say(client.status().decode())
         else:
@@ -48,7 +53,7 @@ def status(
     except NotAnswering:
         raise  # told as such: what the store knows could be taken for how things stand
     except NotRunning:
-        _status_when_down(settings, as_json=as_json)
+        _status_when_down(place, as_json=as_json)
         raise typer.Exit(ExitCode.NOT_RUNNING) from None
 
 
@@ -76,10 +81,10 @@ def flatten(config: ConfigOption = None, reason: ReasonOption = "", as_json: Jso
 
 def kill(config: ConfigOption = None, reason: ReasonOption = "", as_json: JsonOption = False) -> None:
     """Throw the kill switch: no order leaves, now or after any restart, until unkill. Works when no daemon runs."""
-    settings = settings_of(config)
-    _throw(settings, killed=True, reason=reason)
+    place = place_of(config)
+    _throw(place, killed=True, reason=reason)
     try:
-        _client(settings).operate("kill", reason=reason)
+        _client(place).operate("kill", reason=reason)
         daemon = "told"
     except (NotRunning, DaemonRefused) as error:
         daemon = f"not told ({error}); a running one finds the switch in the store"
@@ -88,15 +93,15 @@ def kill(config: ConfigOption = None, reason: ReasonOption = "", as_json: JsonOp
 
 def unkill(reason: NeededReason, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Take the kill switch back. A reason is needed; trading stays paused until `arbot resume`."""
-    settings = settings_of(config)
+    place = place_of(config)
     try:
-        _client(settings).operate("unkill", reason=reason)
+        _client(place).operate("unkill", reason=reason)
         daemon = "told; it stays paused until `arbot resume`"
     except NotAnswering as error:
-        _throw(settings, killed=False, reason=reason)
+        _throw(place, killed=False, reason=reason)
         daemon = f"not told ({error}); it stays killed until it is started again"
     except NotRunning:
-        _throw(settings, killed=False, reason=reason)
+        _throw(place, killed=False, reason=reason)
         daemon = "not running"
     _report({"verb": "unkill", "killed": False, "daemon": daemon}, f"not killed; daemon: {daemon}", as_json=as_json)
 
@@ -148,10 +153,10 @@ def register(app: typer.Typer) -> None:
         app.command(name)(command)
 
 
-def _client(settings: Settings) -> Client:
+def _client(place: Place) -> Client:
     from arbot.cli.client import Client
 
-    return Client.find(settings.run.state_dir)
+    return Client.find(place.state_dir)
 
 
 def _operate(
@@ -164,7 +169,7 @@ def _operate(
     until: Callable[[Status], bool] | None = None,
     awaited: str = "",
 ) -> None:
-    client = _client(settings_of(config))
+    client = _client(place_of(config))
     client.operate(verb, reason=reason, argument=argument)
     reached = until is None or _wait(client, until, awaited)
     current = _status(client)
@@ -172,6 +177,9 @@ def _operate(
     facts = {"verb": verb, "reached": reached, "orders_live": live, "arbs_open": len(current.arbs_open)}
     trading = "opening arbs" if current.may_open else "not opening arbs: " + ", ".join(current.reasons)
     _report(facts, f"{verb}: {trading}; {live} orders live, {len(current.arbs_open)} arbs open", as_json=as_json)
+    if verb == "resume":
+        for why in filter(_FIRST.__contains__, current.reasons):
+            tell(f"{why.replace('_', ' ')}: first {_FIRST[why]}")
     if not reached:
         tell(f"waited {WAIT_S:g} s for {awaited}; look at `arbot status`")
         raise typer.Exit(ExitCode.LEFT_OPEN)
@@ -220,17 +228,17 @@ def _show(client: Client, *, watch: bool) -> None:
             live.update(live_table(_status(client)), refresh=True)
 
 
-def _status_when_down(settings: Settings, *, as_json: bool) -> None:
+def _status_when_down(place: Place, *, as_json: bool) -> None:
     """Say what the store knows when nobody runs."""
-    from arbot.cli.stores import existing_store
+    from arbot.cli.stores import store_at
     from arbot.domain.errors import UserError
 
     try:
-        with existing_store(settings) as store:
+        with store_at(place.store_url) as store:
             standing, killed = store.standing(), store.is_killed()
             unsettled = len(store.unsettled_orders())
     except UserError as error:
-        raise NotRunning(f"{settings.run.state_dir}, nor did one ever") from error
+        raise NotRunning(f"{place.state_dir}, nor did one ever") from error
     facts: dict[str, Any] = {
         "running": False,
         "killed": killed,
@@ -240,14 +248,14 @@ def _status_when_down(settings: Settings, *, as_json: bool) -> None:
         "realised_total": standing.realised_total if standing else 0,
     }
     words = ", ".join(f"{name} {value}" for name, value in facts.items() if name != "running")
-    _report(facts, f"no daemon runs in {settings.run.state_dir}; the store says: {words}", as_json=as_json)
+    _report(facts, f"no daemon runs in {place.state_dir}; the store says: {words}", as_json=as_json)
 
 
-def _throw(settings: Settings, *, killed: bool, reason: str) -> None:
+def _throw(place: Place, *, killed: bool, reason: str) -> None:
     from arbot.cli.client import user
-    from arbot.cli.stores import existing_store
+    from arbot.cli.stores import store_at
 
-    with existing_store(settings) as store:
+    with store_at(place.store_url) as store:
         store.set_killed(killed, actor=user(), reason=reason)
 
 

@@ -309,6 +309,28 @@ def test_it_is_told_and_nothing_changes(name: str, desk: Path, capsys: pytest.Ca
     assert before == everything(desk)
 
 
+# --- whoever wants to stop a daemon is kept from it by nothing ------------------------------------------------------------
+
+
+def test_a_config_with_mistakes_keeps_nobody_from_the_kill_switch(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The switch is found by the state folder alone; the mistakes are mentioned, and a file that cannot be parsed is told."""
+    (desk / "c.toml").write_text(f"{CONFIG}[http]\nport = 70000\n[limts]\n")
+    for command, word in (("kill --reason now", "killed; "), ("unkill --reason over", "not killed; ")):
+        told = given(f"{command} -c c.toml", capsys)
+        assert told.code == ExitCode.OK
+        assert told.out.startswith(word)
+        assert "c.toml has mistakes (`arbot config check` lists them); this is about " in told.err
+        assert f"{desk / 'state'}, which it names" in told.err
+    told = given("status -c c.toml", capsys)
+    assert (told.code, "killed False" in told.out) == (ExitCode.NOT_RUNNING, True)
+    (desk / "c.toml").write_text("[run\n")
+    told = given("kill --reason now -c c.toml", capsys)
+    assert (told.code, told.out) == (ExitCode.USAGE, "")
+    assert told.err.startswith("c.toml: not valid TOML")
+
+
 # --- a daemon that is there, and cannot be asked -----------------------------------------------------------------------
 
 

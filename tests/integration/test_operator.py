@@ -96,6 +96,7 @@ def test_the_commands_of_an_operator_take_hold(desk: Desk) -> None:
     assert desk.run("kill", "--reason", "drill").returncode == ExitCode.OK
     assert (desk.status()["killed"], desk.status()["may_open"]) == (True, False)
     assert desk.get("/readyz")[0] == 503
+    assert "killed: first `arbot unkill --reason TEXT`" in desk.run("resume").stderr
     assert desk.run("unkill", "--reason", "drill over").returncode == ExitCode.OK
     time.sleep(1)  # longer than the daemon's watch over the switch in the store
     assert desk.status()["killed"] is False

@@ -451,6 +451,30 @@ async def test_requests_and_refusals_are_counted_by_closed_names(client: TestCli
     assert dict(daemon.counts.commands) == {("operator", "denied"): 1, ("unkill", "refused"): 1}
 
 
+@pytest.mark.parametrize(
+    ("bind", "where", "words", "remedy"),
+    [
+        ("127.0.0.1", "http.port", "Address already in use", "`ss -ltnp` names it"),
+        ("203.0.113.9", "http.bind", "Cannot assign requested address", "name an address of this machine"),
+        ("no such.name", "http.bind", "not known", "name an address of this machine"),
+    ],
+)
+async def test_an_address_that_cannot_be_had_is_told(
+    bind: str, where: str, words: str, remedy: str, daemon: Daemon
+) -> None:
+    """Say whether it is the port or the address that has to change, and in which way."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError) as told:
+            async with serve(daemon.desk(), bind=bind, port=port):
+                pass
+    (mistake,) = told.value.mistakes
+    assert mistake.where == where
+    assert mistake.what.startswith(f"{bind}:{port} cannot be used: ")
+    assert words in mistake.what
+    assert remedy in mistake.remedy
+
+
 def test_an_own_token_is_taken_from_a_private_file_only(tmp_path: Path) -> None:
     """Mode 0600 and long enough; each other case is told with its remedy, and the token itself never."""
     file = tmp_path / "token"
