@@ -94,6 +94,7 @@ class World:
         )
         self.engine = self._engine()
         self.watch = Watch(self.about, configs, self.engine.state, strategy="cross_venue", shares={})
+        self.observers = [self.summary.observe, *self.watch.observers]
         self._expose()
         self.feeds = {(venue, stream.value): feed_counters() for venue in self.known for stream in Stream}
 
@@ -118,8 +119,8 @@ class World:
         self.steps += 1
         envelope = Envelope(self.steps, self.now_ns, event)
         outcome = self.engine.step(envelope)
-        self.summary.observe(envelope, outcome)
-        self.watch.observe(envelope, outcome)
+        for observe in self.observers:
+            observe(envelope, outcome)
 
     def readings(self) -> Readings:
         """Return what a scrape reads."""

@@ -18,7 +18,7 @@ from arbot.observe.live import Section
 from arbot.runtime.clock import NS_PER_MS, NS_PER_S
 
 CLIENTS_MAX = 16
-PERIOD_S, PERIOD_MAX_S = 0.5, 1.5  # the longest leaves room to be seen within two seconds
+PERIOD_S, PERIOD_MAX_S = 0.5, 1.0  # the longest leaves room for a fault to be seen within two seconds
 LOOP_SHARE_MAX = 0.025  # of the loop's time for building views: a very large desk is drawn less often
 FRESH_NS = 800_000_000  # of each second of a period: the one who builds in time finds it old enough
 BEAT_S = 1.0  # without news a page hears the time, and so knows that we live
@@ -70,7 +70,7 @@ class Stream:
 
     @property
     def period_s(self) -> float:
-        """How long a view is fresh: half a second, up to three times that where one takes long to build."""
+        """How long a view is fresh: half a second, up to twice that where one takes long to build."""
         return self._pace.period_s
 
     async def run(self) -> None:

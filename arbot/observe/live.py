@@ -141,7 +141,7 @@ class EdgeRow(msgspec.Struct, frozen=True, kw_only=True):
     routes: int
 
 
-class Cell(msgspec.Struct, frozen=True, kw_only=True):
+class Cell(msgspec.Struct, frozen=True, array_like=True):
     """What a venue holds of an asset; the deviation is from what [rebalance] wants there, 0.1 for a tenth too much."""
 
     asset: str

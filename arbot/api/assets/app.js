@@ -1,66 +1,89 @@
-// Puts the parts together: what changed is drawn, in one frame; what shows an age is drawn with every message.
+// Puts the parts together: what changed is drawn, in frames that stay short; what shows an age is drawn with every message.
 
 import { Curve } from "./curve.js";
-import { money, moment, number } from "./format.js";
+import { duration, money, moment } from "./format.js";
 import { drawBanner, drawTiles, standing } from "./glance.js";
 import { Operator } from "./operate.js";
 import { Stream } from "./stream.js";
-import { Inventory, bookRows, makeTables } from "./views.js";
+import { Books, Inventory, makeTables } from "./views.js";
 
+const FRAME_MS = 4;  // of drawing; the rest waits for the next frame
 const el = (id) => document.getElementById(id);
 const section = (id) => el(`sec-${id}`);
 
 const stream = new Stream(onChange, onSilence);
 const tables = makeTables(section, () => stream.now());
+const books = new Books();
 const inventory = new Inventory(section("inventory"));
 const curve = new Curve(el("curve"));
 const operator = new Operator(() => stream.state);
 
+// What is drawn of which sections, the urgent first; without sections: with every message.
+const PARTS = [
+  { draw: () => banner() },
+  { draw: (state, now) => drawTiles(tile, { ...state, limits: tightestFirst(state.limits) }, now) },
+  { draw: (state, now) => put("heard", moment(now)) },
+  { draw: (state, now) => tables.books.draw(books.rows(state, now)) },
+  { draw: (state) => tables.open.draw([...state.arbs_open].sort((a, b) => a.opened_ms - b.opened_ms)) },
+  { of: ["venues"], draw: (state) => tables.venues.draw([...state.venues].sort((a, b) => (a.state === "live") - (b.state === "live"))) },
+  { of: ["alerts"], draw: (state) => tables.alerts.draw(state.alerts) },
+  { of: ["edges"], draw: (state) => tables.edges.draw([...state.edges].sort((a, b) => b.edge_net_bps - a.edge_net_bps)) },
+  { of: ["run"], draw: (state) => put("about", `${state.run.version} \u00b7 ${state.run.mode} \u00b7 ${state.run.run_name}`) },
+  { of: ["run"], draw: (state) => operator.show(state.run) },
+  { of: ["money"], draw: (state) => put("curve-note", earned(state)) },
+  { of: ["curve"], draw: (state) => curve.draw(state.curve, state.run.ccy) },
+  { of: ["limits"], draw: (state) => tables.limits.draw(tightestFirst(state.limits)) },
+  { of: ["arbs_closed"], draw: (state) => tables.closed.draw(state.arbs_closed) },
+  { draw: (state) => tables.transfers.draw([...state.transfers].sort((a, b) => b.is_overdue - a.is_overdue || a.since_ms - b.since_ms)) },
+  { of: ["nodes"], draw: (state) => tables.nodes.draw([...state.nodes].sort((a, b) => fullness(b) - fullness(a))) },
+  { of: ["inventory", "run"], draw: (state) => inventory.draw(state.inventory, state.run.ccy) },
+  { of: ["declines"], draw: (state) => tables.declines.draw(state.declines) },
+  { of: ["decisions"], draw: (state) => tables.decisions.draw(state.decisions) },
+];
+
 const waiting = new Set();
-let silentMs = 0;
+let isAsked = false;  // for a frame: in a tab that nobody sees there are none, however much is told
+let fault = "";       // of this page itself: nobody may take for true what it draws then
 
 function onChange(changed) {
-  silentMs = 0;
-  changed.forEach((name) => waiting.add(name));
-  if (waiting.size === changed.size) requestAnimationFrame(draw);
+  for (const part of PARTS) if (!part.of || part.of.some((name) => changed.has(name))) waiting.add(part);
+  if (document.hidden) banner();  // its word is the title of the tab, which is seen
+  askForFrame();
 }
 
-function onSilence(ms) {
-  silentMs = ms;
-  if (!ms || !stream.isWhole) return;
-  drawBanner(el("banner"), standing(stream.state, stream.now(), ms));
-  tables.books.draw(bookRows(stream.state, stream.now()));
+function askForFrame() {
+  if (isAsked) return;
+  isAsked = true;
+  requestAnimationFrame(draw);
 }
 
 function draw() {
-  const { state } = stream;
-  const now = stream.now();
-  const changed = new Set(waiting);
-  waiting.clear();
-  const has = (...names) => names.some((name) => changed.has(name));
-
-  drawBanner(el("banner"), standing(state, now, silentMs));
-  drawTiles(tile, { ...state, limits: tightestFirst(state.limits) }, now);
-  put("heard", `${moment(now)}`);
-  tables.books.draw(bookRows(state, now));
-  tables.open.draw([...state.arbs_open].sort((a, b) => a.opened_ms - b.opened_ms));
-  tables.transfers.draw([...state.transfers].sort((a, b) => b.is_overdue - a.is_overdue || a.since_ms - b.since_ms));
-  if (has("run")) put("about", `${state.run.version} \u00b7 ${state.run.mode} \u00b7 ${state.run.run_name}`);
-  if (has("venues")) tables.venues.draw([...state.venues].sort((a, b) => (a.state === "live") - (b.state === "live")));
-  if (has("edges")) tables.edges.draw([...state.edges].sort((a, b) => b.edge_net_bps - a.edge_net_bps));
-  if (has("arbs_closed")) tables.closed.draw(state.arbs_closed);
-  if (has("limits")) tables.limits.draw(tightestFirst(state.limits));
-  if (has("nodes")) tables.nodes.draw([...state.nodes].sort((a, b) => fullness(b) - fullness(a)));
-  if (has("inventory", "run")) inventory.draw(state.inventory, state.run.ccy);
-  if (has("declines")) tables.declines.draw(state.declines);
-  if (has("alerts")) tables.alerts.draw(state.alerts);
-  if (has("decisions")) tables.decisions.draw(state.decisions);
-  if (has("curve")) curve.draw(state.curve, state.run.ccy);
-  if (has("money")) put("curve-note", earned(state));
-  if (has("run")) {
-    el("read-only").hidden = !state.run.is_read_only;
-    el("token-form").hidden = el("verbs").hidden = state.run.is_read_only;
+  isAsked = false;
+  const until = performance.now() + FRAME_MS;
+  for (const part of PARTS) {
+    if (!waiting.delete(part)) continue;
+    try {
+      part.draw(stream.state, stream.now());
+    } catch (error) {
+      fault = String(error);
+      banner();
+      reportError(error);
+    }
+    if (performance.now() > until) break;
   }
+  if (waiting.size) askForFrame();
+}
+
+function onSilence() {
+  const isQuiet = stream.silentMs() > 0 || (stream.isWhole && stream.oldMs() > 0);
+  if (!isQuiet) return;
+  banner();
+  if (stream.isWhole) tables.books.draw(books.rows(stream.state, stream.now()));
+}
+
+function banner() {
+  const quiet = { silentMs: stream.silentMs(), oldMs: stream.oldMs() };
+  drawBanner(el("banner"), fault ? ["bad", "This page has failed", `load it again, or use arbot status: ${fault}`] : standing(stream.state, stream.now(), quiet));
 }
 
 const fullness = (row) => (row.limit ? row.value / row.limit : -1);
@@ -68,8 +91,7 @@ const tightestFirst = (limits) => [...limits].sort((a, b) => b.is_latched - a.is
 
 function earned({ money: m, run }) {
   const held = m.equity === null ? "an asset has no price" : `${money(m.equity)} ${run.ccy} held`;
-  const late = m.latency_us.p99;
-  return `today ${money(m.pnl_day, true)}, ever ${money(m.pnl_ever, true)}, drawdown ${money(m.drawdown)}; ${held}; book to decision p99 ${number(late, 0)} \u00b5s`;
+  return `today ${money(m.pnl_day, true)}, ever ${money(m.pnl_ever, true)}, drawdown ${money(m.drawdown)}; ${held}; book to decision p99 ${duration(m.latency_us.p99)}`;
 }
 
 function put(id, text) {

@@ -54,6 +54,13 @@ export function span(ms) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
+// A short time, given in microseconds: three digits that count, in the unit that fits.
+export function duration(us) {
+  if (us === null || us === undefined) return NONE;
+  const [value, unit] = us < 999.5 ? [us, "\u00b5s"] : us < 999500 ? [us / 1e3, "ms"] : [us / 1e6, "s"];
+  return `${number(value, unit === "\u00b5s" || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2)} ${unit}`;
+}
+
 export function moment(ms) {
   const at = new Date(ms);
   const two = (n) => String(n).padStart(2, "0");

@@ -24,11 +24,16 @@ function by(act) {
   return `${act.actor}${act.reason ? `: ${act.reason}` : ""}`;
 }
 
-// Return what the banner says: its level, its word, and why.
-export function standing(state, now, silentMs) {
+// Return what the banner says: its level, its word, and why. `quiet`: for how long nothing was heard, or told.
+export function standing(state, now, quiet) {
   const { run } = state;
-  if (silentMs) {
-    return ["bad", `No data for ${Math.floor(silentMs / 1000)} s`, "the daemon does not answer; what is below is as it last was"];
+  if (quiet.silentMs) {
+    const below = run ? "what is below is as it last was" : "or as many pages are open as there may be";
+    return ["bad", `No data for ${span(quiet.silentMs)}`, `the daemon does not answer; ${below}`];
+  }
+  if (!run) return ["wait", "Connecting", ""];
+  if (quiet.oldMs) {
+    return ["bad", `No news for ${span(quiet.oldMs)}`, "the daemon lives, but does not say how things stand; what is below is as it last was"];
   }
   if (run.killed) {
     const act = run.acts.kill;

@@ -48,6 +48,11 @@ export class Operator {
     }
   }
 
+  show(run) {
+    el("read-only").hidden = !run.is_read_only;
+    el("token-form").hidden = el("verbs").hidden = run.is_read_only;
+  }
+
   open() {
     if (!el("panel").open) el("panel").showModal();
     (this.token ? el("verbs").querySelector("button") : el("token")).focus();

@@ -7,18 +7,37 @@ export const staleMs = (state) => state.run.book_age_ms_max;
 const WHY_CHARS = 90;  // of what is wrong with a venue; all of it when pointed at, and in /status
 const GOOD_STATES = new Set(["live"]);
 
-export function bookRows(state, now) {
-  const rows = [];
-  for (const [venue, books] of Object.entries(state.books)) {
-    for (const [symbol, bid, bidQty, ask, askQty, recvMs, isValid, decimals] of books) {
-      const ageMs = recvMs ? Math.max(0, now - recvMs) : null;
-      const isStale = isValid && ageMs !== null && ageMs > staleMs(state);
-      const rank = !isValid ? 0 : isStale ? 1 : 2;
-      rows.push({ venue, symbol, bid, bidQty, ask, askQty, ageMs, isValid, isStale, decimals, rank });
-    }
+// Every book as a row: those that are not valid first, then the stale, each by market and venue. A desk may have thousands, told
+// twice a second, so rows are kept, and sorted only when there are others.
+export class Books {
+  constructor() {
+    this.sorted = [];
   }
-  const text = (row) => `${row.symbol} ${row.venue}`;
-  return rows.sort((a, b) => a.rank - b.rank || text(a).localeCompare(text(b)));
+
+  rows(state, now) {
+    if (!this.isKnown(state.books)) this.list(state.books);
+    const ranks = [[], [], []];
+    const most = staleMs(state);
+    for (const row of this.sorted) {
+      const book = state.books[row.venue][row.index];
+      [, row.bid, , row.ask, , row.recvMs, row.isValid, row.decimals] = book;
+      row.ageMs = row.recvMs ? Math.max(0, now - row.recvMs) : null;
+      row.isStale = row.isValid && row.ageMs !== null && row.ageMs > most;
+      ranks[!row.isValid ? 0 : row.isStale ? 1 : 2].push(row);
+    }
+    return ranks[0].concat(ranks[1], ranks[2]);
+  }
+
+  isKnown(books) {
+    let count = 0;
+    for (const venue in books) count += books[venue].length;
+    return count === this.sorted.length && this.sorted.every((row) => books[row.venue]?.[row.index]?.[0] === row.symbol);
+  }
+
+  list(books) {
+    this.sorted = Object.entries(books).flatMap(([venue, those]) => those.map(([symbol], index) => ({ venue, symbol, index, key: `${symbol} ${venue}` })));
+    this.sorted.sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
 }
 
 function bookState(row) {
@@ -89,7 +108,7 @@ export function makeTables(section, clock) {
       { name: "Ask", num: true, cell: (r) => number(r.ask, r.decimals) },
       { name: "Age", num: true, cell: (r) => (r.ageMs === null ? "never" : age(r.ageMs)) },
       { name: "State", cell: bookState },
-    ], { key: (r) => `${r.venue} ${r.symbol}`, empty: "No book yet: the venues have not listed their instruments.", filter: (r) => `${r.symbol} ${r.venue} ${bookState(r).text}` }),
+    ], { key: (r) => r.key, empty: "No book yet: the venues have not listed their instruments.", filter: (r) => `${r.key} ${bookState(r).text}` }),
 
     edges: make("edges", [
       { name: "Market", cell: (r) => r.symbol },
@@ -191,7 +210,8 @@ export class Inventory {
 function byAsset(rows) {
   const found = new Map();
   for (const { venue, cells } of rows) {
-    for (const cell of cells) {
+    for (const [asset, total, reserved, value, deviation] of cells) {
+      const cell = { asset, total, reserved, value, deviation };
       if (!found.has(cell.asset)) found.set(cell.asset, { asset: cell.asset, cells: {}, value: 0 });
       const row = found.get(cell.asset);
       row.cells[venue] = cell;
