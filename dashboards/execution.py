@@ -59,8 +59,8 @@ GLANCE = Row(
     (
         stat(
             "Ended as meant",
-            "Arbs with all legs as meant, of those where anything filled, in the time shown. Below 95 %: legs are missed; "
-            "see slippage and leg times.",
+            "Arbs with all legs as meant, of those where anything filled, in the time shown. Below 80 %: legs are missed and "
+            "hedged; whether that costs is beside it, under edge captured.",
             [
                 Query(
                     over(
@@ -70,7 +70,7 @@ GLANCE = Row(
                 )
             ],
             SHARE,
-            steps=((None, "red"), (0.8, "orange"), (0.95, "green")),
+            steps=((None, "orange"), (0.8, "green")),
             missing=ORDINARY,
         ),
         stat(

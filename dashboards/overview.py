@@ -144,7 +144,7 @@ SAFETY = Row(
                 Column("Value", "How many", COUNT),
             ),
             wide=24,
-            high=6,
+            high=7,
         ),
     ),
 )

@@ -21,6 +21,7 @@ from grafana_foundation_sdk.models import timeseries as timeseries_model
 from dashboards.frame import SOURCE, VENUE_CELL_LINK, VENUE_LINK
 from dashboards.looks import (
     ALARMING,
+    BPS,
     CALM,
     COUNT,
     EACH_MINUTE,
@@ -40,6 +41,7 @@ LAST = "lastNotNull"
 COLUMN_PX_MIN = 60.0  # Grafana's own least is 150: the last of five columns would have to be scrolled to
 AXIS_ENDS: dict[str, float] = {COUNT: 1, EACH_MINUTE: 1, EACH_SECOND: 1, SHARE: 0.01, SECONDS: 0.01}
 """Where an axis ends at least, by unit: of a line that is zero all along Grafana would draw it up to 100, or 10,000 %."""
+DECIMALS = {SHARE: 1, BPS: 1}  # of bars and cells; Grafana's own number grows as the value shrinks: 0.00000415 %
 THRESHOLDS = model.FieldColorModeId.THRESHOLDS
 PALETTE = model.FieldColorModeId.PALETTE_CLASSIC
 DASHED = common.GraphThresholdsStyleConfig(mode=common.GraphThresholdsStyleMode.DASHED)
@@ -164,6 +166,8 @@ def bars(
         max_viz_height=24,
         text=common.VizTextDisplayOptions(title_size=12, value_size=15),
     )
+    if decimals is None:
+        decimals = DECIMALS.get(unit)
     field = _field(unit, color=THRESHOLDS, steps=steps, decimals=decimals)
     field.min_val, field.max_val = 0, most
     return _panel("bargauge", title, about, queries, size=(wide, 8), field=field, options=options, alerts=alerts)
@@ -324,6 +328,8 @@ def _column(column: Column) -> model.DashboardFieldConfigSourceOverrides:
     properties = []
     if column.unit:
         properties.append(model.DynamicConfigValue(id_val="unit", value=column.unit))
+    if column.unit in DECIMALS:
+        properties.append(model.DynamicConfigValue(id_val="decimals", value=DECIMALS[column.unit]))
     if column.words:
         properties.append(model.DynamicConfigValue(id_val="mappings", value=mappings(column.words)))
     if column.steps:
