@@ -67,15 +67,15 @@ ALERTS: dict[str, Words] = {
     ),
     "fill_clashed": Words(
         Kind.ORDER,
-        "A venue reports one trade in two versions",
+        "A venue reports one fill in two versions",
         "The second was not booked. Trading is halted.",
-        "arbot ledger verify, compare with the venue's own list of trades, then arbot resume",
+        "arbot ledger verify, compare with the venue's own list of fills, then arbot resume",
     ),
     "fill_unknown": Words(
         Kind.ORDER,
         "A venue reports a fill that arbot never ordered",
         "It is not booked.",
-        "look at the venue's trades: does somebody else use this account?",
+        "look at the venue's list of fills: does somebody else use this account?",
     ),
     "order_stray": Words(
         Kind.WARNING, "An order of an earlier run was open", "It is cancelled; what it filled is booked.", _STATUS

@@ -7,7 +7,7 @@ export const staleMs = (state) => state.run.book_age_ms_max;
 const WHY_CHARS = 90;  // of what is wrong with a venue; all of it when pointed at, and in /status
 const GOOD_STATES = new Set(["live"]);
 
-// Every book as a row: those that are not valid first, then the stale, each by market and venue. A desk may have thousands, told
+// Every book as a row: those that are not valid first, then the stale, each by symbol and venue. A desk may have thousands, told
 // twice a second, so rows are kept, and sorted only when there are others.
 export class Books {
   constructor() {
@@ -81,7 +81,7 @@ function inUnit(limit, value) {
 
 const arbColumns = (clock) => [
   { name: "Arb", cell: (r) => ({ text: r.arb_id, cls: "id" }) },
-  { name: "Market", cell: (r) => (r.is_flush ? "a residual" : symbolOf(r)) },
+  { name: "Symbol", cell: (r) => (r.is_flush ? "a residual" : symbolOf(r)) },
   { name: "Buy at", cell: (r) => at(r.buy) },
   { name: "Sell at", cell: (r) => at(r.sell) },
   { name: "Quantity", num: true, cell: (r) => (r.is_flush ? NONE : qty(r.qty)) },
@@ -102,7 +102,7 @@ export function makeTables(section, clock) {
     ], { key: (r) => r.venue, empty: "No venue is configured.", filter: (r) => `${r.venue} ${r.state}` }),
 
     books: make("books", [
-      { name: "Market", cell: (r) => r.symbol },
+      { name: "Symbol", cell: (r) => r.symbol },
       { name: "Venue", cell: (r) => r.venue },
       { name: "Bid", num: true, cell: (r) => number(r.bid, r.decimals) },
       { name: "Ask", num: true, cell: (r) => number(r.ask, r.decimals) },
@@ -111,13 +111,13 @@ export function makeTables(section, clock) {
     ], { key: (r) => r.key, empty: "No book yet: the venues have not listed their instruments.", filter: (r) => `${r.key} ${bookState(r).text}` }),
 
     edges: make("edges", [
-      { name: "Market", cell: (r) => r.symbol },
+      { name: "Symbol", cell: (r) => r.symbol },
       { name: "Buy at", cell: (r) => r.buy },
       { name: "Sell at", cell: (r) => r.sell },
       { name: "Gross, bp", num: true, cell: (r) => bp(r.edge_gross_bps) },
       { name: "Net, bp", num: true, cell: (r) => ({ text: bp(r.edge_net_bps), cls: r.edge_net_bps > 0 ? "good" : "" }) },
       { name: "Last declined for", cell: (r) => (r.fees_known ? words(r.reason) || NONE : "fees not known") },
-    ], { key: (r) => r.symbol, empty: "No market has two valid books.", filter: (r) => `${r.symbol} ${r.buy} ${r.sell}` }),
+    ], { key: (r) => r.symbol, empty: "No symbol has two valid books.", filter: (r) => `${r.symbol} ${r.buy} ${r.sell}` }),
 
     open: make("open", [
       ...arbColumns(clock).slice(0, 6),
