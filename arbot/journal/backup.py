@@ -9,6 +9,7 @@ the journal had come. Rules of this file:
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -197,11 +198,15 @@ def rotate(folder: Path, keep: int) -> list[Path]:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
+_BESIDE = ("-journal", "-wal", "-shm", ".anchor", ".sha256")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 @contextmanager
 def drafted(to: Path) -> Iterator[Path]:
     """Yield an empty private file beside `to`, on disk and gone when the block is left. Raises: UserError."""
     draft = to.with_name(to.name + ".new")
-    parts = [draft, *(draft.with_name(draft.name + end) for end in ("-wal", "-shm", ".anchor", ".sha256"))]
+    parts = [draft, *(draft.with_name(draft.name + end) for end in _BESIDE)]
     try:
         for part in parts:
             part.unlink(missing_ok=True)
@@ -212,6 +217,11 @@ def drafted(to: Path) -> Iterator[Path]:
         ) from error
     try:
         yield draft
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        told = f"cannot be written: {error.strerror}"
+        raise UserError(Mistake(str(to), told, "make room, or name another folder; nothing was changed")) from error
     finally:
         for part in parts:
             part.unlink(missing_ok=True)

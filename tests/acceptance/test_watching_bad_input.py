@@ -6,6 +6,7 @@ of the desk are the same bytes afterwards, and no secret is in what was said.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -377,6 +378,24 @@ def test_a_ledger_in_use_is_not_restored(desk: Path, capsys: pytest.CaptureFixtu
         assert "another daemon uses" in told.err
         assert "    -> stop it" in told.err
         assert before == everything(desk)
+
+
+def test_a_full_disk_is_told_and_leaves_no_litter(
+    desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restore that finds no room says so, with what to do; the ledger stays, and half a copy does not."""
+
+    def full(source: Path, target: Path) -> None:
+        target.with_name(f"{target.name}-journal").touch()  # what SQLite leaves beside a file it could not finish
+        raise OSError(errno.ENOSPC, "No space left on device", str(source), None, str(target))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    before = everything(desk)
+    told = given("ledger restore b.sqlite -c c.toml --replace", capsys)
+    assert (told.code, told.out) == (ExitCode.USAGE, "")
+    assert "arbot.sqlite: cannot be written: No space left on device" in told.err
+    assert "    -> make room, or name another folder; nothing was changed" in told.err
+    assert before == everything(desk)
 
 
 @pytest.mark.parametrize("command", ["status", "pause", "healthcheck", "kill", "config reload", "ledger verify"])
