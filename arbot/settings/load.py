@@ -69,6 +69,10 @@ def load(
         document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise UserError(Mistake(str(path), f"not valid TOML: {error}", "mend the line named above")) from error
+    except RecursionError as error:
+        raise UserError(
+            Mistake(str(path), "tables or lists lie too deep in each other", "name the right file")
+        ) from error
     return parse(
         merged(document, overrides or {}), base=path.parent.resolve(), source=str(path), text=text, rules=rules
     )

@@ -154,7 +154,7 @@ KILL = json.dumps({"verb": "kill", "actor": "owner"})
         "2130706433",
         "0x7f.1",
         "127.1",
-        "0.0.0.0",
+        "0.0.0.0",  # noqa: S104 - it is sent, not bound
         "[::]",
         "[::ffff:127.0.0.1]",
         "localhost.",
@@ -402,7 +402,7 @@ async def test_pages_that_never_read_neither_hold_the_others_nor_stay(
         await until(lambda: not len(door.connections))
 
 
-async def test_a_hundred_pages_are_sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hundred_pages_are_sixteen() -> None:
     """Those beyond the limit are told 503, those within are served, and kill goes through all the while."""
     door = Door()
     door.connections = Connections(door.counts, connections_max=64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -339,3 +340,45 @@ def test_a_copy_that_is_short_of_rows_is_no_backup(copied):
     whole = backups.prove(copied, "the copy").rows
     with pytest.raises(CopyUnsound, match="table runs has 1 rows, not 2"):
         backups.prove(copied, "the copy", whole | {"runs": 2})
+
+
+def test_a_store_with_a_log_beside_it_is_no_backup(sqlite_url, tmp_path):
+    """Copied by hand while it was open: its last writes, a kill switch perhaps, are in the log, so it is not taken."""
+    with closing(a_ledger(sqlite_url)) as store:
+        with closing(sqlite3.connect(store.database.path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        store.set_killed(True, actor="a person", reason="fire")
+        for end in ("", "-wal"):
+            source = store.database.path.with_name(store.database.path.name + end)
+            (tmp_path / f"by-hand.sqlite{end}").write_bytes(source.read_bytes())
+    with pytest.raises(UserError, match="holds writes that are not in the file yet"):
+        put_back(tmp_path / "by-hand.sqlite", f"sqlite:///{tmp_path / 'new.sqlite'}")
+    assert not (tmp_path / "new.sqlite").exists()
+
+
+def test_a_link_in_the_way_is_neither_followed_nor_overwritten(copied, tmp_path):
+    """Names that somebody has put links at: what they point to stays as it is, for a backup and for a restore."""
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    into = tmp_path / "new.sqlite"
+    for name in ("new.sqlite.new", "new.sqlite.new.anchor", "new.sqlite.new.sha256", "new.sqlite.anchor"):
+        (tmp_path / name).symlink_to(precious)
+    put_back(copied, f"sqlite:///{into}")
+    assert "mine" == precious.read_text()
+    assert (True, 0o600) == (not into.is_symlink(), into.stat().st_mode & 0o777)
+
+
+def test_no_umask_opens_a_backup(sqlite_url, tmp_path):
+    """Backup and what was there before a restore are for their owner alone, whatever the umask."""
+    before = os.umask(0)
+    try:
+        with closing(a_ledger(sqlite_url)) as store:
+            back_up(store, tmp_path / "copy.sqlite", ts_ns=T0_NS)
+        put_back(tmp_path / "copy.sqlite", sqlite_url, may_replace=True)
+    finally:
+        os.umask(before)
+    folders = {tmp_path, store.database.path.parent}
+    told = (".sha256", ".anchor", ".lock")  # of no use to anybody but the owner
+    ledgers = [path for folder in folders for path in folder.iterdir() if path.is_file() and path.suffix not in told]
+    assert len(ledgers) >= 3
+    assert [] == [path for path in ledgers if path.stat().st_mode & 0o077]

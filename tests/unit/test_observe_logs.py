@@ -166,3 +166,24 @@ def test_lines_are_counted_by_level_and_by_nothing_else(written: Callable[..., i
     structlog.get_logger("arbot.test").info("three")
     grown = {level: count - before[level] for level, count in logs.counts_by_level().items()}
     assert grown == {"debug": 0, "info": 1, "warning": 1, "error": 1, "critical": 0}
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_venues_words_cannot_dress_up_a_line(as_json: bool, written: Callable[..., io.StringIO]) -> None:
+    """What moves the cursor, turns text around, hides or begins a line is written out, in a field and within one."""
+    stream = written(as_json=as_json)
+    words = "a\x1b[2Jb\x9b31mc\u202ed\u2066e\u200bf\u2028g\rh\ni\ufeff"
+    structlog.get_logger("arbot.test").warning("refused", detail=words, why=(words,))
+    logging.getLogger("ccxt.base").warning("said %s", words)
+    told = stream.getvalue()
+    assert 2 == len(told.splitlines())
+    assert all(32 <= ord(one) < 127 for line in told.split("\n") for one in line)
+
+
+def test_more_is_blotted_out_later(written: Callable[..., io.StringIO]) -> None:
+    """A secret that is known later joins those known before, in the log that is set up already."""
+    stream = written()
+    logs.blot_out(redactor(["a-token-of-this-run"]))
+    structlog.get_logger("arbot.test").info("asked", text=f"a-token-of-this-run {SECRET}")
+    assert "a-token-of-this-run" not in stream.getvalue()
+    assert SECRET not in stream.getvalue()
