@@ -55,8 +55,9 @@ class WatchedPage:
             now_ns=lambda: world.now_ns,
             blocked_by=lambda: (),
             problems=lambda: (),
+            impaired=tuple,
             latency_us=lambda: {"p50": 350.0, "p99": 142_606.0},
-            wanted_share=lambda _venue, _asset: Decimal(1) / len(state.config.venues),
+            shares={},
             realised_at_start=Decimal(0),
             is_read_only=False,
         )

@@ -27,7 +27,6 @@ from aiohttp import web
 from watched_world import PAIRS, VENUES, World
 
 from arbot.api.stream import Stream
-from arbot.engine.config import EngineConfig
 from arbot.observe.live import Rates, Source, sections
 from arbot.observe.live_log import LiveLog
 from arbot.observe.risk import look_at_risk
@@ -53,7 +52,6 @@ class Watched:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        config: EngineConfig = world.engine.state.config
         self.rates, self.log = Rates(world.engine.state), LiveLog()
         self.source = Source(
             about=world.about,
@@ -62,8 +60,9 @@ class Watched:
             now_ns=lambda: world.now_ns,
             blocked_by=lambda: (),
             problems=lambda: (),
+            impaired=tuple,
             latency_us=lambda: {"p50": world.latency.quantile_us(0.5)},
-            wanted_share=lambda _venue, _asset: Decimal(1) / len(config.venues),
+            shares={},
             realised_at_start=Decimal(0),
             is_read_only=True,
         )

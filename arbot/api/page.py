@@ -10,8 +10,6 @@ import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from decimal import Decimal
-from functools import partial
 
 import msgspec
 import structlog
@@ -26,10 +24,10 @@ from arbot.api.token import operator_token
 from arbot.domain.commands import RaiseAlert
 from arbot.domain.decisions import TransferMoved, TransferRefused
 from arbot.domain.events import AdjustmentRecorded, LotOrderRecorded, LotsPicked, TransferRequested
-from arbot.domain.ids import Asset, VenueId
+from arbot.domain.ids import VenueId
 from arbot.domain.redact import redactor
 from arbot.domain.transfer import Network, TransferId
-from arbot.domain.units import ONE, ZERO, div, parse_decimal
+from arbot.domain.units import parse_decimal
 from arbot.observe import logs
 from arbot.observe.live import Rates, Source, sections
 from arbot.observe.live_log import NS_PER_MS, LiveLog
@@ -81,8 +79,9 @@ class _Live:
             now_ns=clock.now_ns,
             blocked_by=lambda: daemon.engine.blocked_by,
             problems=daemon.problems_live,
+            impaired=lambda: tuple(daemon.onlookers.impaired),
             latency_us=daemon.latency_us,
-            wanted_share=partial(_wanted_share, settings),
+            shares=daemon.wiring.shares,
             realised_at_start=state.standing.realised_total,
             is_read_only=settings.http.read_only,
         )
@@ -130,16 +129,6 @@ class _Live:
             "arbot_control_commands_total": Counter(self.counts.commands),
             "arbot_queue_dropped_total": {("page", "conflated"): self.stream.conflated},
         }
-
-
-def _wanted_share(settings: Settings, venue: VenueId, asset: Asset) -> Decimal:
-    """Return what of an asset [rebalance] wants at a venue: as told, else an even part of what the told ones leave."""
-    shares = settings.rebalance.shares
-    told = {name: shares[name][asset] for name in settings.venues if asset in shares.get(name, {})}
-    if venue in told:
-        return told[venue]
-    rest = ONE - sum(told.values(), ZERO)
-    return div(max(rest, ZERO), Decimal(len(settings.venues) - len(told)))
 
 
 def _choose(daemon: Daemon, chosen: LotOrderRecorded | LotsPicked) -> None:

@@ -10,7 +10,7 @@ null, never zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from itertools import islice
 
@@ -36,6 +36,7 @@ from arbot.observe.live_log import (
 )
 from arbot.observe.status import About, limits_in_use
 from arbot.observe.watched import health_lines, is_overdue
+from arbot.observe.worth import Wanted, equity_of, worth
 
 ROWS_A_SLICE = 25
 RATES_A_SLICE = 3
@@ -56,6 +57,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     may_open: bool
     reasons: tuple[str, ...]
     problems: tuple[str, ...]  # what only a restart mends
+    impaired: tuple[str, ...]  # what watches and has failed: what it shows may lack something
     killed: bool
     paused: bool
     halted: bool
@@ -218,7 +220,7 @@ class LiveView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the page's knowledge comes from. `wanted_share` is what of an asset should lie at a venue, 1 for all."""
+    """Where the page's knowledge comes from. `shares` is where [rebalance] wants assets to lie."""
 
     about: About
     state: State
@@ -226,8 +228,9 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     now_ns: Callable[[], int]
     blocked_by: Callable[[], tuple[Reason, ...]]
     problems: Callable[[], tuple[str, ...]]
+    impaired: Callable[[], tuple[str, ...]]
     latency_us: Callable[[], dict[str, float]]
-    wanted_share: Callable[[VenueId, Asset], Decimal]
+    shares: Mapping[str, Mapping[str, Decimal]]
     realised_at_start: Decimal
     is_read_only: bool
 
@@ -249,19 +252,11 @@ class Rates:
             for asset in chunk:
                 self.by_asset[asset] = state.rate(asset)
             yield
-        values = [
-            self.value(asset, venue.totals[asset])
-            for venue in tuple(state.venues.values())
-            for asset in state.assets  # what is held and not traded is no capital of ours: the engine counts like that
-            if venue.totals.get(asset)
-        ]
-        known = [value for value in values if value is not None]
-        self.equity = sum(known, ZERO) if len(known) == len(values) else None
+        self.equity = equity_of(state, self.by_asset.get)
 
     def value(self, asset: Asset, qty: Decimal) -> Decimal | None:
         """Return what a quantity is worth, None without a price; nothing is worth nothing whatever its price."""
-        rate = self.by_asset.get(asset)
-        return (None if qty else ZERO) if rate is None else qty * rate
+        return worth(self.by_asset.get, asset, qty)
 
     def point(self, source: Source) -> Point:
         """Return the point of the curve for now."""
@@ -328,6 +323,7 @@ def _run(source: Source) -> RunRow:
         may_open=not blocked,
         reasons=tuple(reason.value for reason in blocked),
         problems=source.problems(),
+        impaired=source.impaired(),
         killed=standing.killed,
         paused=standing.paused,
         halted=standing.halted,
@@ -414,13 +410,12 @@ def _book(state: State, one: Instrument, touches: dict[tuple[Asset, Asset], list
 
 
 def _edge(listed: list[_Touch], log: LiveLog) -> Iterator[EdgeRow]:
-    """Yield the best route of a market if it has any: the two cheapest and the two dearest books are enough to find it."""
+    """Yield the route of a market with the best net edge, if it has any: that of edges.best_edges, of touches already read."""
     if len(listed) < 2:
         return
-    cheap = sorted(listed, key=lambda one: one.cost)[:2]
-    dear = sorted(listed, key=lambda one: -one.proceeds)[:2]
-    routes = ((buy, sell) for buy in cheap for sell in dear if buy is not sell)
-    buy, sell = max(routes, key=lambda route: route[1].proceeds - route[0].cost)
+    dear = sorted(listed, key=lambda one: one.proceeds, reverse=True)[:2]
+    routes = ((buy, dear[0] if dear[0] is not buy else dear[1]) for buy in listed)
+    buy, sell = max(routes, key=lambda route: div(route[1].proceeds - route[0].cost, route[0].ask))
     yield EdgeRow(
         symbol=buy.instrument.symbol,
         buy=buy.instrument.venue,
@@ -484,22 +479,21 @@ def _venue_word(market_up: bool, account_up: bool, is_reconciled: bool, *, is_qu
 def _inventory(source: Source, rates: Rates) -> Iterator[Section]:
     """Yield pauses, one a venue, and at last the section."""
     state = source.state
-    sums: dict[Asset, Decimal] = {}
-    for known in state.venues.values():
-        for asset, total in known.totals.items():
-            sums[asset] = sums.get(asset, ZERO) + total
+    wanted = Wanted(state, source.shares)
+    for _ in wanted.ask():
+        yield "", "", b""
     rows = []
     for venue, known in tuple(state.venues.items()):
         cells = []
         for asset, total in tuple(known.totals.items()):
-            wanted = sums.get(asset, ZERO) * source.wanted_share(venue, asset)
+            off = wanted.deviation(venue, asset)
             cells.append(
                 Cell(
                     asset=asset,
                     total=total,
                     reserved=state.reserved(venue, asset),
                     value=rates.value(asset, total),
-                    deviation=(div(total, wanted) - ONE).quantize(_RATE) if wanted else None,
+                    deviation=None if off is None else off.quantize(_RATE),
                 )
             )
         values = [cell.value for cell in cells if cell.value is not None]

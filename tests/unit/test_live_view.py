@@ -92,8 +92,9 @@ def source_of(made: World, log: LiveLog | None = None) -> Source:
         now_ns=lambda: made.engine.state.now_ns,
         blocked_by=lambda: made.engine.blocked_by,
         problems=lambda: (),
+        impaired=tuple,
         latency_us=lambda: {"p99": 1.0},
-        wanted_share=lambda _venue, _asset: Decimal("0.5"),
+        shares={},
         realised_at_start=Decimal(0),
         is_read_only=False,
     )
@@ -201,7 +202,7 @@ def test_the_best_route_is_never_within_one_book() -> None:
     made = world()
     made.line("coinbase book bid 100.04x2 ask 100.06x2")
     (edge,) = view_of(source_of(made)).edges
-    assert ("coinbase", "kraken") == (edge.buy, edge.sell)
+    assert ("kraken", "coinbase") == (edge.buy, edge.sell)
 
 
 def test_looking_changes_nothing() -> None:

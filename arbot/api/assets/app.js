@@ -28,6 +28,7 @@ const PARTS = [
   { of: ["venues"], draw: (state) => tables.venues.draw([...state.venues].sort((a, b) => (a.state === "live") - (b.state === "live"))) },
   { of: ["alerts"], draw: (state) => tables.alerts.draw(state.alerts) },
   { of: ["edges"], draw: (state) => tables.edges.draw([...state.edges].sort((a, b) => b.edge_net_bps - a.edge_net_bps)) },
+  { of: ["run"], draw: (state) => drawImpaired(state.run.impaired) },
   { of: ["run"], draw: (state) => put("about", `${state.run.version} \u00b7 ${state.run.mode} \u00b7 ${state.run.run_name}`) },
   { of: ["run"], draw: (state) => operator.show(state.run) },
   { of: ["money"], draw: (state) => put("curve-note", earned(state)) },
@@ -92,6 +93,12 @@ const tightestFirst = (limits) => [...limits].sort((a, b) => b.is_latched - a.is
 function earned({ money: m, run }) {
   const held = m.equity === null ? "an asset has no price" : `${money(m.equity)} ${run.ccy} held`;
   return `today ${money(m.pnl_day, true)}, ever ${money(m.pnl_ever, true)}, drawdown ${money(m.drawdown)}; ${held}; book to decision p99 ${duration(m.latency_us.p99)}`;
+}
+
+// What watches the run has a fault of its own: nobody may take what is shown for the whole truth.
+function drawImpaired(names) {
+  el("impaired").hidden = !names.length;
+  put("impaired", names.length ? `Something may be missing below since an error in ${names.join(", ")}; trading goes on. The log has it, a restart makes it whole.` : "");
 }
 
 function put(id, text) {

@@ -4,10 +4,8 @@ Rules of this file:
 - A gauge that cannot be told is absent, never zero and never old: the value of what has no price, equity as long as anything
   held or under way has none or a venue has not told its balances, the drawdown as long as there is no equity, a cap while the
   capital has no price. Counts of things do not need a price and are always there.
-- Equity is what the engine takes for capital: the assets that are traded here. What else an account holds has a balance and
-  no value.
-- A deviation is measured against [rebalance]: the share wanted at a venue of all that venues hold and of what is under way.
-  Where nothing is wanted there is none.
+- Equity and deviations are those of observe/worth.py, which the page shows too. What is held and not traded has a balance
+  and no part in equity.
 - What a venue owes us is what the company behind it owes us: venues of one company are capped together, and each of them
   tells the whole.
 - Values are by the books of this moment, all by the same rates, read a few at a time just before.
@@ -17,15 +15,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from arbot.domain.ids import Asset, VenueId
 from arbot.domain.registry import NodeKind
-from arbot.domain.shares import spread
 from arbot.domain.units import ZERO, div
 from arbot.engine.risk.exposure import cap_lines, table_of
 from arbot.engine.state import State
 from arbot.observe.collect.words import OnDecision, OnEvent, Readings, RunFacts, Steps
 from arbot.observe.metrics import Metrics
 from arbot.observe.rates import Rates
+from arbot.observe.worth import Wanted, equity_of, worth
 
 DELTAS_AT_ONCE = 10
 LIMITS = {
@@ -81,7 +78,7 @@ class Treasury:
                 locked = state.reserved(name, asset)
                 put("arbot_balance", (name, asset, "free"), total - locked)
                 put("arbot_balance", (name, asset, "locked"), locked)
-                self._put_or_forget("arbot_balance_value", (name, asset, ccy), _worth(rates, asset, total))
+                self._put_or_forget("arbot_balance_value", (name, asset, ccy), worth(rates, asset, total))
             yield
         for count, asset in enumerate(dict.fromkeys(one.base for one in state.instruments.values()), 1):
             put("arbot_net_delta", (asset,), state.net_delta(asset))
@@ -91,7 +88,7 @@ class Treasury:
     def _read_equity(self, state: State, rates: Rates) -> None:
         """Put the worth of everything, or nothing while it is not known."""
         standing = state.standing
-        equity = _equity(state, rates)
+        equity = equity_of(state, rates)
         self._put_or_forget("arbot_equity", (self._facts.ccy,), equity)
         fall = standing.realised_peak - standing.realised_total
         self._put_or_forget(
@@ -100,21 +97,12 @@ class Treasury:
 
     def _read_deviations(self, state: State) -> Steps:
         """Put how far each venue is from the share that is wanted there of an asset it trades."""
-        traded: dict[Asset, dict[VenueId, None]] = {}
-        for one in state.instruments.values():
-            traded.setdefault(one.base, {})[one.venue] = None
-            traded.setdefault(one.quote, {})[one.venue] = None
-        yield
-        for asset, venues in traded.items():
-            told = {venue: shares[asset] for venue, shares in self._facts.shares.items() if asset in shares}
-            shares = spread(told, tuple(venues))
-            whole = sum((known.totals.get(asset, ZERO) for known in state.venues.values()), ZERO)
-            whole += sum((one.qty for one in state.in_flight() if one.asset == asset), ZERO)
+        wanted = Wanted(state, self._facts.shares)
+        yield from wanted.ask()
+        for asset, venues in wanted.by_asset.items():
             for venue in venues:
-                wanted, known = whole * shares[venue], state.venues.get(venue)
-                has = None if known is None else known.totals.get(asset)
-                deviation = div(has - wanted, wanted) if wanted and has is not None else None
-                self._put_or_forget("arbot_inventory_deviation_ratio", (venue, asset), deviation)
+                told = wanted.deviation(venue, asset)
+                self._put_or_forget("arbot_inventory_deviation_ratio", (venue, asset), told)
             yield
 
     # --- what stands on whom --------------------------------------------------------------------------------------------
@@ -147,23 +135,3 @@ class Treasury:
         put("arbot_pnl_net", strategy, totals.pnl_net)
         put("arbot_realised", (ccy,), standing.realised_total)
         put("arbot_realised_day", (ccy,), standing.realised_day)
-
-
-def _worth(rates: Rates, asset: Asset, qty: Decimal) -> Decimal | None:
-    """Return what so much of an asset is worth: nothing for nothing of it, None without a price."""
-    rate = rates(asset) if qty else ZERO
-    return None if rate is None else qty * rate
-
-
-def _equity(state: State, rates: Rates) -> Decimal | None:
-    """Return the worth of all that counts as capital, at venues and under way; None while any of it is not known."""
-    if not all(venue in state.venues and state.venues[venue].has_balances for venue in state.config.venues):
-        return None
-    equity, traded = ZERO, frozenset(state.assets)
-    held = [(asset, total) for venue in state.venues.values() for asset, total in venue.totals.items()]
-    for asset, qty in (*held, *((one.asset, one.qty) for one in state.in_flight())):
-        worth = _worth(rates, asset, qty) if asset in traded else ZERO
-        if worth is None:
-            return None
-        equity += worth
-    return equity
