@@ -18,6 +18,7 @@ from arbot.cli.errors import DaemonRefused, NotAnswering, NotRunning
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.output import say, tell, to_json
 from arbot.cli.where import ConfigOption, JsonOption, Place, place_of
+from arbot.domain.errors import ArbotError
 
 if TYPE_CHECKING:
     from arbot.cli.client import Client
@@ -82,12 +83,18 @@ def flatten(config: ConfigOption = None, reason: ReasonOption = "", as_json: Jso
 def kill(config: ConfigOption = None, reason: ReasonOption = "", as_json: JsonOption = False) -> None:
     """Throw the kill switch: no order leaves, now or after any restart, until unkill. Works when no daemon runs."""
     place = place_of(config)
-    _throw(place, killed=True, reason=reason)
+    try:
+        _throw(place, killed=True, reason=reason)
+    except ArbotError as why:  # a full disk, say: told here, unless a daemon runs that can write it
+        _kill_unwritten(place, reason, why, as_json=as_json)
+        return
     try:
         _client(place).operate("kill", reason=reason)
         daemon = "told"
-    except (NotRunning, DaemonRefused) as error:
-        daemon = f"not told ({error}); a running one finds the switch in the store"
+    except (NotAnswering, DaemonRefused) as error:
+        daemon = f"not told ({error}); it finds the switch in the store"
+    except NotRunning:
+        daemon = "none runs; the next one finds the switch in the store"
     _report({"verb": "kill", "killed": True, "daemon": daemon}, f"killed; daemon: {daemon}", as_json=as_json)
 
 
@@ -257,6 +264,21 @@ def _throw(place: Place, *, killed: bool, reason: str) -> None:
 
     with store_at(place.store_url) as store:
         store.set_killed(killed, actor=user(), reason=reason)
+
+
+def _kill_unwritten(place: Place, reason: str, why: ArbotError, *, as_json: bool) -> None:
+    """Stop the daemon that runs although the switch could not be written from here. Raises: `why` when that failed, too."""
+    try:
+        _client(place).operate("kill", reason=reason)
+    except ArbotError as error:
+        if isinstance(error, NotAnswering | DaemonRefused):
+            tell(f"daemon: {error}")
+        raise why from error
+    _report(
+        {"verb": "kill", "killed": True, "daemon": "told"},
+        f"killed; daemon: told, and it wrote the switch, which could not be written from here: {why}",
+        as_json=as_json,
+    )
 
 
 def _report(facts: dict[str, Any], text: str, *, as_json: bool) -> None:

@@ -236,6 +236,9 @@ def _finish(report: Report, *, as_json: bool) -> None:
             say(f"{name:24} {to_json(value) if isinstance(value, dict) else value}")
     if report.ending.failure is not None:
         tell(f"the run failed: {report.ending.reason}")
+        tell(
+            "    -> mend that, then `arbot ledger verify`; the next start asks every venue what happened before it trades"
+        )
         raise typer.Exit(ExitCode.FAILURE)
     if report.ending.open_orders or report.totals.arbs_stranded or report.totals.orders_unknown:
         tell("something is left open: `arbot status` and the log say what")

@@ -20,8 +20,11 @@ from typing import NamedTuple
 
 import pytest
 
+from arbot.cli import operate
+from arbot.cli.errors import DaemonRefused, NotRunning, silent
 from arbot.cli.exit_codes import ExitCode
 from arbot.cli.main import run
+from arbot.journal.database import StoreFailed
 from tests.support.bad_input import Told
 from tests.support.daemon_world import ARBOT, COMMAND_S
 from tests.support.history_lines import ONE_OF_EACH, a_file
@@ -322,6 +325,7 @@ def test_a_config_with_mistakes_keeps_nobody_from_the_kill_switch(
         told = given(f"{command} -c c.toml", capsys)
         assert told.code == ExitCode.OK
         assert told.out.startswith(word)
+        assert "run" in told.out  # that none does
         assert "c.toml has mistakes (`arbot config check` lists them); this is about " in told.err
         assert f"{desk / 'state'}, which it names" in told.err
     told = given("status -c c.toml", capsys)
@@ -330,6 +334,47 @@ def test_a_config_with_mistakes_keeps_nobody_from_the_kill_switch(
     told = given("kill --reason now -c c.toml", capsys)
     assert (told.code, told.out) == (ExitCode.USAGE, "")
     assert told.err.startswith("c.toml: not valid TOML")
+
+
+@pytest.mark.usefixtures("desk")
+@pytest.mark.parametrize(
+    ("answer", "code", "words"),
+    [
+        (
+            None,
+            ExitCode.OK,
+            "daemon: told, and it wrote the switch, which could not be written from here: the disk is full",
+        ),
+        (DaemonRefused("NOTHING KEEPS IT FROM TRADING"), ExitCode.FAILURE, "daemon: NOTHING KEEPS IT FROM TRADING"),
+        (silent(7, "http://x", "timed out"), ExitCode.FAILURE, "daemon: the daemon (process 7) does not answer"),
+        (NotRunning("state"), ExitCode.FAILURE, "StoreFailed: the disk is full"),
+    ],
+)
+def test_a_kill_that_cannot_be_written_reaches_the_daemon(
+    answer: Exception | None,
+    code: ExitCode,
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever runs is told all the same; only where nobody could write it has the command failed, and it says why."""
+    asked: list[str] = []
+
+    class Door:
+        def operate(self, verb: str, *, reason: str) -> None:
+            asked.append(f"{verb} {reason}")
+            if answer is not None:
+                raise answer
+
+    def full(*_words: object, **_more: object) -> None:
+        raise StoreFailed("the disk is full")
+
+    monkeypatch.setattr(operate, "_throw", full)
+    monkeypatch.setattr(operate, "_client", lambda _place: Door())
+    told = given("kill --reason now -c c.toml", capsys)
+    assert (told.code, asked) == (code, ["kill now"])
+    assert words in told.out + told.err
+    assert "the disk is full" in told.out + told.err
 
 
 # --- a daemon that is there, and cannot be asked -----------------------------------------------------------------------
