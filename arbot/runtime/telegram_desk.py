@@ -204,9 +204,9 @@ class _Listener:
             self._say(asked.chat_id, asked.answer)
 
     async def _obey(self, asked: Asked, verb: Verb, mark: tuple[int, int]) -> None:
-        if verb not in AT_ONCE:
-            await self._seen.add(mark)
         try:
+            if verb not in AT_ONCE:
+                await self._seen.add(mark)
             operate(self._daemon, verb, asked.actor, asked.reason)
         except KillUnwritten as error:
             self._counts[asked.command, "refused"] += 1

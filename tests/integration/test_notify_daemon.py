@@ -256,6 +256,27 @@ async def test_a_verb_that_fails_is_said_to_have_failed(tmp_path: Path, chats: C
         assert daemon.supervisor.failure is None
 
 
+async def test_what_cannot_be_remembered_is_not_begun_and_that_is_said(
+    tmp_path: Path, chats: Chats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refuse a resume in words when the file against a second obeying cannot be written, and obey a kill all the same."""
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with running(tmp_path, configured(tmp_path, chats)) as daemon:
+        daemon.request(Verb.PAUSE, "a person")
+        monkeypatch.setattr("arbot.runtime.telegram_desk.write_private", full)
+        monkeypatch.setattr("arbot.runtime.telegram_desk.chance.randbelow", lambda _: 42)
+        chats.say("resume", now_s(daemon) + 1)
+        await until(lambda: [text for text in chats.texts() if "confirm 0042" in text])
+        chats.say("confirm 0042", now_s(daemon) + 1)
+        await until(lambda: [text for text in chats.texts() if "resume was NOT carried out" in text])
+        assert daemon.engine.state.standing.paused
+        chats.say("kill", now_s(daemon) + 1)
+        await until(lambda: daemon.engine.state.standing.killed)
+
+
 async def test_a_chat_that_hangs_does_not_delay_the_end(
     tmp_path: Path, chats: Chats, monkeypatch: pytest.MonkeyPatch
 ) -> None:

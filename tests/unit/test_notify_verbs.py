@@ -160,6 +160,16 @@ def test_a_message_without_a_sender_is_a_strangers() -> None:
     assert "denied" == asked.outcome
 
 
+def test_a_number_does_not_outlive_the_run() -> None:
+    """Nothing is to be confirmed after a restart between question and number, and a number is good for one try."""
+    asked, restarted = Talk(), Talk()
+    asked.say("resume")
+
+    assert "nothing to confirm" in restarted.say("confirm 0042").answer
+    for guess in ("0000", "0042"):
+        assert msgspec.UNSET is asked.say(f"confirm {guess}").verb
+
+
 def test_words_are_taken_apart() -> None:
     """Split command and reason whatever the blanks."""
     assert [("kill", ""), ("", ""), ("kill", "a b")] == [parsed("/KILL@bot"), parsed(" "), parsed(" Kill   a\tb ")]
