@@ -217,7 +217,8 @@ def _posted(desk: Desk, door: TokenDoor, kind: type[Asked], act: Callable[[Asked
         except Exception as error:  # noqa: BLE001
             desk.counts.commands[command, "refused"] += 1
             _log.exception("not carried out", command=command, error=type(error).__name__)
-            return refuse(503, f"NOT carried out: {redact(f'{type(error).__name__}: {error}')[:TEXT_CHARS_MAX]}")
+            why = redact(f"{type(error).__name__}: {error}")[:TEXT_CHARS_MAX]
+            return refuse(503, f"it may NOT have been carried out ({why}); look at `arbot status` and the log")
         return _json(200, {"done": asked} if answer is None else {"done": asked, "answer": answer})
 
     return posted

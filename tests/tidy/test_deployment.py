@@ -135,6 +135,21 @@ def test_no_service_of_compose_is_trusted():
     assert COMPOSE["networks"]["ledger"]["internal"]
 
 
+def test_web_pages_of_others_find_no_door_in_compose():
+    """Prometheus tells foreign origins nothing, Alertmanager, which obeys them, has no port, and Grafana knows its name."""
+    services = COMPOSE["services"]
+    origin = next(one for one in services["prometheus"]["command"] if one.startswith("--web.cors.origin=")).split("=")[
+        1
+    ]
+    assert [True, False, False] == [
+        bool(re.fullmatch(origin, one))
+        for one in ("http://127.0.0.1:9090", "http://evil.example", "http://127.0.0.1:9090.evil.example")
+    ]
+    assert "ports" not in services["alertmanager"]
+    grafana = services["grafana"]["environment"]
+    assert ("127.0.0.1", "true") == (grafana["GF_SERVER_DOMAIN"], grafana["GF_SERVER_ENFORCE_DOMAIN"])
+
+
 def test_compose_is_taken_by_docker_compose():
     """The whole file, every profile and the administrator's addition are valid for docker-compose itself."""
     program = need("docker-compose", "docker-compose (trixie)")
