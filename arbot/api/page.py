@@ -23,14 +23,14 @@ from arbot.api.stream import Stream
 from arbot.api.token import operator_token
 from arbot.domain.commands import RaiseAlert
 from arbot.domain.decisions import TransferMoved, TransferRefused
-from arbot.domain.events import AdjustmentRecorded, LotOrderRecorded, LotsPicked, TransferRequested
+from arbot.domain.events import AdjustmentRecorded, LotOrderRecorded, LotsPicked, TransferRequested, Verb
 from arbot.domain.ids import VenueId
 from arbot.domain.redact import redactor
 from arbot.domain.transfer import Network, TransferId
 from arbot.domain.units import parse_decimal
 from arbot.observe import logs
 from arbot.observe.live import Rates, Source, sections
-from arbot.observe.live_log import NS_PER_MS, LiveLog
+from arbot.observe.live_log import NS_PER_MS, Act, LiveLog
 from arbot.runtime import operating
 from arbot.runtime.daemon import Daemon
 from arbot.runtime.lot_orders import mistakes_of
@@ -86,6 +86,15 @@ class _Live:
             is_read_only=settings.http.read_only,
         )
         self.stream = Stream(lambda: sections(self.source, self.rates), now_ns=clock.now_ns, sleep=clock.sleep)
+
+        self._remember_the_kill()
+
+    def _remember_the_kill(self) -> None:
+        """Say who killed before this run, and why: the switch outlives a process, and its answer is in the store."""
+        thrown = self._daemon.wiring.store.last_throw() if self.source.state.standing.killed else None
+        if thrown is not None and thrown.killed:
+            act = Act(ts_ms=thrown.ts_ns // NS_PER_MS, actor=thrown.actor, reason=thrown.reason)
+            self.log.acts[Verb.KILL.value] = act
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:

@@ -47,6 +47,15 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     hash: str
 
 
+class Throw(msgspec.Struct, frozen=True, kw_only=True):
+    """The kill switch thrown or taken back: when, by whom, and why."""
+
+    ts_ns: int
+    killed: bool
+    actor: str
+    reason: str
+
+
 class JournalRow(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the journal as stored, before anything in it is believed."""
 
@@ -120,6 +129,13 @@ def is_killed(connection: Connection) -> bool:
     """Return how the kill switch was thrown last."""
     newest = select(KILL_SWITCH.c.killed).order_by(KILL_SWITCH.c.id.desc()).limit(1)
     return bool(connection.execute(newest).scalar())
+
+
+def last_throw(connection: Connection) -> Throw | None:
+    """Return who threw the switch last, or took it back; None when nobody ever did."""
+    told = (getattr(KILL_SWITCH.c, name) for name in Throw.__struct_fields__)
+    row = connection.execute(select(*told).order_by(KILL_SWITCH.c.id.desc()).limit(1)).mappings().first()
+    return None if row is None else Throw(**row)
 
 
 def standing(connection: Connection) -> StandingRestored | None:

@@ -337,6 +337,14 @@ class SqlStore:
         except InvariantBroken:
             return True
 
+    def last_throw(self) -> queries.Throw | None:
+        """Return who threw the kill switch last, or took it back, and why; None when nobody ever did, or it cannot be read."""
+        try:
+            with self.database.read() as connection:
+                return queries.last_throw(connection)
+        except InvariantBroken:
+            return None
+
     def _throw(self, connection: Connection, *, killed: bool, actor: str, reason: str) -> None:
         if queries.is_killed(connection) != killed:
             throw = {"ts_ns": self._now_ns(), "killed": killed, "actor": actor, "reason": reason}

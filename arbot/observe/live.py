@@ -104,6 +104,7 @@ class VenueRow(msgspec.Struct, frozen=True, kw_only=True):
     venue: str
     state: str
     why: tuple[str, ...]
+    is_held: bool  # put into quarantine by hand: only a hand releases it
     market_up: bool
     account_up: bool
     books: int
@@ -451,6 +452,7 @@ def _venues(state: State, valid: dict[str, tuple[int, int]]) -> Iterator[VenueRo
             venue=venue,
             state=_venue_word(market_up, account_up, is_reconciled, is_quarantined=line.is_quarantined),
             why=why,
+            is_held=venue in state.health and bool(state.health[venue].held),
             market_up=market_up,
             account_up=account_up,
             books=books,

@@ -504,7 +504,9 @@ class Daemon:
         while True:
             await self.wiring.clock.sleep(KILL_WATCH_S)
             if self.wiring.store.is_killed() and not self.engine.state.standing.killed:
-                self.request(Verb.KILL, "kill switch", "thrown outside this process")
+                thrown = self.wiring.store.last_throw()
+                by = "" if thrown is None else f" by {thrown.actor}: {thrown.reason}"
+                self.request(Verb.KILL, "kill switch", f"thrown outside this process{by}")
             self.supervisor.beat("kill-switch")
 
     async def _anchor(self) -> None:

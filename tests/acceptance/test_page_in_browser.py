@@ -173,6 +173,20 @@ def test_kill_needs_the_keyboard_alone_and_a_yes(browser: Browser, url: str, dae
         wait_for(banner(looked), "Trading")
 
 
+def test_who_killed_before_this_run_is_told(browser: Browser, venues: Venues, tmp_path: Path) -> None:
+    """A kill outlives the daemon, and so do its author and reason; whoever opens the page after a restart reads them."""
+    desk = Desk(tmp_path / "desk", venues)
+    with desk.daemon() as daemon:
+        daemon.wait(lambda status: status["books"], "books")
+        assert desk.run("kill", "--reason", "odd prices").code == 0
+    with desk.daemon() as daemon:
+        daemon.wait(lambda status: status["killed"], "the kill switch")
+        with looking(browser, told(daemon)["url"]) as looked:
+            wait_for(banner(looked), "KILLED by")
+            assert "odd prices" in banner(looked).inner_text()
+            assert "before this run" in banner(looked).inner_text()
+
+
 def test_a_daemon_that_has_gone_is_told(browser: Browser, venues: Venues, tmp_path: Path) -> None:
     """Once the stream ends the page counts the seconds without data; what it shows is called old."""
     desk = Desk(tmp_path / "desk", venues)

@@ -261,8 +261,13 @@ def test_standing_outlives_the_process(store_url):
         store.end_run()
     with closing(a_store(store_url, access=Access.READ)) as store:
         assert STANDING == store.standing()
+        assert None is store.last_throw()
         store.set_killed(True, actor="ann", reason="odd prices")
+        store.set_killed(True, actor="bob", reason="to be sure")  # it is thrown already
         assert msgspec.structs.replace(STANDING, killed=True) == store.standing()
+        thrown = store.last_throw()
+        assert thrown is not None
+        assert (True, "ann", "odd prices") == (thrown.killed, thrown.actor, thrown.reason)
 
 
 def test_lessons_are_kept_from_records_that_carry_only_the_new_ones(store_url):

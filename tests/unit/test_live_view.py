@@ -24,6 +24,7 @@ from arbot.domain.decisions import (
 )
 from arbot.domain.events import Envelope, OperatorRequested, RunEnded, Verb
 from arbot.domain.ids import ArbId, InstrumentId, VenueId
+from arbot.engine.watching import VenueHealth
 from arbot.observe.live import LiveView, Rates, Source, sections
 from arbot.observe.live_log import ALERTS_KEPT, Curve, LiveLog, Point
 from arbot.observe.status import About
@@ -233,3 +234,13 @@ def test_books_and_inventory_come_in_slices() -> None:
     source = source_of(world())
     names = names_of(sections(source, Rates(source.state)))
     assert (names.count("books"), "" in names, names[-1]) == (2, True, "now_ms")
+
+
+def test_only_what_a_hand_holds_can_be_released_by_hand() -> None:
+    """A venue held by a person says so; one that its own conduct put into quarantine does not: only conduct undoes that."""
+    made = world()
+    made.line("operator quarantine kraken")
+    made.engine.state.health[VenueId("coinbase")] = VenueHealth(is_quarantined=True, why=("too slow",))
+    assert {("kraken", "quarantined", True), ("coinbase", "quarantined", False)} == {
+        (row.venue, row.state, row.is_held) for row in view_of(source_of(made)).venues
+    }

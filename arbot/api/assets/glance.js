@@ -37,7 +37,9 @@ export function standing(state, now, quiet) {
   }
   if (run.killed) {
     const act = run.acts.kill;
-    return ["bad", act ? `KILLED by ${act.actor}` : "KILLED", act ? `${act.reason ? `${act.reason}, ` : ""}${span(now - act.ts_ms)} ago` : "before this run, or by arbot itself: see the alerts"];
+    if (!act) return ["bad", "KILLED", "by arbot itself: see the alerts"];
+    const before = act.ts_ms < run.started_ms ? ", before this run" : "";
+    return ["bad", `KILLED by ${act.actor}`, `${act.reason ? `${act.reason}, ` : ""}${span(now - act.ts_ms)} ago${before}`];
   }
   if (run.problems.length) return ["bad", "Broken", run.problems.join("; ")];
   const others = run.reasons.filter((reason) => reason !== "paused" || run.reasons.length === 1);

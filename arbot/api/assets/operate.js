@@ -6,7 +6,7 @@ const VERBS = {
   halt: { title: "Halt", does: "Cancels every order and opens nothing until resume." },
   flatten: { title: "Flatten", does: "Trades every open residual away, whatever the books give, and opens nothing until resume." },
   quarantine: { title: "Quarantine a venue", does: "Opens nothing more at one venue until it is released by hand.", argument: "Venue", choices: (state) => state.venues.map((row) => row.venue), reason: true },
-  release: { title: "Release a venue", does: "Lets a venue that was put into quarantine by hand be traded at again.", argument: "Venue", choices: (state) => state.venues.filter((row) => row.state === "quarantined").map((row) => row.venue), none: "No venue is in quarantine.", reason: true },
+  release: { title: "Release a venue", does: "Lets a venue that was put into quarantine by hand be traded at again.", argument: "Venue", choices: (state) => state.venues.filter((row) => row.is_held).map((row) => row.venue), none: "No venue is held by hand. What a venue's own conduct did, only its conduct undoes.", reason: true },
   reset_limit: { title: "Reset a limit", does: "A limit that latched and stopped trading no longer stops it.", argument: "Limit", choices: (state) => state.run.latched, none: "No limit is latched.", reason: true },
   unkill: { title: "Take the kill back", does: "Takes the kill switch back. Trading stays paused until resume.", reason: true },
   kill: { title: "Kill", does: "Cancels every order. No order leaves any more, now or after a restart, until the kill is taken back. What is open stays open.", danger: true },
