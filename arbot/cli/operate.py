@@ -225,7 +225,7 @@ def _show(client: Client, *, watch: bool) -> None:
 
     from arbot.observe.table import live_table
 
-    console = Console()
+    console = Console(markup=False)
     if not watch:
         console.print(live_table(_status(client)))
         return

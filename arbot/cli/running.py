@@ -132,7 +132,7 @@ def scan(
     from arbot.observe.table import scan_table
     from arbot.runtime.modes import Options, run, run_scan
 
-    view = edge_lines() if as_json else live_view(scan_table, on_stderr=False)
+    view = edge_lines() if as_json else live_view(scan_table, on_stderr=False, is_the_purpose=True)
     work = run_scan(settings, Options(duration_s=duration, services=(view,)))
     _refusing(lambda: run(_within(work, duration)))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -21,12 +23,15 @@ Draw = Callable[[Status], RenderableType]
 View = Callable[[Daemon], AbstractAsyncContextManager[object]]
 
 
-def live_view(draw: Draw, *, on_stderr: bool) -> View:
-    """Return the service that keeps a drawing of the status up, on a terminal in place, elsewhere one after another."""
+def live_view(draw: Draw, *, on_stderr: bool, is_the_purpose: bool = False) -> View:
+    """Return the service that keeps a drawing of the status up, on a terminal in place, elsewhere one after another.
+
+    A run that trades goes on when its drawing fails; one whose purpose it is ends, as when `head` has seen enough.
+    """
 
     @asynccontextmanager
     async def shown(daemon: Daemon) -> AsyncIterator[None]:
-        console = Console(stderr=on_stderr)
+        console = Console(stderr=on_stderr, markup=False)  # a name in brackets is a name
         if on_stderr and not console.is_terminal:  # JSON for a program: nobody looks
             yield
             return
@@ -42,16 +47,21 @@ def live_view(draw: Draw, *, on_stderr: bool) -> View:
                 await clock.sleep(PLAIN_FRAME_S)
                 console.print(_with_page(daemon, draw(await daemon.look())))
 
+        def begin(make: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+            if is_the_purpose:
+                return daemon.supervisor.spawn(make(), "table", is_endless=True)
+            return daemon.supervisor.keep(make, "table")
+
         if console.is_terminal:
             with Live(console=console, auto_refresh=False) as live:
-                task = daemon.supervisor.spawn(redraw_in_place(live), "table", is_endless=True)
+                task = begin(lambda: redraw_in_place(live))
                 try:
                     yield
                 finally:
                     task.cancel()
                     live.update(draw(daemon.status()), refresh=True)
         else:
-            task = daemon.supervisor.spawn(print_again(), "table", is_endless=True)
+            task = begin(print_again)
             try:
                 yield
             finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ import pytest
 from aiohttp import ClientSession
 
 from arbot.api.page import page
+from arbot.cli.views import live_view
 from arbot.domain.events import OperatorRequested, Verb
 from arbot.journal.store import SqlStore
-from arbot.runtime.daemon import Daemon
+from arbot.runtime.daemon import Daemon, Service
 from arbot.runtime.operating import KillUnwritten, operate
 from arbot.settings.defaults import demo
 from tests.integration.test_daemon_paper import wire
@@ -27,12 +28,11 @@ def broken(*_: Any) -> None:
 
 
 @asynccontextmanager
-async def paged(path: Path, prepare: Callable[[Daemon], None] = lambda _: None) -> AsyncIterator[Daemon]:
+async def paged(path: Path, services: tuple[Service, ...] = ()) -> AsyncIterator[Daemon]:
     """Run a daemon with its page for the length of the block, then end it."""
     settings = demo(path, {"http": {"port": 0}})
     settings.run.state_dir.mkdir(parents=True)
-    daemon = Daemon(msgspec.structs.replace(wire(path).wiring, services=(page(settings),)))
-    prepare(daemon)
+    daemon = Daemon(msgspec.structs.replace(wire(path).wiring, services=(page(settings), *services)))
     async with asyncio.TaskGroup() as group:
         task = group.create_task(daemon.run())
         try:
@@ -48,9 +48,10 @@ def token_of(path: Path) -> str:
     return next(path.rglob("operator.token")).read_text()
 
 
-async def alerts(daemon: Daemon) -> list[dict[str, Any]]:
+async def state(daemon: Daemon) -> dict[str, Any]:
     async with ClientSession() as session, session.get(f"{daemon.page_url}/api/state") as answer:
-        return (await answer.json())["alerts"]
+        told: dict[str, Any] = await answer.json()
+        return told
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,9 @@ async def test_an_observer_that_fails_stops_nothing_and_is_told(
         await until(lambda: daemon.sequencer.order_steps > 20)
         assert {name: "ZeroDivisionError"} == daemon.onlookers.impaired
         assert b'arbot_exceptions_total{task="observer"} 0' not in await daemon.metrics()
-        told = [one["text"] for one in await alerts(daemon) if one["code"] == "observer_failed"]
+        shown = await state(daemon)
+        assert [name] == shown["run"]["impaired"]
+        told = [one["text"] for one in shown["alerts"] if one["code"] == "observer_failed"]
         assert told in ([], [f"{name}: ZeroDivisionError; what it shows may lack something until the next start"])
         assert () == daemon.problems_live()
     assert daemon.ending is not None
@@ -121,6 +124,25 @@ async def test_a_page_that_cannot_be_built_stops_nothing(tmp_path: Path, monkeyp
         assert daemon.engine.state.standing.killed
     assert daemon.ending is not None
     assert daemon.ending.is_clean
+
+
+async def test_a_table_that_cannot_be_drawn_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed terminal, or a bug in drawing: the run goes on; only where drawing is its purpose it ends."""
+    monkeypatch.setattr("arbot.cli.views.PLAIN_FRAME_S", 0.05)
+    table = live_view(broken, on_stderr=False)
+    async with paged(tmp_path, services=(table,)) as daemon:
+        await until(lambda: daemon.supervisor.restarts["table"])
+        steps = daemon.sequencer.order_steps
+        await until(lambda: daemon.sequencer.order_steps > steps)
+    assert daemon.ending is not None
+    assert daemon.ending.is_clean
+
+
+async def test_a_drawing_that_is_the_purpose_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody reads `arbot scan` any more: it ends."""
+    monkeypatch.setattr("arbot.cli.views.PLAIN_FRAME_S", 0.05)
+    async with paged(tmp_path, services=(live_view(broken, on_stderr=False, is_the_purpose=True),)) as daemon:
+        await until(lambda: daemon.supervisor.failure is not None)
 
 
 async def test_a_venue_on_paper_that_fails_does_end_the_run(tmp_path: Path) -> None:
