@@ -126,6 +126,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     pegs: tuple[PegLine, ...] = ()
     transit: tuple[TransitLine, ...] = ()
     quotes_resting: dict[str, int] = {}  # by venue
+    impaired: tuple[str, ...] = ()  # what watches and has failed: what it shows may lack something
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):

@@ -55,6 +55,8 @@ def _headline(status: Status) -> RenderableType:
     line = Text.assemble(
         ("arbot ", "bold"), f"{status.version}  {status.mode} {status.run_name}  ", f"up {seconds} s  ", (state, style)
     )
+    if status.impaired:
+        line.append(f"\nsomething may be missing since an error in {', '.join(status.impaired)}: see the log", "yellow")
     return Panel(line, expand=True)
 
 

@@ -240,11 +240,14 @@ class Daemon:
 
     def status(self) -> Status:
         """Return how the run stands, all at once: for who looks seldom, and when the run is over."""
-        return at_once(self._look())
+        return self._truthful(at_once(self._look()))
 
     async def look(self) -> Status:
         """Return how the run stands, without holding the loop for long."""
-        return await in_slices(self._look())
+        return self._truthful(await in_slices(self._look()))
+
+    def _truthful(self, status: Status) -> Status:
+        return msgspec.structs.replace(status, impaired=tuple(self.onlookers.impaired))
 
     async def risk(self) -> RiskView:
         """Return what the risk engine believes and counts."""

@@ -75,6 +75,7 @@ async def test_an_observer_that_fails_stops_nothing_and_is_told(
         assert b'arbot_exceptions_total{task="observer"} 0' not in await daemon.metrics()
         shown = await state(daemon)
         assert [name] == shown["run"]["impaired"]
+        assert (name,) == (await daemon.look()).impaired
         told = [one["text"] for one in shown["alerts"] if one["code"] == "observer_failed"]
         assert told in ([], [f"{name}: ZeroDivisionError; what it shows may lack something until the next start"])
         assert () == daemon.problems_live()
