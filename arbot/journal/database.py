@@ -218,6 +218,24 @@ def _is_there(path: Path) -> bool:
     return True
 
 
+def account_in(path: Path) -> str:
+    """Return what lies in an SQLite store of any version: a mode ("live", "paper", "demo"), "history", or "" for nothing.
+
+    Raises: UserError when it is no store, or cannot be read.
+    """
+    _demand_ours(path)
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as connection:
+            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
+                return ""
+            mode = connection.execute("SELECT value FROM meta WHERE name = 'mode'").fetchone()
+            if mode is not None:
+                return str(mode[0])
+            return "history" if connection.execute("SELECT 1 FROM journal LIMIT 1").fetchone() else ""
+    except sqlite3.Error as error:
+        raise UserError(Mistake(str(path), f"cannot be read: {error}", "name another [run] state_dir")) from error
+
+
 def _demand_ours(path: Path) -> None:
     """Raise UserError when a file is something else than a store: nothing is ever written into it."""
     remedy = "name a ledger of arbot, or a file that does not exist yet, with --ledger or in [store] url"

@@ -33,6 +33,7 @@ from arbot.domain.ids import Asset, InstrumentId, RunId, VenueId
 from arbot.domain.instrument import Balance, FeeRate
 from arbot.domain.units import bps_to_rate
 from arbot.engine.strategy import Context, Proposal, Quote, Strategy
+from arbot.journal.database import account_in
 from arbot.journal.store import SqlStore
 from arbot.ledger.accounts import venue_assets
 from arbot.market.books import Books
@@ -398,8 +399,23 @@ def _demand_locks(settings: Settings, *, is_live: bool) -> None:
 
 
 def _forget_old_demo(settings: Settings) -> None:
-    """Remove the store of an earlier demo: its venues are gone, and their order numbers begin anew."""
-    if settings.run.mode is Mode.DEMO and not settings.store.url:
-        with StateDir(settings.run.state_dir) as state:
-            for file in state.path.glob("arbot.sqlite*"):
-                file.unlink()
+    """Remove the store of an earlier demo: its venues are gone, and their order numbers begin anew. Raises: UserError.
+
+    No other is ever removed: a demo may be started with the folder of a desk by mistake.
+    """
+    if settings.run.mode is not Mode.DEMO or settings.store.url:
+        return
+    with StateDir(settings.run.state_dir) as state:
+        store = state.path / "arbot.sqlite"
+        holds = account_in(store) if store.exists() else ""
+        if holds not in ("", Mode.DEMO):
+            what = "imported history" if holds == "history" else f"a {holds} account"
+            raise UserError(
+                Mistake(
+                    str(store),
+                    f"holds {what}, and a demo begins its ledger anew",
+                    "name another [run] state_dir for the demo",
+                )
+            )
+        for end in ("", "-wal", "-shm", ".anchor", ".lock"):
+            store.with_name(store.name + end).unlink(missing_ok=True)

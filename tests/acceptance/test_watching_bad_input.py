@@ -28,6 +28,7 @@ from arbot.journal.database import StoreFailed
 from tests.support.bad_input import Told
 from tests.support.daemon_world import ARBOT, COMMAND_S
 from tests.support.history_lines import ONE_OF_EACH, a_file
+from tests.support.stores import a_run
 
 CONFIG = """\
 [run]
@@ -470,8 +471,27 @@ def test_a_folder_of_another_user_is_named_with_its_user(
     assert before == everything(desk)
 
 
+@pytest.mark.parametrize(
+    ("mode", "holds"), [("live", "a live account"), ("paper", "a paper account"), ("", "imported history")]
+)
+def test_a_demo_removes_no_ledger_but_a_demos(
+    mode: str, holds: str, desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A demo begins its ledger anew; in a folder where another lies it does not start, and that one stays to the byte."""
+    if mode:
+        no_state(desk)
+        a_run(f"sqlite:///{desk}/state/arbot.sqlite", mode=mode).close()
+    before = everything(desk)
+    told = given("demo -c c.toml --json --duration 1", capsys)
+    assert (told.code, told.out) == (ExitCode.REFUSED, "")
+    assert f"arbot.sqlite: holds {holds}, and a demo begins its ledger anew" in told.err
+    assert "    -> name another [run] state_dir for the demo" in told.err
+    assert before == {name: content for name, content in everything(desk).items() if name != "state/daemon.lock"}
+
+
 def test_a_port_that_is_taken_ends_the_start(desk: Path) -> None:
     """The address and what to change are told, with the code of a start that was refused, and no order was written."""
+    no_state(desk)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         (desk / "c.toml").write_text(f"{CONFIG}[http]\nport = {port}\n")
