@@ -90,7 +90,7 @@ class Camera(NamedTuple):
             picture = await _shrunk(await drawn.screenshot())
             path = self.folder / f"{board.replace('arbot-', 'grafana-')}{name}.png"
             path.write_bytes(picture)
-            print(f"{path}: {len(picture) // 1024} KiB")
+            print(f"{path}: {len(picture) // 1024} KiB", flush=True)
             await page.close()
 
 
@@ -115,7 +115,10 @@ async def viewing(prometheus: str) -> AsyncIterator[str]:
                 return web.Response(body=await answer.read(), status=answer.status, content_type=answer.content_type)
 
         async def look(request: web.Request) -> web.FileResponse:
-            return web.FileResponse(OF_GRAFANA[request.path.rpartition("/")[2]])
+            path = OF_GRAFANA.get(request.path.rpartition("/")[2])
+            if path is None:
+                raise web.HTTPNotFound
+            return web.FileResponse(path)
 
         app = web.Application()
         app.router.add_get("/public/{path:.*}", look)
@@ -152,6 +155,7 @@ async def watch_demo(chosen: argparse.Namespace) -> None:
 
 async def _photographed(desk: Desk, prometheus: str, chosen: argparse.Namespace) -> None:
     async with camera(prometheus, chosen) as one:
+        print(f"the demo is left alone for {CALM_S / 60:g} minutes, then come the faults; {prometheus}", flush=True)
         await asyncio.sleep(CALM_S / 2)
         asked = await asyncio.to_thread(desk.run, *TRANSFER)
         if asked.code:

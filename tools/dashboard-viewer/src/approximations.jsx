@@ -40,7 +40,14 @@ export function Heatmap({ panel, frames, width, height, span, theme }) {
           )}
           {row.map((count, column) =>
             count > 1e-9 ? (
-              <rect key={column} x={left + column * wide} width={wide + 0.5} height={Math.max(1, high - 1)} fill={theme.visualization.getColorByName('blue')} opacity={0.15 + 0.85 * Math.sqrt(count / most)} />
+              <rect
+                key={column}
+                x={left + column * wide}
+                width={wide + 0.5}
+                height={Math.max(1, high - 1)}
+                fill={theme.visualization.getColorByName('blue')}
+                opacity={0.15 + 0.85 * Math.sqrt(count / most)}
+              />
             ) : null,
           )}
         </g>

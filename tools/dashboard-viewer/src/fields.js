@@ -54,7 +54,8 @@ function range(frames) {
   return { min, max, delta: max - min };
 }
 
-const bounds = ({ min, max }) => Object.fromEntries(Object.entries({ min, max }).filter(([, bound]) => bound !== undefined));
+const bounds = ({ min, max }) =>
+  Object.fromEntries(Object.entries({ min, max }).filter(([, bound]) => bound !== undefined));
 
 /** Return the frames as the panel is to draw them: transformed, named, coloured, with units. */
 export async function drawable(panel, asked, theme) {

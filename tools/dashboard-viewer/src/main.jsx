@@ -48,7 +48,13 @@ function Header({ dashboard, values }) {
 
 function Panel({ panel, ...told }) {
   const { x, y, h } = panel.gridPos;
-  const place = { position: 'absolute', left: (x * WIDTH) / COLUMNS + GAP / 2, top: HEADER + y * CELL, width: width(panel), height: h * CELL - GAP };
+  const place = {
+    position: 'absolute',
+    left: (x * WIDTH) / COLUMNS + GAP / 2,
+    top: HEADER + y * CELL,
+    width: width(panel),
+    height: h * CELL - GAP,
+  };
   if (panel.type === 'row') return <div style={{ ...place, fontSize: 16, fontWeight: 500 }}>⌄ {panel.title}</div>;
   return (
     <div style={place}>
@@ -74,7 +80,13 @@ async function draw() {
     ),
   );
   const rows = Math.max(...dashboard.panels.map(({ gridPos: { y, h } }) => y + h));
-  const page = { position: 'relative', width: WIDTH, height: HEADER + rows * CELL, background: theme.colors.background.canvas, color: theme.colors.text.primary };
+  const page = {
+    position: 'relative',
+    width: WIDTH,
+    height: HEADER + rows * CELL,
+    background: theme.colors.background.canvas,
+    color: theme.colors.text.primary,
+  };
   const root = createRoot(document.getElementById('root'));
   flushSync(() => root.render(<GlobalStyles />));
   await Promise.all(FONTS.map((font) => document.fonts.load(font))); // what is measured before they are there is cropped

@@ -105,9 +105,12 @@ export async function marksOf(dashboard, span, chosen) {
   const marks = [];
   for (const note of dashboard.annotations.list.filter(({ expr }) => expr)) {
     const step = rangeUtil.intervalToSeconds(note.step);
-    const { result } = await get('query_range', { query: substituted(note.expr, chosen), start: span.start, end: span.end, step });
+    const query = substituted(note.expr, chosen);
+    const { result } = await get('query_range', { query, start: span.start, end: span.end, step });
     for (const { values } of result) {
-      const times = note.useValueForTime ? [...new Set(values.map(([, text]) => number(text)))] : values.map(([time]) => time * 1000);
+      const times = note.useValueForTime
+        ? [...new Set(values.map(([, text]) => number(text)))]
+        : values.map(([time]) => time * 1000);
       const groups = [];
       for (const time of times) {
         const last = groups.at(-1);
