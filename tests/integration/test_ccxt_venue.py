@@ -26,6 +26,7 @@ from arbot.domain.order import Side
 from arbot.market.books import Books
 from arbot.ports import Credentials, Secret, VenueConfig
 from arbot.runtime.clock import SystemClock
+from arbot.sim.faults import parse_fault
 from arbot.sim.listing import instruments_of
 from arbot.sim.serve import SimOptions, VenueOptions, serve
 from arbot.venues import ccxt_terms
@@ -312,15 +313,10 @@ async def test_cut_stream_drops_the_books_and_comes_back():
 
 async def test_silent_stream_is_given_up():
     """A socket that stays open and says nothing is noticed by the age of its last message."""
-    async with live(faults=("ws-stall:at_ms=1000,every_ms=60000,count=1,ms=30000,venue=bitstamp",)) as (
-        _,
-        _,
-        feed,
-        books,
-        bench,
-        one,
-    ):
+    async with live() as (server, _, feed, books, bench, one):
         await until(lambda: books.state(one.id).is_valid)
+        stall = parse_fault("ws-stall:at_ms=0,every_ms=60000,count=1,ms=30000,venue=bitstamp")
+        server.faults.arm([stall], SystemClock().now_ns())
         await until(lambda: "silent" in feed.stats[Stream.MARKET].drops)
         assert [event.instrument for event in bench.told(BookInvalidated)][:1] == [one.id]
 

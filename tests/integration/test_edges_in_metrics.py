@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from arbot.domain.events import Stream
 from arbot.observe.catalogue.words import ENDPOINTS
 from arbot.runtime.daemon import Daemon
 from arbot.runtime.modes import Options, run_daemon
@@ -19,11 +20,11 @@ from arbot.settings.model import Settings
 from arbot.settings.show import as_document
 
 FAULTS = (
-    "bad-checksum:at_ms=2500,every_ms=60000,count=1,venue=kraken",
-    "seq-gap:at_ms=2500,every_ms=60000,count=1,venue=coinbase",
-    "ws-cut:at_ms=3500,every_ms=60000,count=1,venue=bitstamp",
+    "bad-checksum:at_ms=0,every_ms=60000,count=1,venue=kraken",
+    "seq-gap:at_ms=0,every_ms=60000,count=1,venue=coinbase",
+    "ws-cut:at_ms=0,every_ms=60000,count=1,venue=bitstamp",
 )
-WATCHED_S = 12.0
+SETTLE_S, POLL_S, VENUES = 40.0, 0.2, 3
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -33,19 +34,37 @@ def settings_of(folder: Path) -> Settings:
     document["venues"]["bitstamp"] = {"adapter": "ccxt:bitstamp", "poll_interval_ms": 5_000}
     document["paper"]["venues"]["bitstamp"] = document["paper"]["venues"]["kraken"]
     document["tape"] |= {"record": True, "dir": str(folder / "tape")}
-    document["sim"]["faults"] = list(FAULTS)
     return parse(document, base=folder, source="test")
 
 
+def is_whole(daemon: Daemon) -> bool:
+    """Return whether every venue is compared and has its streams, and every book may be traded on."""
+    venues = daemon.engine.state.venues.values()
+    return (
+        len(daemon.feeds) == VENUES
+        and all(one.is_market_up and one.is_account_up and one.is_reconciled for one in venues)
+        and all(daemon.wiring.books.state(one).is_valid for one in daemon.engine.state.instruments)
+    )
+
+
 async def scraped(folder: Path) -> tuple[Samples, tuple[str, ...]]:
-    """Return the samples of a daemon after `WATCHED_S`, and what /livez would have complained of."""
+    """Return the samples of a daemon that has met each fault and is well again, and what /livez would complain of."""
     texts: list[str] = []
     problems: list[str] = []
 
     @asynccontextmanager
     async def watching(daemon: Daemon) -> AsyncIterator[None]:
+        async def until(reached: Callable[[], object]) -> None:
+            async with asyncio.timeout(SETTLE_S):
+                while not reached():
+                    await daemon.wiring.clock.sleep(POLL_S)
+
         async def look() -> None:
-            await daemon.wiring.clock.sleep(WATCHED_S)
+            await until(lambda: is_whole(daemon))
+            market = {venue: feed.stats[Stream.MARKET] for venue, feed in daemon.feeds.items()}
+            await process.pull("faults", {"faults": list(FAULTS)})
+            await until(lambda: all(stats.resyncs_for for stats in market.values()) and is_whole(daemon))
+            await daemon.wiring.clock.sleep(2)  # for what is read once a second
             texts.append((await daemon.metrics()).decode())
             problems.extend(daemon.problems_live())
             daemon.drain("test", "seen enough")
