@@ -75,7 +75,7 @@ GLANCE = Row(
         ),
         stat(
             "Stranded",
-            "Arbs in the time shown that could not be made flat. Each holds a position: `arbot flatten` trades it away.",
+            "Arbs in the time shown that could not be made flat. Each holds a residual: `arbot flatten` trades it away.",
             [Query(grown(pick("arbot_trades_total", 'outcome="failed"')))],
             COUNT,
             steps=NONE_EXPECTED,
@@ -134,7 +134,7 @@ GLANCE = Row(
         ),
         stat(
             "Stray fills",
-            "Fills of orders or arbs that had ended, and trade ids that came again with another body. The first makes a position; "
+            "Fills of orders or arbs that had ended, and trade ids that came again with another body. The first makes a residual; "
             "the second is a venue that contradicts itself.",
             [
                 Query(

@@ -83,7 +83,7 @@ SAFETY = Row(
         stat(
             "Unhedged notional",
             "What open arbs hold on one side only, in the reporting currency. It comes and goes within a second or two; "
-            "a sum that stays is a position nobody wanted.",
+            "a sum that stays is exposure nobody wanted.",
             [Query(by("sum", "ccy", whole("arbot_unhedged_notional")), "{{ccy}}")],
             MONEY,
             decimals=2,
@@ -124,7 +124,7 @@ SAFETY = Row(
         ),
         stat(
             "Unknown orders",
-            "Orders sent of which nobody knows how they stand. Each may be a position: compare with the venue's own page.",
+            "Orders sent of which nobody knows how they stand. Each may be filled: compare with the venue's own page.",
             [Query(by("sum", "", whole("arbot_unknown_orders")))],
             COUNT,
             steps=NONE_EXPECTED,
