@@ -7,7 +7,8 @@ import { Operator } from "./operate.js";
 import { Stream } from "./stream.js";
 import { Books, Inventory, makeTables } from "./views.js";
 
-const FRAME_MS = 4;  // of drawing; the rest waits for the next frame
+const FRAME_MS = 4;    // of drawing; the rest waits for the next frame
+const REST_MS = 5000;  // between two drawings of what is out of sight
 const el = (id) => document.getElementById(id);
 const section = (id) => el(`sec-${id}`);
 
@@ -18,29 +19,38 @@ const inventory = new Inventory(section("inventory"));
 const curve = new Curve(el("curve"));
 const operator = new Operator(() => stream.state);
 
-// What is drawn of which sections, the urgent first; without sections: with every message.
+// What is drawn of which sections, the urgent first; without sections: with every message. `at` is where: out of sight it rests.
 const PARTS = [
   { draw: () => banner() },
   { draw: (state, now) => drawTiles(tile, { ...state, limits: tightestFirst(state.limits) }, now) },
   { draw: (state, now) => put("heard", moment(now)) },
-  { draw: (state, now) => tables.books.draw(books.rows(state, now)) },
-  { draw: (state) => tables.open.draw([...state.arbs_open].sort((a, b) => a.opened_ms - b.opened_ms)) },
-  { of: ["venues"], draw: (state) => tables.venues.draw([...state.venues].sort((a, b) => (a.state === "live") - (b.state === "live"))) },
-  { of: ["alerts"], draw: (state) => tables.alerts.draw(state.alerts) },
-  { of: ["edges"], draw: (state) => tables.edges.draw([...state.edges].sort((a, b) => b.edge_net_bps - a.edge_net_bps)) },
+  { at: section("books"), draw: (state, now) => tables.books.draw(books.rows(state, now)) },
+  { at: section("open"), draw: (state) => tables.open.draw([...state.arbs_open].sort((a, b) => a.opened_ms - b.opened_ms)) },
+  { of: ["venues"], at: section("venues"), draw: (state) => tables.venues.draw([...state.venues].sort((a, b) => (a.state === "live") - (b.state === "live"))) },
+  { of: ["alerts"], at: section("alerts"), draw: (state) => tables.alerts.draw(state.alerts) },
+  { of: ["edges"], at: section("edges"), draw: (state) => tables.edges.draw([...state.edges].sort((a, b) => b.edge_net_bps - a.edge_net_bps)) },
   { of: ["run"], draw: (state) => drawImpaired(state.run.impaired) },
   { of: ["run"], draw: (state) => put("about", `${state.run.version} \u00b7 ${state.run.mode} \u00b7 ${state.run.run_name}`) },
   { of: ["run"], draw: (state) => operator.show(state.run) },
   { of: ["money"], draw: (state) => put("curve-note", earned(state)) },
-  { of: ["curve"], draw: (state) => curve.draw(state.curve, state.run.ccy) },
-  { of: ["limits"], draw: (state) => tables.limits.draw(tightestFirst(state.limits)) },
-  { of: ["arbs_closed"], draw: (state) => tables.closed.draw(state.arbs_closed) },
-  { draw: (state) => tables.transfers.draw([...state.transfers].sort((a, b) => b.is_overdue - a.is_overdue || a.since_ms - b.since_ms)) },
-  { of: ["nodes"], draw: (state) => tables.nodes.draw([...state.nodes].sort((a, b) => fullness(b) - fullness(a))) },
-  { of: ["inventory", "run"], draw: (state) => inventory.draw(state.inventory, state.run.ccy) },
-  { of: ["declines"], draw: (state) => tables.declines.draw(state.declines) },
-  { of: ["decisions"], draw: (state) => tables.decisions.draw(state.decisions) },
+  { of: ["curve"], at: section("curve"), draw: (state) => curve.draw(state.curve, state.run.ccy) },
+  { of: ["limits"], at: section("limits"), draw: (state) => tables.limits.draw(tightestFirst(state.limits)) },
+  { of: ["arbs_closed"], at: section("closed"), draw: (state) => tables.closed.draw(state.arbs_closed) },
+  { at: section("transfers"), draw: (state) => tables.transfers.draw([...state.transfers].sort((a, b) => b.is_overdue - a.is_overdue || a.since_ms - b.since_ms)) },
+  { of: ["nodes"], at: section("nodes"), draw: (state) => tables.nodes.draw([...state.nodes].sort((a, b) => fullness(b) - fullness(a))) },
+  { of: ["inventory", "run"], at: section("inventory"), draw: (state) => inventory.draw(state.inventory, state.run.ccy) },
+  { of: ["declines"], at: section("declines"), draw: (state) => tables.declines.draw(state.declines) },
+  { of: ["decisions"], at: section("decisions"), draw: (state) => tables.decisions.draw(state.decisions) },
 ];
+
+const inSight = new Set();
+const sight = new IntersectionObserver((told) => {
+  for (const { target, isIntersecting } of told) if (isIntersecting) inSight.add(target); else inSight.delete(target);
+  askForFrame();
+}, { rootMargin: "400px" });
+for (const part of PARTS) if (part.at) sight.observe(part.at);
+
+const rests = (part) => part.at && !inSight.has(part.at) && performance.now() - (part.drawnAt ?? -REST_MS) < REST_MS;
 
 const waiting = new Set();
 let isAsked = false;  // for a frame: in a tab that nobody sees there are none, however much is told
@@ -62,7 +72,10 @@ function draw() {
   isAsked = false;
   const until = performance.now() + FRAME_MS;
   for (const part of PARTS) {
-    if (!waiting.delete(part)) continue;
+    if (!waiting.has(part) || rests(part)) continue;
+    if (performance.now() > until) { askForFrame(); return; }
+    waiting.delete(part);
+    part.drawnAt = performance.now();
     try {
       part.draw(stream.state, stream.now());
     } catch (error) {
@@ -70,9 +83,7 @@ function draw() {
       banner();
       reportError(error);
     }
-    if (performance.now() > until) break;
   }
-  if (waiting.size) askForFrame();
 }
 
 function onSilence() {
