@@ -54,7 +54,8 @@ class Recording:
         )
         self.recorder = recorder
         recorder.start(daemon.sequencer.seq)
-        daemon.observers.append(recorder.observe)
+        told = daemon.partners if self.is_the_purpose else daemon.observers
+        told.append(recorder.observe)
         waits = LatencyHistogram()
 
         def durations() -> Timings:
@@ -72,7 +73,7 @@ class Recording:
             await asyncio.gather(task, return_exceptions=True)
             recorder.stop()
             await asyncio.to_thread(recorder.join)
-            daemon.observers.remove(recorder.observe)
+            told.remove(recorder.observe)
             if recorder.failure is not None:
                 _log.critical("the tape is not whole", tape=str(self.root), error=str(recorder.failure))
 
@@ -88,11 +89,13 @@ class Recording:
 
         try:
             await recorder.run(sleep)
-        except TapeFailed as error:
+        # a disk that failed, or a bug: who trades reads it in the log, who records has the run end
+        except Exception as error:
             if self.is_the_purpose:
                 raise
             recorder.stop()
-            _log.critical("recording has ended, trading goes on", error=str(error))
+            trace = None if isinstance(error, TapeFailed) else error
+            _log.critical("recording has ended, trading goes on", error=repr(error), exc_info=trace)
 
 
 def _numbers(recorder: Recorder) -> Numbers:

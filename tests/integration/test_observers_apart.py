@@ -18,6 +18,7 @@ from arbot.domain.events import OperatorRequested, Verb
 from arbot.journal.store import SqlStore
 from arbot.runtime.daemon import Daemon, Service
 from arbot.runtime.operating import KillUnwritten, operate
+from arbot.runtime.recording import Recording
 from arbot.settings.defaults import demo
 from tests.integration.test_daemon_paper import wire
 from tests.support.loopback import until
@@ -189,3 +190,18 @@ async def test_a_kill_of_a_run_that_is_breaking_is_written(tmp_path: Path) -> No
             if isinstance(entry.record.envelope.event, OperatorRequested)
         ]
         assert Verb.KILL not in asked
+
+
+@pytest.mark.parametrize("is_the_purpose", [False, True])
+async def test_a_recorder_that_fails_ends_only_a_run_that_records(
+    is_the_purpose: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside trading a bug in it is told and trading goes on; where the tape is the purpose the run ends."""
+    recording = Recording(tmp_path / "tape", rotate_s=60, with_trades=False, is_the_purpose=is_the_purpose)
+    monkeypatch.setattr("arbot.tape.recorder.Recorder.run", broken)
+    async with paged(tmp_path, services=(recording,)) as daemon:
+        if is_the_purpose:
+            await until(lambda: daemon.supervisor.failure is not None)
+        else:
+            await until(lambda: daemon.sequencer.order_steps > 20)
+            assert daemon.supervisor.failure is None
