@@ -67,5 +67,7 @@ export function moment(ms) {
   return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
 }
 
+// A text of somebody else's may be of any length; all of it is in the log and, in a table, there when pointed at.
+export const clip = (text, chars = 240) => (text.length > chars ? `${text.slice(0, chars)} \u2026` : text);
 export const words = (name) => name.replaceAll("_", " ");
 export const count = (n, one, many = `${one}s`) => `${number(n, 0)} ${n === 1 ? one : many}`;

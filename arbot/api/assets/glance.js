@@ -1,6 +1,6 @@
 // The first screen: one banner in words, and six tiles. A tile says its level in words too, never by colour alone.
 
-import { NONE, age, count, money, number, share, span, words } from "./format.js";
+import { NONE, age, clip, count, money, number, share, span, words } from "./format.js";
 
 const REASONS = {
   paused: "paused by a person",
@@ -60,8 +60,8 @@ export function drawBanner(banner, [level, word, because]) {
   const className = `banner ${level}`;
   if (banner.className !== className) banner.className = className;
   set(banner.querySelector("#banner-word"), word);
-  set(banner.querySelector("#banner-why"), because);
-  const title = `${word} · arbot`;
+  set(banner.querySelector("#banner-why"), clip(because));
+  const title = `${clip(word, 60)} · arbot`;
   if (document.title !== title) document.title = title;
 }
 

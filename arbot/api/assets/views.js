@@ -1,6 +1,6 @@
 // What each table shows of a row, and which rows come first. Words for people are here; numbers are made in format.js.
 
-import { NONE, age, bp, money, moment, number, plain, qty, share, span, words } from "./format.js";
+import { NONE, age, bp, clip, money, moment, number, plain, qty, share, span, words } from "./format.js";
 import { Table } from "./table.js";
 
 export const staleMs = (state) => state.run.book_age_ms_max;
@@ -47,7 +47,7 @@ function bookState(row) {
 
 function venueState(row) {
   const why = row.why.join("; ");
-  return { text: row.state, cls: venueLevel(row), note: why.length > WHY_CHARS ? `${why.slice(0, WHY_CHARS)} \u2026` : why || undefined, title: why };
+  return { text: row.state, cls: venueLevel(row), note: clip(why, WHY_CHARS) || undefined, title: why };
 }
 
 const venueLevel = (row) => (GOOD_STATES.has(row.state) ? "good" : row.state === "not reconciled" ? "warn" : "bad");
@@ -162,13 +162,13 @@ export function makeTables(section, clock) {
     alerts: make("alerts", [
       { name: "Time", cell: (r) => moment(r.ts_ms) },
       { name: "Severity", cell: (r) => ({ text: r.severity, cls: alertLevel[r.severity] }) },
-      { name: "Alert", cell: (r) => ({ text: words(r.code), note: r.text, cls: "text" }) },
+      { name: "Alert", cell: (r) => ({ text: words(r.code), note: clip(r.text), title: r.text, cls: "text" }) },
     ], { key: (r) => `${r.ts_ms} ${r.code} ${r.text}`, empty: "None in this run.", most: 8 }),
 
     decisions: make("decisions", [
       { name: "Time", cell: (r) => moment(r.ts_ms) },
       { name: "What", cell: (r) => ({ text: r.what, cls: decisionLevel[r.level] }) },
-      { name: "Detail", cell: (r) => ({ text: r.text, cls: "text" }) },
+      { name: "Detail", cell: (r) => ({ text: clip(r.text), title: r.text, cls: "text" }) },
     ], { key: (r) => `${r.ts_ms} ${r.what} ${r.text}`, empty: "Nothing yet.", most: 12 }),
 
     transfers: make("transfers", [
