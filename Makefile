@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 DEMO   ?=
 TAX_RIVALS ?= .venv-rivals-tax
 
-.PHONY: run test check observability-test dashboard-pictures drill format lock benchmark benchmark-watching benchmark-backtest benchmark-tax rivals-tax container-test pin-images clean
+.PHONY: run test check observability-test dashboard-pictures drill format lock benchmark benchmark-watching benchmark-page benchmark-backtest benchmark-tax rivals-tax container-test pin-images clean
 
 run: $(VENV)/run.stamp ## start the simulated venues and the daemon that trades on them
 	$(BIN)/arbot demo $(DEMO)
@@ -50,6 +50,9 @@ benchmark: $(VENV)/dev.stamp ## raw bytes to decision, beside ccxt.pro in the sa
 
 benchmark-watching: $(VENV)/dev.stamp ## what a scrape and the live page cost at 20 venues with 50 instruments each
 	$(BIN)/python benchmarks/watching.py $(BENCHMARK)
+
+benchmark-page: $(VENV)/dev.stamp ## what that page costs a browser; needs Chromium
+	$(BIN)/python benchmarks/page.py $(BENCHMARK)
 
 RIVALS ?= .venv-rivals
 
