@@ -42,8 +42,9 @@ trap clean EXIT
 base=${CONTAINER_TEST_BASE:-docker.io/library/arbot-test-base:latest}
 if [ -z "${CONTAINER_TEST_BASE:-}" ] && ! pod image exists "$base"; then
     echo "making a stand-in base"
-    debootstrap --variant=minbase --include=python3,python3-venv bookworm "$scratch/root" \
-        "${CONTAINER_TEST_MIRROR:-http://deb.debian.org/debian}" > "$scratch/debootstrap.log"
+    # shellcheck disable=SC2086  # without a mirror debootstrap takes its own
+    debootstrap --variant=minbase --include=python3,python3-venv bookworm "$scratch/root" ${CONTAINER_TEST_MIRROR:-} \
+        > "$scratch/debootstrap.log"
     tar -C "$scratch/root" --exclude=./var/cache/apt --exclude=./usr/share/doc -c . | pod import - "$base" > /dev/null
     rm -rf "$scratch/root"
 fi
