@@ -14,7 +14,7 @@ import yaml
 from tests.support.alert_chain import PROMETHEUS, Chain, Pace, alert_chain, missing
 from tests.support.altered import Exporter, Plant, exporting
 from tests.support.observed_desk import listening, observed
-from tests.support.planted import DONE, MANY, NOTHING, STOPPED
+from tests.support.planted import CALM, DONE, MANY, NOTHING, STOPPED
 
 pytestmark = [pytest.mark.skipif(bool(missing()), reason=missing()), pytest.mark.timeout(300)]
 
@@ -39,7 +39,7 @@ async def test_every_trouble_reaches_a_person_and_ends(tmp_path: Path) -> None:
     with listening() as (webhook, _told), observed(tmp_path, webhook) as desk, desk.daemon() as daemon:
         await asyncio.to_thread(daemon.wait, lambda status: status["totals"]["arbs_flat"] >= 1, "trades")
         async with (
-            exporting(daemon.metrics) as (exporter, target),
+            exporting(daemon.metrics, *CALM) as (exporter, target),
             alert_chain(tmp_path / "chain", target, pace=PACE) as chain,
         ):
             await chain.firing("Watchdog", within_s=HEAR_S)

@@ -33,9 +33,10 @@ class Plant:
 
 @dataclass
 class Exporter:
-    """What is passed on, and what is planted."""
+    """What is passed on, and what is planted. `calm` is planted all the time, before the rest: what is not the subject."""
 
     source: Callable[[], str]
+    calm: Sequence[Plant] = ()
     plants: Sequence[Plant] = ()
     since: float = 0.0
 
@@ -47,7 +48,7 @@ class Exporter:
     def text(self) -> str:
         """Return the exposition of this moment. Raises: OSError when the source does not answer."""
         now = time.time()  # noqa: TID251 - what Prometheus compares with
-        return altered(self.source(), self.plants, now=now, age_s=now - self.since)
+        return altered(self.source(), (*self.calm, *self.plants), now=now, age_s=now - self.since)
 
 
 def altered(text: str, plants: Sequence[Plant], *, now: float, age_s: float) -> str:
@@ -93,9 +94,9 @@ def _braces(labels: Mapping[str, str]) -> str:
 
 
 @asynccontextmanager
-async def exporting(source: Callable[[], str]) -> AsyncIterator[tuple[Exporter, str]]:
+async def exporting(source: Callable[[], str], *calm: Plant) -> AsyncIterator[tuple[Exporter, str]]:
     """Serve an exporter on a free port of loopback; yield it and its host:port."""
-    exporter = Exporter(source)
+    exporter = Exporter(source, calm)
 
     async def metrics(_request: web.Request) -> web.Response:
         try:

@@ -23,6 +23,12 @@ def _histogram(name: str, labels: Mapping[str, str], *up_to: str) -> tuple[Plant
     )
 
 
+CALM = (
+    Plant("arbot_event_loop_lag_seconds_bucket", "set", 0),
+    Plant("arbot_event_loop_lag_seconds_count", "set", 0),
+)
+"""What a busy machine does to the daemon while it is tested."""
+
 MANY: dict[str, tuple[Plant, ...]] = {
     "ArbotUnhedgedExposure": (Plant("arbot_unhedged_since_timestamp_seconds", "ago", 90, {"asset": "BTC"}),),
     "ArbotUnknownOrders": (Plant("arbot_unknown_orders", "set", 1, KRAKEN),),
