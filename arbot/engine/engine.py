@@ -78,6 +78,7 @@ from arbot.domain.order import Fill, OrderState
 from arbot.domain.transfer import TransferId
 from arbot.domain.units import WIDE, ZERO, Amount, fmt
 from arbot.engine import arbs, health, orders, pegs, quotes, transfers, transit, valuation, watchers
+from arbot.engine.canonical import canonical
 from arbot.engine.config import EngineConfig
 from arbot.engine.detector import Detector
 from arbot.engine.market_view import MarketView
@@ -585,7 +586,7 @@ class Engine:
         journal has to come to the same digest.
         """
         state, standing = self.state, self.state.standing
-        lines = [f"run {state.epoch} {state.next_arb} {self.standing()}"]
+        lines = [f"run {state.epoch} {state.next_arb} {canonical(self.standing())}"]
         lines += [f"flags {standing.halted} {standing.draining}"]
         for name, venue in state.venues.items():
             totals = " ".join(f"{asset}={fmt(total)}" for asset, total in venue.totals.items())
